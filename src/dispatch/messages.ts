@@ -1,0 +1,157 @@
+/**
+ * The thread boundary as a protocol: every message between the main thread and a worker thread, as tagged unions.
+ *
+ * Main → worker: tasks (answered once, through Piscina) and port messages (not answered). Worker → main: answers and
+ * port messages. Everything here is structured-cloneable; errors cross as `Failure`, offsets as bigint.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import type { Failure } from '../errors.ts'
+import type { Compression, LogFields } from '../world.ts'
+
+/** The user's processor: where its module is and what it is given. */
+export interface ProcessorSource {
+  /** Absolute path or `file:` URL of the module. */
+  readonly file: string
+  /** `processorOptions`, structured-cloneable, as the user gave them. */
+  readonly options: unknown
+}
+
+export interface PartitionId {
+  readonly topicId: string
+  readonly partition: number
+}
+
+/** Limits that a thread keeps by itself. */
+export interface ThreadLimits {
+  /** Decompressed bytes of one response. */
+  readonly responseBytesMax: number
+}
+
+/** First task of a thread: its number, its own port, the lease cell. The pool sends it, nobody else. */
+export interface HelloTask {
+  readonly kind: 'hello'
+  readonly thread: number
+  readonly port: MessagePort
+}
+
+/** Loads the processor module and runs its `start`. */
+export interface StartTask {
+  readonly kind: 'start'
+  readonly processor: ProcessorSource
+  readonly limits: ThreadLimits
+  /**
+   * One Float64: the lease's end on the process-wide monotonic clock, ms. Written by the main thread with each
+   * acknowledged heartbeat, read by threads right before `process` (I12: the process may have been stopped between).
+   */
+  readonly leaseEndMs: SharedArrayBuffer
+}
+
+/** A partition comes to this thread: runs `assign`. */
+export interface AssignTask extends PartitionId {
+  readonly kind: 'assign'
+  readonly epoch: number
+}
+
+/** Decompress, decode, process. */
+export interface BatchTask extends PartitionId {
+  readonly kind: 'batch'
+  readonly batchId: number
+  readonly epoch: number
+  readonly startOffset: bigint
+  /** The end of a bounded run, where there is one: messages known to lie at or past it are not processed. */
+  readonly endOffset: bigint | undefined
+  readonly body: SharedArrayBuffer
+  readonly byteCount: number
+  readonly compression: Compression
+  /** 1 for the first try. */
+  readonly attempt: number
+}
+
+/** The partition leaves this thread: runs `revoke`. */
+export interface RevokeTask extends PartitionId {
+  readonly kind: 'revoke'
+  readonly epoch: number
+}
+
+/** Runs the processor's `stop`. */
+export interface StopTask {
+  readonly kind: 'stop'
+}
+
+export type ThreadTask = StartTask | AssignTask | BatchTask | RevokeTask | StopTask
+export type AnyTask = HelloTask | ThreadTask
+
+/** `start`, `assign`, `revoke` and `stop` answer this, or `failed`. */
+export interface DoneAnswer {
+  readonly kind: 'done'
+}
+
+/** A message of the response that could not be decoded. The others of the response were processed. */
+export interface PoisonMessage {
+  /** Its place in the response's `Message` array. */
+  readonly messageIndex: number
+  /** Byte position within the decoded message, where known. */
+  readonly bytePosition: number | undefined
+  readonly reason: string
+}
+
+export interface ProcessedAnswer {
+  readonly kind: 'processed'
+  /**
+   * The response's `NextOffset` as decoded: greater than the start, or -1 at the end of a bounded pull, or
+   * `undefined` where the response had none. The main thread decides what it means.
+   */
+  readonly nextOffset: bigint | undefined
+  readonly messageCount: number
+  readonly logCount: number
+  /** Decompressed bytes of the response. */
+  readonly responseBytes: number
+  readonly poison: readonly PoisonMessage[]
+  /** What `process` returned. */
+  readonly result: unknown
+  readonly decodeMs: number
+  readonly processMs: number
+}
+
+/** The task did not succeed; nothing of it counts. `stage` says whose fault it is. */
+export interface FailedAnswer {
+  readonly kind: 'failed'
+  readonly stage: 'decode' | 'process' | 'lifecycle'
+  readonly failure: Failure
+}
+
+/** The batch was not started: its epoch was aborted, or the lease had ended when its turn came. */
+export interface NotStartedAnswer {
+  readonly kind: 'not-started'
+  readonly reason: 'aborted' | 'lease-ended'
+}
+
+export type BatchAnswer = ProcessedAnswer | FailedAnswer | NotStartedAnswer
+export type ThreadAnswer = DoneAnswer | BatchAnswer
+
+/** Aborts `context.signal` of an open batch; a batch that has not started yet will not start. */
+export interface AbortMessage {
+  readonly kind: 'abort'
+  readonly batchId: number
+  readonly reason: string
+}
+
+export type ToThread = AbortMessage
+
+/** The response's `NextOffset`, told as soon as it is decoded and before `process` runs. */
+export interface NextOffsetMessage {
+  readonly kind: 'next-offset'
+  readonly batchId: number
+  readonly nextOffset: bigint | undefined
+  readonly messageCount: number
+}
+
+/** A line of `context.log`. */
+export interface LogMessage {
+  readonly kind: 'log'
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly message: string
+  readonly fields: LogFields
+}
+
+export type FromThread = NextOffsetMessage | LogMessage

@@ -1,0 +1,565 @@
+/**
+ * Every option, once: type, default, bounds, environment variable, help.
+ *
+ * In: what the user gave, untrusted. Out: `Settings`, complete and valid, or one OPTIONS_INVALID error that lists
+ * everything wrong. The types, the flags of the command line and the README's table derive from `OPTIONS`.
+ */
+import { availableParallelism } from 'node:os'
+import { ClsConsumerError } from './errors.ts'
+import type { Position } from './world.ts'
+
+export interface Credentials {
+  readonly secretId: string
+  readonly secretKey: string
+  /** Of temporary credentials. */
+  readonly token?: string
+  /** Unix ms; a provider is asked again before this. */
+  readonly expiresAtMs?: number
+}
+
+export type CredentialsProvider = () => Credentials | Promise<Credentials>
+
+/** Where and when the processed batch was, beside its result. */
+export interface ResultPlace {
+  readonly topicId: string
+  readonly partition: number
+  readonly startOffset: bigint
+  readonly nextOffset: bigint
+  readonly logCount: number
+}
+
+export type OnResult = (result: unknown, place: ResultPlace) => unknown
+
+/** A wrong value: what it should be. The name and the value are added by the caller. */
+class Wrong {
+  readonly expected: string
+  constructor(expected: string) {
+    this.expected = expected
+  }
+}
+
+type Kind = 'text' | 'integer' | 'flag' | 'choice' | 'list' | 'position' | 'value'
+
+export interface OptionRow<T> {
+  readonly kind: Kind
+  /** What it may be, in a few words, for help texts and the README. */
+  readonly type: string
+  readonly default: T | undefined
+  /** The default in words, where the value alone would not tell. */
+  readonly defaultText?: string
+  readonly required: boolean
+  /** Environment variable; absent for what cannot be written as text. */
+  readonly env?: string
+  /** Command-line flag without dashes; absent for secrets and functions. */
+  readonly flag?: string
+  /** The service's name for it. */
+  readonly service?: string
+  readonly help: string
+  readonly choices?: readonly string[]
+  /** From the user's value, or from text of a flag or variable. */
+  readonly parse: (input: unknown) => T | Wrong
+}
+
+interface Words {
+  readonly help: string
+  readonly env?: string
+  readonly flag?: string
+  readonly service?: string
+  readonly defaultText?: string
+}
+
+/** No default: absent unless given, or (`required`) refused when absent. */
+function row<T>(kind: Kind, type: string, words: Words, parse: (input: unknown) => T | Wrong): OptionRow<T> {
+  return { kind, type, default: undefined, required: false, parse, ...words }
+}
+
+function text(words: Words & { pattern?: RegExp; expected?: string }): OptionRow<string> {
+  const { pattern = /./s, expected = 'a text that is not empty', ...rest } = words
+  return row('text', 'text', rest, input =>
+    typeof input === 'string' && pattern.test(input) ? input : new Wrong(expected)
+  )
+}
+
+function integer(words: Words & { min: number; max: number; step?: number; unit: string }): OptionRow<number> {
+  const { min, max, step = 1, unit, ...rest } = words
+  const multiple = step === 1 ? '' : `, a multiple of ${step}`
+  const expected = `a whole number of ${unit} from ${min} to ${max}${multiple}`
+  return row('integer', `${unit}, ${min} – ${max}`, rest, input => {
+    const value = typeof input === 'string' && /^\d+$/.test(input) ? Number(input) : input
+    if (typeof value !== 'number' || !Number.isSafeInteger(value)) return new Wrong(expected)
+    return value >= min && value <= max && value % step === 0 ? value : new Wrong(expected)
+  })
+}
+
+function flag(words: Words): OptionRow<boolean> {
+  return row('flag', 'true or false', words, input => {
+    if (typeof input === 'boolean') return input
+    if (input === 'true' || input === '1') return true
+    if (input === 'false' || input === '0') return false
+    return new Wrong('true or false')
+  })
+}
+
+function choice<const T extends string>(choices: readonly T[], words: Words): OptionRow<T> {
+  const type = choices.map(name => `\`${name}\``).join(', ')
+  return {
+    ...row('choice', type, words, input => choices.find(name => name === input) ?? new Wrong(choices.join(' or '))),
+    choices
+  }
+}
+
+function list(words: Words & { item: string }): OptionRow<readonly string[]> {
+  const { item, ...rest } = words
+  return row('list', `list of ${item}s`, rest, input => {
+    const items = typeof input === 'string' ? input.split(',').map(part => part.trim()) : input
+    if (!Array.isArray(items) || items.length === 0) return new Wrong(`a list of at least one ${item}`)
+    const texts = items.filter(part => typeof part === 'string' && part !== '')
+    if (texts.length !== items.length) return new Wrong(`a list of ${item}s, each a text that is not empty`)
+    if (new Set(texts).size !== texts.length) return new Wrong(`a list of different ${item}s`)
+    return texts
+  })
+}
+
+const ISO_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/
+
+/** The log's ends, Unix seconds, a Date, or an ISO 8601 time (of a fraction of a second, the second it lies in). */
+function position<const T extends string>(names: readonly T[], words: Words): OptionRow<T | number> {
+  const expected = `${names.join(', ')}, Unix seconds, or a time such as 2026-01-31T08:00:00Z`
+  return row('position', `${names.map(name => `\`${name}\``).join(', ')}, Unix seconds, ISO time`, words, input => {
+    const name = names.find(candidate => candidate === input)
+    if (name !== undefined) return name
+    let seconds = Number.NaN
+    if (typeof input === 'number') seconds = input
+    else if (input instanceof Date) seconds = Math.floor(input.getTime() / 1000)
+    else if (typeof input === 'string' && /^\d+$/.test(input)) seconds = Number(input)
+    else if (typeof input === 'string' && ISO_TIME.test(input)) seconds = Math.floor(Date.parse(input) / 1000)
+    // Past year 9999 it is milliseconds by mistake.
+    return Number.isInteger(seconds) && seconds >= 0 && seconds < 253_402_300_800 ? seconds : new Wrong(expected)
+  })
+}
+
+const credentialsRow = row<Credentials | CredentialsProvider>(
+  'value',
+  '`{ secretId, secretKey, token? }` or an async function that returns it with `expiresAtMs`',
+  {
+    help: 'Access key; on the command line from CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN alone',
+    service: 'SecretId, SecretKey, Token'
+  },
+  input => {
+    if (typeof input === 'function') return async () => checkCredentials(await input())
+    return isCredentials(input) ? input : new Wrong('{ secretId, secretKey } of texts, or a function that returns it')
+  }
+)
+
+/** Secrets are never part of an error (I9), so this says only what is missing. */
+export function checkCredentials(input: unknown): Credentials {
+  if (isCredentials(input)) return input
+  throw new ClsConsumerError(
+    'CREDENTIALS_UNAVAILABLE',
+    'the credentials provider returned no { secretId, secretKey } of texts'
+  )
+}
+
+function isCredentials(input: unknown): input is Credentials {
+  if (typeof input !== 'object' || input === null) return false
+  if (!('secretId' in input) || typeof input.secretId !== 'string' || input.secretId === '') return false
+  if (!('secretKey' in input) || typeof input.secretKey !== 'string' || input.secretKey === '') return false
+  if ('token' in input && input.token !== undefined && typeof input.token !== 'string') return false
+  return !('expiresAtMs' in input) || input.expiresAtMs === undefined || typeof input.expiresAtMs === 'number'
+}
+
+const onResultRow = row<OnResult>(
+  'value',
+  'function',
+  { help: 'Called on the main thread with what `process` returned, in order per partition, and awaited' },
+  input => (isOnResult(input) ? input : new Wrong('a function'))
+)
+
+function isOnResult(input: unknown): input is OnResult {
+  return typeof input === 'function'
+}
+
+function required<T>(option: OptionRow<T>): OptionRow<T> & { readonly required: true } {
+  return { ...option, required: true }
+}
+
+function withDefault<T>(value: T, option: OptionRow<T>): OptionRow<T> & { readonly default: T } {
+  return { ...option, default: value }
+}
+
+const MIB = 1024 * 1024
+
+/** One row an option. Order is the order of help and README. */
+export const OPTIONS = {
+  endpoint: text({
+    env: 'CLS_ENDPOINT',
+    flag: 'endpoint',
+    help: 'Server of both planes in full, such as http://127.0.0.1:9320; instead of region and network',
+    pattern: /^https?:\/\/[^/?#\s]+\/?$/,
+    expected: 'http:// or https:// and a host, without a path'
+  }),
+  region: text({
+    env: 'CLS_REGION',
+    flag: 'region',
+    service: 'X-TC-Region',
+    help: 'Region, such as ap-guangzhou',
+    pattern: /^[a-z0-9-]+$/,
+    expected: 'a region such as ap-guangzhou'
+  }),
+  network: withDefault(
+    'public',
+    choice(['public', 'intranet', 'international'], {
+      env: 'CLS_NETWORK',
+      flag: 'network',
+      help: 'Which hosts of the region: from anywhere, from inside the Tencent Cloud network, or of an international account'
+    })
+  ),
+  credentials: required(credentialsRow),
+  logsetId: required(text({ env: 'CLS_LOGSET_ID', flag: 'logset', service: 'LogsetId', help: 'Logset of the topics' })),
+  topicIds: required(
+    list({
+      env: 'CLS_TOPIC_IDS',
+      flag: 'topic',
+      service: 'Topics',
+      item: 'topic id',
+      help: 'Topics to consume, all of one logset'
+    })
+  ),
+  group: required(
+    text({
+      env: 'CLS_GROUP',
+      flag: 'group',
+      service: 'ConsumerGroup',
+      help: 'Consumer group; created where absent',
+      pattern: /^[A-Za-z0-9._-]{1,255}$/,
+      expected: 'a name of at most 255 letters, digits, "_", "-"'
+    })
+  ),
+  consumer: text({
+    env: 'CLS_CONSUMER',
+    flag: 'consumer',
+    service: 'Consumer',
+    help: 'Name of this consumer, unique in the group',
+    defaultText: 'made of host, pid and chance',
+    pattern: /^[A-Za-z0-9._-]{1,255}$/,
+    expected: 'a name of at most 255 letters, digits, "_", "-"'
+  }),
+  updateGroup: withDefault(
+    false,
+    flag({
+      env: 'CLS_UPDATE_GROUP',
+      flag: 'update-group',
+      help: 'Let this consumer remove other topics from an existing group'
+    })
+  ),
+  processor: required(
+    text({
+      env: 'CLS_PROCESSOR',
+      flag: 'processor',
+      help: 'Module of the processor: a path (relative to the working folder) or a file: URL'
+    })
+  ),
+  processorOptions: row<unknown>(
+    'value',
+    'any cloneable value',
+    { help: "The processor's `context.options`" },
+    input => input
+  ),
+  onResult: onResultRow,
+  startFrom: withDefault<Position>(
+    'end',
+    position(['begin', 'end'], {
+      env: 'CLS_START_FROM',
+      flag: 'start-from',
+      service: 'From',
+      help: 'Where a partition without a committed offset starts'
+    })
+  ),
+  stopAt: position(['begin', 'end', 'now'], {
+    env: 'CLS_STOP_AT',
+    flag: 'stop-at',
+    service: 'EndTime',
+    help: 'Process what was stored before this, then end; `now` and `end` are the moment of assignment',
+    defaultText: 'never'
+  }),
+  query: text({ env: 'CLS_QUERY', flag: 'query', service: 'Query', help: 'Server-side filter in the CLS DSL' }),
+  onInvalidOffset: withDefault(
+    'stop',
+    choice(['stop', 'begin', 'end'], {
+      env: 'CLS_ON_INVALID_OFFSET',
+      flag: 'on-invalid-offset',
+      help: 'What to do where the service says that an offset is expired or beyond the end'
+    })
+  ),
+  threads: withDefault(
+    availableParallelism(),
+    integer({
+      env: 'CLS_THREADS',
+      flag: 'threads',
+      help: 'Worker threads that decode and process',
+      defaultText: 'one a core',
+      min: 1,
+      max: 256,
+      unit: 'threads'
+    })
+  ),
+  batchesPerThread: withDefault(
+    4,
+    integer({
+      env: 'CLS_BATCHES_PER_THREAD',
+      flag: 'batches-per-thread',
+      help: 'Batches of different partitions open on one thread at a time',
+      min: 1,
+      max: 64,
+      unit: 'batches'
+    })
+  ),
+  pullBytes: withDefault(
+    2 * MIB,
+    integer({
+      env: 'CLS_PULL_BYTES',
+      flag: 'pull-bytes',
+      service: 'Size',
+      help: 'Bytes asked for in one pull',
+      min: 1024,
+      max: 10 * MIB,
+      unit: 'bytes'
+    })
+  ),
+  heldBytesMax: withDefault(
+    256 * MIB,
+    integer({
+      env: 'CLS_HELD_BYTES_MAX',
+      flag: 'held-bytes-max',
+      help: 'Budget of bytes held: compressed, reserved for pulls on the way, decoded',
+      min: 4 * MIB,
+      max: 1024 * 1024 * MIB,
+      unit: 'bytes'
+    })
+  ),
+  bodyBytesMax: withDefault(
+    32 * MIB,
+    integer({
+      env: 'CLS_BODY_BYTES_MAX',
+      flag: 'body-bytes-max',
+      help: 'Largest response accepted, compressed',
+      min: 1024,
+      max: 1024 * MIB,
+      unit: 'bytes'
+    })
+  ),
+  responseBytesMax: withDefault(
+    64 * MIB,
+    integer({
+      env: 'CLS_RESPONSE_BYTES_MAX',
+      flag: 'response-bytes-max',
+      help: 'Largest response accepted, decompressed',
+      min: 1024,
+      max: 1024 * MIB,
+      unit: 'bytes'
+    })
+  ),
+  heartbeatIntervalMs: withDefault(
+    20_000,
+    integer({
+      env: 'CLS_HEARTBEAT_INTERVAL_MS',
+      flag: 'heartbeat-interval-ms',
+      service: 'Timeout = 2 × this',
+      help: 'Time between heartbeats; the group timeout is twice this, in whole seconds',
+      min: 1000,
+      max: 300_000,
+      step: 500,
+      unit: 'ms'
+    })
+  ),
+  pollIntervalMs: withDefault(
+    1000,
+    integer({
+      env: 'CLS_POLL_INTERVAL_MS',
+      flag: 'poll-interval-ms',
+      help: 'Time between pulls of a partition that has nothing new',
+      min: 50,
+      max: 60_000,
+      unit: 'ms'
+    })
+  ),
+  commitIntervalMs: withDefault(
+    3000,
+    integer({
+      env: 'CLS_COMMIT_INTERVAL_MS',
+      flag: 'commit-interval-ms',
+      help: 'Time between commits of progress',
+      min: 50,
+      max: 300_000,
+      unit: 'ms'
+    })
+  ),
+  requestTimeoutMs: withDefault(
+    10_000,
+    integer({
+      env: 'CLS_REQUEST_TIMEOUT_MS',
+      flag: 'request-timeout-ms',
+      help: 'Connecting, waiting for the first byte, and silence within a body, each at most this long',
+      min: 100,
+      max: 300_000,
+      unit: 'ms'
+    })
+  ),
+  callTimeoutMs: withDefault(
+    60_000,
+    integer({
+      env: 'CLS_CALL_TIMEOUT_MS',
+      flag: 'call-timeout-ms',
+      help: 'A whole control call with its retries; a heartbeat ends within its interval in any case',
+      min: 1000,
+      max: 3_600_000,
+      unit: 'ms'
+    })
+  ),
+  drainTimeoutMs: withDefault(
+    30_000,
+    integer({
+      env: 'CLS_DRAIN_TIMEOUT_MS',
+      flag: 'drain-timeout-ms',
+      help: 'How long an open batch may go on after its partition was revoked, before `signal` aborts',
+      min: 0,
+      max: 3_600_000,
+      unit: 'ms'
+    })
+  ),
+  abortGraceMs: withDefault(
+    5000,
+    integer({
+      env: 'CLS_ABORT_GRACE_MS',
+      flag: 'abort-grace-ms',
+      help: 'How long it may go on after the abort, before its thread is terminated',
+      min: 0,
+      max: 600_000,
+      unit: 'ms'
+    })
+  ),
+  threadExitMs: withDefault(
+    10_000,
+    integer({
+      env: 'CLS_THREAD_EXIT_MS',
+      flag: 'thread-exit-ms',
+      help: 'How long a terminated thread may take to exit, before the process stops with an error',
+      min: 100,
+      max: 600_000,
+      unit: 'ms'
+    })
+  ),
+  logLevel: withDefault(
+    'info',
+    choice(['debug', 'info', 'warn', 'error', 'silent'], {
+      env: 'CLS_LOG_LEVEL',
+      flag: 'log-level',
+      help: 'Least level of the lines written to standard error'
+    })
+  )
+} as const satisfies Record<string, OptionRow<unknown>>
+
+type Rows = typeof OPTIONS
+export type OptionName = keyof Rows
+type Value<R> = R extends OptionRow<infer T> ? T : never
+type Sure = {
+  [K in OptionName]: Rows[K] extends { readonly required: true } | { readonly default: NonNullable<unknown> }
+    ? K
+    : never
+}[OptionName]
+
+/** Complete and valid: what the stages get. */
+export type Settings = { readonly [K in Sure]: Value<Rows[K]> } & {
+  readonly [K in Exclude<OptionName, Sure>]: Value<Rows[K]> | undefined
+}
+
+type Required_ = { [K in OptionName]: Rows[K] extends { readonly required: true } ? K : never }[OptionName]
+/** What a user may write where the table keeps Unix seconds. */
+type Written<K extends OptionName> = K extends 'startFrom' | 'stopAt' ? Value<Rows[K]> | string | Date : Value<Rows[K]>
+
+/** What a user gives to `new Consumer(…)`. */
+export type ConsumerOptions = { readonly [K in Required_]: Written<K> } & {
+  readonly [K in Exclude<OptionName, Required_>]?: Written<K> | undefined
+}
+
+/**
+ * Checks everything at once.
+ * @throws ClsConsumerError OPTIONS_INVALID that lists every bad, unknown, missing and contradictory option.
+ */
+export function resolveOptions(input: ConsumerOptions | Readonly<Record<string, unknown>>): Settings {
+  const given: Readonly<Record<string, unknown>> = { ...input }
+  const values: Record<string, unknown> = {}
+  const problems: string[] = []
+
+  for (const name of Object.keys(given)) {
+    if (!(name in OPTIONS)) problems.push(`unknown option ${name}${didYouMean(name)}`)
+  }
+  for (const [name, option] of Object.entries(OPTIONS)) {
+    const value = given[name]
+    if (value === undefined || value === null) {
+      if (option.required) problems.push(`${name} is missing: ${option.help}`)
+      values[name] = option.default
+      continue
+    }
+    const parsed = option.parse(value)
+    if (parsed instanceof Wrong) problems.push(`${name} is ${show(name, value)}, expected ${parsed.expected}`)
+    else values[name] = parsed
+  }
+  problems.push(...contradictions(values))
+
+  if (problems.length > 0) throw invalid(problems)
+  if (!isSettings(values)) throw invalid(['the option table left a required option without a value'])
+  return values
+}
+
+/** What is wrong between options that are each valid by themselves. */
+function contradictions(values: Readonly<Record<string, unknown>>): string[] {
+  const { endpoint, region, network, startFrom, stopAt, pullBytes, heldBytesMax } = values
+  const problems: string[] = []
+  if (endpoint === undefined && region === undefined) {
+    problems.push('neither endpoint nor region is given: give the region, such as ap-guangzhou')
+  }
+  if (endpoint !== undefined && network !== OPTIONS.network.default && network !== undefined) {
+    problems.push(`endpoint and network ${network} contradict each other: give one of them`)
+  }
+  if (typeof startFrom === 'number' && typeof stopAt === 'number' && stopAt <= startFrom) {
+    problems.push(`stopAt ${stopAt} is not after startFrom ${startFrom}: nothing would be read`)
+  }
+  if (stopAt === 'begin') problems.push('stopAt is begin: nothing would be read')
+  if (typeof pullBytes === 'number' && typeof heldBytesMax === 'number' && 2 * pullBytes > heldBytesMax) {
+    problems.push(
+      `heldBytesMax ${heldBytesMax} is less than two pulls of ${pullBytes} bytes: raise it, or lower pullBytes`
+    )
+  }
+  return problems
+}
+
+/** The table's loop has filled every row; here its result gets its type. */
+function isSettings(values: object): values is Settings {
+  return Object.entries(OPTIONS).every(([name, option]) => !option.required || name in values)
+}
+
+function invalid(problems: readonly string[]): ClsConsumerError {
+  const heading = problems.length === 1 ? 'invalid option' : `${problems.length} invalid options`
+  return new ClsConsumerError('OPTIONS_INVALID', `${heading}:\n${problems.map(line => `  - ${line}`).join('\n')}`)
+}
+
+/** The value as the user would recognise it; never a secret (I9). */
+function show(name: string, value: unknown): string {
+  if (name === 'credentials') return 'not usable'
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
+  return typeof value === 'function' ? 'a function' : String(value)
+}
+
+function didYouMean(name: string): string {
+  const close = Object.keys(OPTIONS).find(known => simplify(known) === simplify(name))
+  return close === undefined ? '' : ` (did you mean ${close}?)`
+}
+
+function simplify(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[^a-z]/g, '')
+    .replace(/s$/, '')
+}

@@ -1,0 +1,201 @@
+/**
+ * What the stages may touch: clock, timers, random numbers, the service, threads, and the log.
+ *
+ * Only types stand here, so that every stage can be run on virtual time against another world. The real adapters are
+ * `real-world.ts` (clock, timers, random), `cls/` (the service), `dispatch/pool.ts` (threads), `observe/logger.ts`.
+ * No stage reads the time, sets a timer or rolls a die by any other way (a test checks).
+ */
+import type { FromThread, ThreadAnswer, ThreadTask, ToThread } from './dispatch/messages.ts'
+
+export interface Clock {
+  /** Wall time, Unix milliseconds. For signatures, log lines and `stopAt`; never for measuring a wait. */
+  now(): number
+  /** Milliseconds on the process-wide monotonic clock (the one worker threads read too). */
+  monotonic(): number
+}
+
+export interface Timer {
+  cancel(): void
+}
+
+export interface Timers {
+  /** Calls `fire` once, `delayMs` from now. */
+  after(delayMs: number, fire: () => void): Timer
+  /** Resolves after `delayMs`; rejects with the signal's reason as soon as it aborts. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  next(): number
+  /** Lower-case hexadecimal, two digits a byte. */
+  hex(byteCount: number): string
+}
+
+export type LogFields = Readonly<Record<string, string | number | bigint | boolean | null | undefined>>
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+export interface CallOptions {
+  /** Deadline of the whole call with its retries, in ms; the client's default where absent. */
+  readonly deadlineMs?: number
+  readonly signal?: AbortSignal
+}
+
+export interface TopicPartitions {
+  readonly topicId: string
+  readonly partitions: readonly number[]
+}
+
+export interface PartitionOffset {
+  readonly topicId: string
+  readonly partition: number
+  readonly offset: bigint
+}
+
+export interface ConsumerGroup {
+  readonly group: string
+  readonly timeoutSeconds: number
+  readonly topicIds: readonly string[]
+}
+
+export interface PartitionDescription {
+  readonly partition: number
+  readonly status: 'readwrite' | 'readonly'
+  /** Hash key range, 32 lower-case hex digits each; the end is exclusive. */
+  readonly beginKey: string
+  readonly endKey: string
+  /** As the service writes it. */
+  readonly createTime: string
+}
+
+/** A position a consumer may ask for: the log's ends, or Unix seconds. */
+export type Position = 'begin' | 'end' | number
+
+/**
+ * The management plane. Every method retries by remedy within its deadline, and throws one `ClsConsumerError`
+ * (`API_…`, `CREDENTIALS_UNAVAILABLE`) when it gives up. Actions and fields: the service's API reference, 2020-10-16.
+ */
+export interface ControlApi {
+  describeConsumerGroups(topicIds: readonly string[], call?: CallOptions): Promise<ConsumerGroup[]>
+  /** Resolves to false where the group existed already (and was left as it was). */
+  createConsumerGroup(group: ConsumerGroup, call?: CallOptions): Promise<boolean>
+  modifyConsumerGroup(group: ConsumerGroup, call?: CallOptions): Promise<void>
+  deleteConsumerGroup(group: string, call?: CallOptions): Promise<void>
+  /** Says what is still held; resolves to what should be held. */
+  sendConsumerHeartbeat(
+    beat: { readonly group: string; readonly consumer: string; readonly held: readonly TopicPartitions[] },
+    call?: CallOptions
+  ): Promise<TopicPartitions[]>
+  /**
+   * Committed offsets, or what `from` names where there is none. With `own: true` (OffsetType 1) the log's own
+   * position, whatever is committed. A partition that the service gave no offset for is absent from the map.
+   */
+  describeConsumerOffsets(
+    ask: {
+      readonly group: string
+      readonly topicId: string
+      readonly partition?: number
+      readonly from: Position
+      readonly own?: boolean
+    },
+    call?: CallOptions
+  ): Promise<Map<number, bigint>>
+  commitConsumerOffsets(
+    commit: { readonly group: string; readonly consumer: string; readonly offsets: readonly PartitionOffset[] },
+    call?: CallOptions
+  ): Promise<void>
+  describePartitions(topicId: string, call?: CallOptions): Promise<PartitionDescription[]>
+  splitPartition(
+    split: { readonly topicId: string; readonly partition: number; readonly count?: number },
+    call?: CallOptions
+  ): Promise<PartitionDescription[]>
+  mergePartition(
+    merge: { readonly topicId: string; readonly partition: number },
+    call?: CallOptions
+  ): Promise<PartitionDescription[]>
+}
+
+export type Compression = 'snappy' | 'lz4' | 'none'
+
+export interface PullRequest {
+  readonly topicId: string
+  readonly partition: number
+  /** int64; -1 is taken as the beginning. */
+  readonly startOffset: bigint
+  /** Asked for, in bytes; the service may answer with more. */
+  readonly sizeBytes: number
+  /** Unix seconds; only for a bounded run. */
+  readonly endTime?: number
+  /** Server-side filter (CLS DSL). */
+  readonly query?: string
+}
+
+/** A response as it came, still compressed, in memory that every thread can read. */
+export interface PulledBody {
+  readonly bytes: SharedArrayBuffer
+  /** How many of `bytes` are the body's. */
+  readonly byteCount: number
+  readonly compression: Compression
+  readonly requestId: string | undefined
+}
+
+/** What a running pull tells: the bytes received so far, always from the body's first one. */
+export interface PullProgress {
+  readonly received: Uint8Array
+  readonly compression: Compression
+}
+
+export interface DataApi {
+  /**
+   * One try, no retry (the pull chain owns pace and retries). Throws `API_…`, `BODY_TOO_LARGE`; an `{"Error"}` inside
+   * a compressed 200 is not seen here. `onProgress` runs on the main thread with each chunk: it must be short.
+   */
+  pull(
+    request: PullRequest,
+    hooks: { readonly signal: AbortSignal; readonly onProgress?: (progress: PullProgress) => void }
+  ): Promise<PulledBody>
+}
+
+/** What the pool of threads tells the dispatcher. Threads are numbered 0 … count - 1; a replacement keeps the number. */
+export interface ThreadHandlers {
+  onMessage(thread: number, message: FromThread): void
+  /** The thread's `Worker` has emitted `exit`: nothing of it runs any more. Its pending `run`s reject after this. */
+  onExit(thread: number): void
+  /** A replacement is up and has its port. `start` has not run on it. */
+  onReplaced(thread: number): void
+  /** The pool is beyond repair (`POOL_BROKEN`, `THREAD_STUCK`). */
+  onBroken(error: Error): void
+}
+
+export interface Threads {
+  readonly count: number
+  /** Boots every thread and gives each its port. */
+  boot(handlers: ThreadHandlers): Promise<void>
+  /**
+   * Runs a task on one thread and resolves to its answer. Rejects with `THREAD_LOST`, and only once that thread's
+   * `Worker` has emitted `exit` (I2), if the thread dies first.
+   */
+  run(thread: number, task: ThreadTask): Promise<ThreadAnswer>
+  /** Sends a message by the thread's own port. Dropped where the thread is gone. */
+  post(thread: number, message: ToThread): void
+  /** Terminates one thread; resolves once it has exited, rejects with `THREAD_STUCK` after `threadExitMs`. */
+  kill(thread: number): Promise<void>
+  /** Ends all threads; resolves once every one has exited. */
+  close(): Promise<void>
+}
+
+export interface World {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly log: Logger
+  readonly control: ControlApi
+  readonly data: DataApi
+  readonly threads: Threads
+}
