@@ -49,6 +49,7 @@ export const REMEDIES = {
   // User code and threads.
   PROCESSOR_START_FAILED: 'stop',
   PROCESSOR_FAILED: 'stop',
+  PROCESSOR_STUCK: 'stop', // `start`, `assign`, `revoke` or `stop` did not return
   RESULT_NOT_CLONEABLE: 'fix-input', // what `process` returned cannot cross to the main thread
   ON_RESULT_FAILED: 'stop',
   THREAD_LOST: 'retry', // a thread ended with work on it
@@ -129,6 +130,11 @@ export function fromFailure(failure: Failure): ClsConsumerError {
   Object.assign(error, { place: failure.place })
   error.stack = failure.stack
   return error
+}
+
+/** Any thrown value as an error of ours; what was not ours is a broken invariant. */
+export function toClsError(thrown: unknown, place: ErrorPlace = {}): ClsConsumerError {
+  return thrown instanceof ClsConsumerError ? thrown : fromFailure(toFailure(thrown, 'INVARIANT_BROKEN', place))
 }
 
 /** Checks an invariant of design.md; `claim` starts with its number. Runs in production: a broken one stops us. */

@@ -1,11 +1,24 @@
 /**
  * Every option, once: type, default, bounds, environment variable, help.
  *
- * In: what the user gave, untrusted. Out: `Settings`, complete and valid, or one OPTIONS_INVALID error that lists
- * everything wrong. The types, the flags of the command line and the README's table derive from `OPTIONS`.
+ * The types `ConsumerOptions` (what a user gives) and `Settings` (what the stages get), the validation, the flags of the
+ * command line and the README's table all derive from `OPTIONS`.
  */
 import { availableParallelism } from 'node:os'
 import { ClsConsumerError } from './errors.ts'
+import {
+  choice,
+  flag,
+  integer,
+  list,
+  type OptionRow,
+  position,
+  required,
+  row,
+  text,
+  Wrong,
+  withDefault
+} from './option-kinds.ts'
 import type { Position } from './world.ts'
 
 export interface Credentials {
@@ -29,114 +42,6 @@ export interface ResultPlace {
 }
 
 export type OnResult = (result: unknown, place: ResultPlace) => unknown
-
-/** A wrong value: what it should be. The name and the value are added by the caller. */
-class Wrong {
-  readonly expected: string
-  constructor(expected: string) {
-    this.expected = expected
-  }
-}
-
-type Kind = 'text' | 'integer' | 'flag' | 'choice' | 'list' | 'position' | 'value'
-
-export interface OptionRow<T> {
-  readonly kind: Kind
-  /** What it may be, in a few words, for help texts and the README. */
-  readonly type: string
-  readonly default: T | undefined
-  /** The default in words, where the value alone would not tell. */
-  readonly defaultText?: string
-  readonly required: boolean
-  /** Environment variable; absent for what cannot be written as text. */
-  readonly env?: string
-  /** Command-line flag without dashes; absent for secrets and functions. */
-  readonly flag?: string
-  /** The service's name for it. */
-  readonly service?: string
-  readonly help: string
-  readonly choices?: readonly string[]
-  /** From the user's value, or from text of a flag or variable. */
-  readonly parse: (input: unknown) => T | Wrong
-}
-
-interface Words {
-  readonly help: string
-  readonly env?: string
-  readonly flag?: string
-  readonly service?: string
-  readonly defaultText?: string
-}
-
-/** No default: absent unless given, or (`required`) refused when absent. */
-function row<T>(kind: Kind, type: string, words: Words, parse: (input: unknown) => T | Wrong): OptionRow<T> {
-  return { kind, type, default: undefined, required: false, parse, ...words }
-}
-
-function text(words: Words & { pattern?: RegExp; expected?: string }): OptionRow<string> {
-  const { pattern = /./s, expected = 'a text that is not empty', ...rest } = words
-  return row('text', 'text', rest, input =>
-    typeof input === 'string' && pattern.test(input) ? input : new Wrong(expected)
-  )
-}
-
-function integer(words: Words & { min: number; max: number; step?: number; unit: string }): OptionRow<number> {
-  const { min, max, step = 1, unit, ...rest } = words
-  const multiple = step === 1 ? '' : `, a multiple of ${step}`
-  const expected = `a whole number of ${unit} from ${min} to ${max}${multiple}`
-  return row('integer', `${unit}, ${min} – ${max}`, rest, input => {
-    const value = typeof input === 'string' && /^\d+$/.test(input) ? Number(input) : input
-    if (typeof value !== 'number' || !Number.isSafeInteger(value)) return new Wrong(expected)
-    return value >= min && value <= max && value % step === 0 ? value : new Wrong(expected)
-  })
-}
-
-function flag(words: Words): OptionRow<boolean> {
-  return row('flag', 'true or false', words, input => {
-    if (typeof input === 'boolean') return input
-    if (input === 'true' || input === '1') return true
-    if (input === 'false' || input === '0') return false
-    return new Wrong('true or false')
-  })
-}
-
-function choice<const T extends string>(choices: readonly T[], words: Words): OptionRow<T> {
-  const type = choices.map(name => `\`${name}\``).join(', ')
-  return {
-    ...row('choice', type, words, input => choices.find(name => name === input) ?? new Wrong(choices.join(' or '))),
-    choices
-  }
-}
-
-function list(words: Words & { item: string }): OptionRow<readonly string[]> {
-  const { item, ...rest } = words
-  return row('list', `list of ${item}s`, rest, input => {
-    const items = typeof input === 'string' ? input.split(',').map(part => part.trim()) : input
-    if (!Array.isArray(items) || items.length === 0) return new Wrong(`a list of at least one ${item}`)
-    const texts = items.filter(part => typeof part === 'string' && part !== '')
-    if (texts.length !== items.length) return new Wrong(`a list of ${item}s, each a text that is not empty`)
-    if (new Set(texts).size !== texts.length) return new Wrong(`a list of different ${item}s`)
-    return texts
-  })
-}
-
-const ISO_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/
-
-/** The log's ends, Unix seconds, a Date, or an ISO 8601 time (of a fraction of a second, the second it lies in). */
-function position<const T extends string>(names: readonly T[], words: Words): OptionRow<T | number> {
-  const expected = `${names.join(', ')}, Unix seconds, or a time such as 2026-01-31T08:00:00Z`
-  return row('position', `${names.map(name => `\`${name}\``).join(', ')}, Unix seconds, ISO time`, words, input => {
-    const name = names.find(candidate => candidate === input)
-    if (name !== undefined) return name
-    let seconds = Number.NaN
-    if (typeof input === 'number') seconds = input
-    else if (input instanceof Date) seconds = Math.floor(input.getTime() / 1000)
-    else if (typeof input === 'string' && /^\d+$/.test(input)) seconds = Number(input)
-    else if (typeof input === 'string' && ISO_TIME.test(input)) seconds = Math.floor(Date.parse(input) / 1000)
-    // Past year 9999 it is milliseconds by mistake.
-    return Number.isInteger(seconds) && seconds >= 0 && seconds < 253_402_300_800 ? seconds : new Wrong(expected)
-  })
-}
 
 const credentialsRow = row<Credentials | CredentialsProvider>(
   'value',
@@ -177,14 +82,6 @@ const onResultRow = row<OnResult>(
 
 function isOnResult(input: unknown): input is OnResult {
   return typeof input === 'function'
-}
-
-function required<T>(option: OptionRow<T>): OptionRow<T> & { readonly required: true } {
-  return { ...option, required: true }
-}
-
-function withDefault<T>(value: T, option: OptionRow<T>): OptionRow<T> & { readonly default: T } {
-  return { ...option, default: value }
 }
 
 const MIB = 1024 * 1024
@@ -480,86 +377,4 @@ type Written<K extends OptionName> = K extends 'startFrom' | 'stopAt' ? Value<Ro
 /** What a user gives to `new Consumer(…)`. */
 export type ConsumerOptions = { readonly [K in Required_]: Written<K> } & {
   readonly [K in Exclude<OptionName, Required_>]?: Written<K> | undefined
-}
-
-/**
- * Checks everything at once.
- * @throws ClsConsumerError OPTIONS_INVALID that lists every bad, unknown, missing and contradictory option.
- */
-export function resolveOptions(input: ConsumerOptions | Readonly<Record<string, unknown>>): Settings {
-  const given: Readonly<Record<string, unknown>> = { ...input }
-  const values: Record<string, unknown> = {}
-  const problems: string[] = []
-
-  for (const name of Object.keys(given)) {
-    if (!(name in OPTIONS)) problems.push(`unknown option ${name}${didYouMean(name)}`)
-  }
-  for (const [name, option] of Object.entries(OPTIONS)) {
-    const value = given[name]
-    if (value === undefined || value === null) {
-      if (option.required) problems.push(`${name} is missing: ${option.help}`)
-      values[name] = option.default
-      continue
-    }
-    const parsed = option.parse(value)
-    if (parsed instanceof Wrong) problems.push(`${name} is ${show(name, value)}, expected ${parsed.expected}`)
-    else values[name] = parsed
-  }
-  problems.push(...contradictions(values))
-
-  if (problems.length > 0) throw invalid(problems)
-  if (!isSettings(values)) throw invalid(['the option table left a required option without a value'])
-  return values
-}
-
-/** What is wrong between options that are each valid by themselves. */
-function contradictions(values: Readonly<Record<string, unknown>>): string[] {
-  const { endpoint, region, network, startFrom, stopAt, pullBytes, heldBytesMax } = values
-  const problems: string[] = []
-  if (endpoint === undefined && region === undefined) {
-    problems.push('neither endpoint nor region is given: give the region, such as ap-guangzhou')
-  }
-  if (endpoint !== undefined && network !== OPTIONS.network.default && network !== undefined) {
-    problems.push(`endpoint and network ${network} contradict each other: give one of them`)
-  }
-  if (typeof startFrom === 'number' && typeof stopAt === 'number' && stopAt <= startFrom) {
-    problems.push(`stopAt ${stopAt} is not after startFrom ${startFrom}: nothing would be read`)
-  }
-  if (stopAt === 'begin') problems.push('stopAt is begin: nothing would be read')
-  if (typeof pullBytes === 'number' && typeof heldBytesMax === 'number' && 2 * pullBytes > heldBytesMax) {
-    problems.push(
-      `heldBytesMax ${heldBytesMax} is less than two pulls of ${pullBytes} bytes: raise it, or lower pullBytes`
-    )
-  }
-  return problems
-}
-
-/** The table's loop has filled every row; here its result gets its type. */
-function isSettings(values: object): values is Settings {
-  return Object.entries(OPTIONS).every(([name, option]) => !option.required || name in values)
-}
-
-function invalid(problems: readonly string[]): ClsConsumerError {
-  const heading = problems.length === 1 ? 'invalid option' : `${problems.length} invalid options`
-  return new ClsConsumerError('OPTIONS_INVALID', `${heading}:\n${problems.map(line => `  - ${line}`).join('\n')}`)
-}
-
-/** The value as the user would recognise it; never a secret (I9). */
-function show(name: string, value: unknown): string {
-  if (name === 'credentials') return 'not usable'
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
-  return typeof value === 'function' ? 'a function' : String(value)
-}
-
-function didYouMean(name: string): string {
-  const close = Object.keys(OPTIONS).find(known => simplify(known) === simplify(name))
-  return close === undefined ? '' : ` (did you mean ${close}?)`
-}
-
-function simplify(name: string): string {
-  return name
-    .toLowerCase()
-    .replace(/[^a-z]/g, '')
-    .replace(/s$/, '')
 }

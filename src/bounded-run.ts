@@ -1,0 +1,91 @@
+/**
+ * The end of a bounded run (`stopAt`): what must be processed, and nothing else.
+ *
+ * In: `stopAt` and the clock. Out: for each partition the offset at which it ends, and the `EndTime` of its pulls. A time
+ * that lies ahead is waited for: no pull leaves from one guard before it until one guard after it, when the end offset
+ * is looked up; so no pull brings what was stored at or past it, as long as the clocks differ by less than the guard.
+ */
+import type { PullBound } from './fetch/pull-chain.ts'
+import type { Settings } from './options.ts'
+import type { Timer, World } from './world.ts'
+
+const GUARD_MS = 2000
+
+/** `EndTime` of pulls that end at the `end` of now: the offset decides, so this only has to lie past every clock error. */
+const END_TIME_MARGIN_S = 600
+
+/** Longer timers are set anew: the platform's end at 2^31 ms. */
+const TIMER_MS_MAX = 3_600_000
+
+/** none: not bounded. ahead → holding → known, as the time comes. */
+type Phase = 'none' | 'ahead' | 'holding' | 'known'
+
+export interface BoundHandlers {
+  /** No pull may leave until `known`. */
+  hold(): void
+  /** The ends can be looked up now. */
+  known(): void
+}
+
+export class BoundedRun {
+  readonly #world: Pick<World, 'clock' | 'timers' | 'control'>
+  readonly #settings: Pick<Settings, 'stopAt' | 'group'>
+  readonly #handlers: BoundHandlers
+  #phase: Phase
+  #timer: Timer | undefined
+
+  constructor(
+    world: Pick<World, 'clock' | 'timers' | 'control'>,
+    settings: Pick<Settings, 'stopAt' | 'group'>,
+    handlers: BoundHandlers
+  ) {
+    this.#world = world
+    this.#settings = settings
+    this.#handlers = handlers
+    const { stopAt } = settings
+    if (stopAt === undefined) this.#phase = 'none'
+    else this.#phase = typeof stopAt === 'number' && this.#untilMs(stopAt) > 0 ? 'ahead' : 'known'
+  }
+
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  start(): void {
+    const { stopAt } = this.#settings
+    if (this.#phase === 'ahead' && typeof stopAt === 'number') this.#watch(stopAt)
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+  }
+
+  /** The end of each of a topic's partitions. A partition that was never written ends where it begins. */
+  async lookUp(topicId: string, partitions: readonly number[], signal: AbortSignal): Promise<Map<number, PullBound>> {
+    const { stopAt = 'end', group } = this.#settings
+    const endTime = typeof stopAt === 'number' ? stopAt : Math.floor(this.#world.clock.now() / 1000) + END_TIME_MARGIN_S
+    const from = typeof stopAt === 'number' ? stopAt : 'end'
+    const ends = await this.#world.control.describeConsumerOffsets({ group, topicId, from, own: true }, { signal })
+    return new Map(partitions.map(partition => [partition, { endOffset: ends.get(partition) ?? 0n, endTime }]))
+  }
+
+  /** Until one guard past the time. */
+  #untilMs(stopAt: number): number {
+    return stopAt * 1000 + GUARD_MS - this.#world.clock.now()
+  }
+
+  #watch(stopAt: number): void {
+    const untilMs = this.#untilMs(stopAt)
+    if (untilMs <= 0) {
+      this.#phase = 'known'
+      this.#handlers.known()
+      return
+    }
+    if (untilMs <= 2 * GUARD_MS && this.#phase === 'ahead') {
+      this.#phase = 'holding'
+      this.#handlers.hold()
+    }
+    const delayMs = this.#phase === 'ahead' ? untilMs - 2 * GUARD_MS : untilMs
+    this.#timer = this.#world.timers.after(Math.min(delayMs, TIMER_MS_MAX), () => this.#watch(stopAt))
+  }
+}

@@ -1,0 +1,26 @@
+/** The real world of one consumer: clock, timers, the service over the network, threads, log. */
+import { createService } from './cls/service.ts'
+import { createThreads } from './dispatch/pool.ts'
+import { createLogger } from './observe/logger.ts'
+import type { Settings } from './options.ts'
+import { realClock, realRandom, realTimers } from './real-world.ts'
+import type { Logger, World } from './world.ts'
+
+export interface RealWorld extends World {
+  /** Closes the connections. Threads are closed by the dispatcher. */
+  close(): Promise<void>
+}
+
+export function buildWorld(settings: Settings, log: Logger = createLogger({ level: settings.logLevel })): RealWorld {
+  const base = { clock: realClock, timers: realTimers, random: realRandom, log }
+  const service = createService(settings, base)
+  const threads = createThreads({
+    count: settings.threads,
+    batchesPerThread: settings.batchesPerThread,
+    threadExitMs: settings.threadExitMs,
+    env: process.env,
+    log,
+    timers: realTimers
+  })
+  return { ...base, control: service.control, data: service.data, threads, close: () => service.close() }
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env node
+/**
+ * The command line: argv → command.
+ *
+ * In: arguments, environment, signals. Out: one command's work, and the exit code: 0 done, 1 failed, 2 bad usage or
+ * options, 130 or 143 after a second signal. The only place that ends the process, with `cli/signals.ts` the only one
+ * that sees signals, and the only one that imports yargs. No secret is read from a flag or written (I9).
+ */
+import { readFileSync } from 'node:fs'
+import yargs, { type Argv } from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import type { CommandWorld } from './cli/command-world.ts'
+import { demo, demoFlags } from './cli/demo.ts'
+import { emulatorOptions, runEmulator } from './cli/emulator.ts'
+import { EXIT, exitCodeOf, failureText } from './cli/failure-text.ts'
+import { refuseSecretFlags } from './cli/option-flags.ts'
+import { produce, produceFlags } from './cli/produce.ts'
+import { run, runFlags } from './cli/run.ts'
+import { watchSignals } from './cli/signals.ts'
+import { ClsConsumerError } from './errors.ts'
+import { realClock, realRandom, realTimers } from './real-world.ts'
+
+const EPILOGUE = [
+  'Flags win over environment variables, which stand in [brackets]. The access key comes from CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN alone.',
+  'Exit codes: 0 done, or stopped in order by the first SIGINT or SIGTERM; 1 failed; 2 bad usage or options; 130 or 143 ended at once by a second SIGINT or SIGTERM.'
+].join('\n\n')
+
+const argv = hideBin(process.argv)
+process.exitCode = EXIT.done
+await main().catch(fail)
+// What a command leaves behind must not keep the process: an ordered stop is over when its command resolves.
+process.stdout.write('', () => process.exit())
+
+async function main(): Promise<void> {
+  quietWhenUnread()
+  const program = commands(yargs(argv))
+  // Only the emulator has a key of its own making; all others would show theirs to everyone on this host.
+  if (argv[0] !== 'emulator') refuseSecretFlags(argv)
+  await program.parseAsync()
+}
+
+function commands(program: Argv): Argv {
+  return program
+    .scriptName('cls-consumer')
+    .locale('en')
+    .updateStrings({ string: 'value', array: 'repeatable' })
+    .usage('$0 <command>\n\nReads Tencent Cloud Log Service (CLS) topics through consumer groups.')
+    .command(
+      'demo',
+      'Watch two consumers share a group, against an emulator; proves that no log is lost',
+      command =>
+        command.options(demoFlags).example('$0 demo --count 200000 --seed 7', 'more lines, the same each time'),
+      args => withSignals(world => demo(args, world))
+    )
+    .command(
+      'run',
+      'Consume topics with your processor until stopped, or up to --stop-at',
+      command =>
+        command
+          .options(runFlags)
+          .epilogue(EPILOGUE)
+          .example('$0 run --group g --processor ./p.js', 'where and what from the environment')
+          .example('$0 run --stop-at now --print-results', 'what is there now, then exit'),
+      args => withSignals(world => run(args, world))
+    )
+    .command(
+      'emulator',
+      'A CLS that runs on this host, in memory, for development and tests',
+      command => command.options(emulatorOptions),
+      args => withSignals(({ stop }) => runEmulator(args, { stop, print: line => process.stdout.write(`${line}\n`) }))
+    )
+    .command(
+      'produce',
+      'Upload logs from a file, or made-up access-log lines',
+      command =>
+        command
+          .options(produceFlags)
+          .epilogue(EPILOGUE)
+          .example('$0 produce --topic ID --file access.log', 'one log a line')
+          .example('$0 produce --topic ID --rate 5000', 'made-up lines until stopped'),
+      args => withSignals(world => produce(args, world))
+    )
+    .demandCommand(1, 'name a command: demo, run, emulator or produce')
+    .strict()
+    .recommendCommands()
+    .version(packageVersion())
+    .alias({ help: 'h', version: 'v' })
+    .epilogue(EPILOGUE)
+    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message: string | null, error) => {
+      // With a message it is the parser that complains; what a command throws comes without one.
+      throw message === null ? error : new ClsConsumerError('USAGE', message)
+    })
+}
+
+async function withSignals(command: (world: CommandWorld) => Promise<void>): Promise<void> {
+  const { stop } = watchSignals({
+    process,
+    say: line => process.stderr.write(`${line}\n`),
+    exit: code => process.exit(code)
+  })
+  const { env, stdout, stderr } = process
+  await command({
+    env,
+    cwd: process.cwd(),
+    stop,
+    stdout,
+    stderr,
+    clock: realClock,
+    timers: realTimers,
+    random: realRandom
+  })
+}
+
+function fail(error: unknown): void {
+  process.exitCode = exitCodeOf(error)
+  process.stderr.write(`${failureText(error, wantsDebug())}\n`)
+}
+
+/** Looked up by hand: what failed may be the parsing of the flags. */
+function wantsDebug(): boolean {
+  const at = argv.indexOf('--log-level')
+  const flag = at >= 0 ? argv[at + 1] : argv.find(argument => argument.startsWith('--log-level='))?.slice(12)
+  return (flag ?? process.env.CLS_LOG_LEVEL) === 'debug'
+}
+
+/** A reader that closes its end, such as `head`, is no error. Any other trouble with the streams is one. */
+function quietWhenUnread(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', error => {
+      if (!('code' in error) || error.code !== 'EPIPE') throw error
+    })
+  }
+}
+
+function packageVersion(): string {
+  const parsed: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const found = typeof parsed === 'object' && parsed !== null && 'version' in parsed ? parsed.version : undefined
+  return typeof found === 'string' ? found : 'unknown'
+}

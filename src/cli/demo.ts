@@ -1,0 +1,234 @@
+/**
+ * `cls-consumer demo`: a consumer group at work, start to end, and the proof that nothing was lost.
+ *
+ * In: flags. Out: an emulator in a process of its own, access-log lines uploaded to it, two consumers that share its
+ * partitions, progress, a report. Resolves only if each log was processed exactly once, the server says that everything is
+ * committed, and both consumers took part; throws DEMO_FAILED with all that is not so. Nothing it started survives it.
+ */
+import { fileURLToPath } from 'node:url'
+import type { Options } from 'yargs'
+import { createService } from '../cls/service.ts'
+import { startEmulator } from '../emulator/start.ts'
+import { ClsConsumerError } from '../errors.ts'
+import { createLogger, wantsColour } from '../observe/logger.ts'
+import { integer, text, withDefault } from '../option-kinds.ts'
+import { OPTIONS } from '../options.ts'
+import type { Logger } from '../world.ts'
+import type { CommandWorld } from './command-world.ts'
+import { DemoGroup } from './demo-group.ts'
+import { demoLogs } from './demo-logs.ts'
+import { progressTicker, watch } from './demo-progress.ts'
+import { type DemoOutcome, faultsOf, type PartitionOutcome, reportLines, successLines } from './demo-report.ts'
+import { count } from './format.ts'
+import { type Args, type Env, flagsOf, OptionCheck } from './option-flags.ts'
+import { chooseSeed, SEED } from './produce.ts'
+import { createScreen, type Screen } from './screen.ts'
+import { uploadLogs } from './upload-logs.ts'
+
+const TOPIC_COUNT = 2
+const PARTITIONS_PER_TOPIC = 4
+const PARTITION_COUNT = TOPIC_COUNT * PARTITIONS_PER_TOPIC
+/** Fewer could not reach every partition; more would fill the emulator's memory. */
+const COUNT_MIN = 100
+const COUNT_MAX = 5_000_000
+
+const OWN = {
+  count: withDefault(
+    100_000,
+    integer({ flag: 'count', help: 'How many lines to make up', min: COUNT_MIN, max: COUNT_MAX, unit: 'lines' })
+  ),
+  seed: SEED,
+  file: text({ flag: 'file', help: 'Real access log to use instead of made-up lines' }),
+  logLevel: withDefault('warn', OPTIONS.logLevel)
+}
+
+export const demoFlags: Record<string, Options> = flagsOf(OWN)
+
+export interface DemoPlan {
+  readonly lineCount: number
+  readonly seed: number
+  readonly file: string | undefined
+}
+
+/** Seams for tests: what is planted must be found. */
+export interface DemoSeams {
+  /** Path of another processor. */
+  readonly processor?: string
+}
+
+/** @throws ClsConsumerError DEMO_FAILED with everything that is not as promised; nothing if stopped by a signal. */
+export async function demo(args: Args, world: CommandWorld, seams: DemoSeams = {}): Promise<void> {
+  const { plan, logLevel } = demoPlan(args, world)
+  const screen = createScreen(world.stdout)
+  const log = createLogger({
+    level: logLevel,
+    write: line => screen.aside(() => world.stderr.write(line)),
+    colour: wantsColour(world.stderr, world.env)
+  })
+  try {
+    await show(plan, world, screen, log, seams)
+  } catch (error) {
+    if (!world.stop.aborted) throw error
+    screen.line('interrupted before the end: nothing was checked')
+  } finally {
+    screen.close()
+  }
+}
+
+function demoPlan(args: Args, world: CommandWorld) {
+  // Not from the environment: a variable meant for `run` should not change what the demo shows.
+  const check = new OptionCheck(args, NO_ENV)
+  const lineCount = check.take(OWN.count)
+  const seed = check.take(OWN.seed)
+  const file = check.take(OWN.file)
+  const logLevel = check.take(OWN.logLevel)
+  if (file !== undefined && (args.count !== undefined || seed !== undefined)) {
+    check.problems.push('--file takes every line of the file: --count and --seed do not go with it')
+  }
+  check.finish()
+  return { plan: { lineCount, seed: seed ?? chooseSeed(world), file }, logLevel }
+}
+
+const NO_ENV: Env = {}
+
+async function show(plan: DemoPlan, world: CommandWorld, screen: Screen, log: Logger, seams: DemoSeams): Promise<void> {
+  const what = plan.file ?? `${count(plan.lineCount)} made-up access-log lines, seed ${plan.seed}`
+  screen.line(`cls-consumer demo: ${what}`)
+  const emulator = await startEmulator({
+    process: 'child',
+    topicCount: TOPIC_COUNT,
+    partitionCount: PARTITIONS_PER_TOPIC
+  })
+  try {
+    world.stop.throwIfAborted()
+    screen.line(
+      `emulator   ${emulator.endpoint}, a process of its own, ${TOPIC_COUNT} topics x ${PARTITIONS_PER_TOPIC} partitions`
+    )
+    const group = new DemoGroup(emulator, seams.processor ?? PROCESSOR, log)
+    try {
+      await joinAll(group, world, screen)
+      const outcome = await uploadAndConsume(plan, group, emulator, world, screen, log)
+      conclude(outcome, world, screen)
+    } finally {
+      await group.stop()
+    }
+  } finally {
+    await emulator.stop()
+  }
+}
+
+const PROCESSOR = fileURLToPath(new URL('./demo-processor.js', import.meta.url))
+
+/** Both have their share before the first log exists: else the first to join might have eaten everything. */
+async function joinAll(group: DemoGroup, world: CommandWorld, screen: Screen): Promise<void> {
+  group.start()
+  const share = PARTITION_COUNT / group.names.length
+  await watch(world, {
+    done: () => {
+      group.throwIfFailed()
+      return group.names.every(name => group.activeCount(name) === share)
+    },
+    moved: () => group.names.map(name => group.activeCount(name)).join(),
+    tick: () => screen.status('waiting for the group to share the partitions'),
+    what: 'the group did not share its partitions'
+  })
+  const shares = group.names.map(name => `${name} with ${group.activeCount(name)} partitions`)
+  screen.status('')
+  screen.line(`consumers  ${shares.join(', ')}, ${group.threadsEach} thread${group.threadsEach === 1 ? '' : 's'} each`)
+}
+
+type Emulator = Awaited<ReturnType<typeof startEmulator>>
+
+async function uploadAndConsume(
+  plan: DemoPlan,
+  group: DemoGroup,
+  emulator: Emulator,
+  world: CommandWorld,
+  screen: Screen,
+  log: Logger
+): Promise<DemoOutcome> {
+  const { clock, timers, random, stop } = world
+  const service = createService(group.settings, { clock, timers, random, log })
+  try {
+    const startedMs = clock.monotonic()
+    const upload = { done: false, storedCount: 0, failures: [] as unknown[] }
+    const uploading = uploadLogs(
+      demoLogs(plan, world),
+      {
+        topicIds: emulator.topicIds,
+        // At least some chunks for each partition, whatever the count.
+        chunkLogCount: Math.min(1000, Math.max(1, Math.floor(plan.lineCount / (PARTITION_COUNT * 5)))),
+        group: { source: 'demo', filename: 'access.log', logTags: [] }
+      },
+      {
+        // A lost answer fails the demo: an upload sent again could be stored twice, and look like a repeat of ours.
+        upload: request => service.upload.upload({ ...request, whenUnsure: 'fail' }, { signal: stop }),
+        clock,
+        timers,
+        stop,
+        onProgress: stored => {
+          upload.storedCount = stored
+        }
+      }
+    ).then(
+      () => {
+        upload.done = true
+      },
+      error => void upload.failures.push(error)
+    )
+    await watch(world, {
+      done: () => {
+        group.throwIfFailed()
+        if (upload.failures.length > 0) throw upload.failures[0]
+        return upload.done && group.processedCount >= upload.storedCount
+      },
+      moved: () => `${upload.storedCount} ${group.processedCount}`,
+      tick: progressTicker(plan.file === undefined ? plan.lineCount : undefined, world, screen, () => [
+        upload.storedCount,
+        group.processedCount
+      ]),
+      what: 'neither uploads nor processing went on'
+    }).finally(() => uploading)
+    const ms = clock.monotonic() - startedMs
+    screen.status('')
+    // Everything is processed; stopping commits it. What the server says afterwards is the proof.
+    await group.stop()
+    return { ...group.outcome(upload.storedCount), ms, partitions: await readPartitions(service, group, emulator) }
+  } finally {
+    await service.close()
+  }
+}
+
+/** Committed and end offsets as the server tells them, in two questions a topic. */
+async function readPartitions(
+  { control }: ReturnType<typeof createService>,
+  group: DemoGroup,
+  emulator: Emulator
+): Promise<PartitionOutcome[]> {
+  const partitions: PartitionOutcome[] = []
+  for (const topicId of emulator.topicIds) {
+    // From `begin`, so that a partition without a committed offset cannot look committed to its end.
+    const committed = await control.describeConsumerOffsets({ group: group.name, topicId, from: 'begin' })
+    const ends = await control.describeConsumerOffsets({ group: group.name, topicId, from: 'end', own: true })
+    for (let partition = 0; partition < PARTITIONS_PER_TOPIC; partition++) {
+      partitions.push({
+        topicId,
+        partition,
+        consumers: group.consumersOf({ topicId, partition }),
+        committed: committed.get(partition),
+        end: ends.get(partition)
+      })
+    }
+  }
+  return partitions
+}
+
+function conclude(outcome: DemoOutcome, { stdout }: CommandWorld, screen: Screen): void {
+  screen.line('')
+  for (const line of reportLines(outcome, stdout.columns ?? 80)) screen.line(line)
+  const faults = faultsOf(outcome)
+  if (faults.length > 0) {
+    throw new ClsConsumerError('DEMO_FAILED', `not as promised:\n${faults.map(line => `  - ${line}`).join('\n')}`)
+  }
+  for (const line of successLines(outcome)) screen.line(line)
+}

@@ -1,0 +1,156 @@
+/**
+ * `cls-consumer emulator`: a CLS on this host, in memory, until stopped.
+ *
+ * In: flags. Out: where it is and how to get in, as a table and as `export` lines that the other commands understand.
+ * The key it prints is the emulator's own, made up or given by the user for it: never one that opens anything else.
+ */
+import type { Options } from 'yargs'
+import { type EmulatorHandle, type EmulatorOptions, startEmulator } from '../emulator/start.ts'
+import { integer, list, row, text, Wrong, withDefault } from '../option-kinds.ts'
+import { type Args, type Env, flagsOf, OptionCheck } from './option-flags.ts'
+
+const MIB = 1024 * 1024
+
+const OWN = {
+  port: withDefault(
+    9320,
+    integer({ flag: 'port', help: 'Port on 127.0.0.1; 0 for any free one', min: 0, max: 65_535, unit: 'ports' })
+  ),
+  topicCount: withDefault(2, integer({ flag: 'topics', help: 'How many topics', min: 1, max: 1000, unit: 'topics' })),
+  partitionCount: withDefault(
+    4,
+    integer({ flag: 'partitions', help: 'Partitions of each topic', min: 1, max: 50, unit: 'partitions' })
+  ),
+  secretId: text({
+    flag: 'secret-id',
+    help: 'Id of the key it accepts',
+    defaultText: 'made up',
+    pattern: /^[^&\s]+$/,
+    expected: 'a text without spaces and &'
+  }),
+  secretKey: text({ flag: 'secret-key', help: 'Secret of the key it accepts', defaultText: 'made up' }),
+  logsetId: text({ flag: 'logset', help: 'Id of its logset', defaultText: 'made up' }),
+  topicIds: list({ flag: 'topic', item: 'topic id', help: 'Id of a topic, once for each; instead of --topics' }),
+  startOffset: int64Row(
+    {
+      flag: 'start-offset',
+      help: 'Offset of the first message of every partition',
+      defaultText: '0'
+    },
+    0n,
+    2n ** 62n - 1n
+  ),
+  clockSkewMs: int64Row(
+    { flag: 'clock-skew-ms', help: "How far its clock is ahead of this host's; negative for behind", defaultText: '0' },
+    -(10n ** 14n),
+    10n ** 14n
+  ),
+  retentionMib: integer({
+    flag: 'retention-mib',
+    help: 'Messages kept of each partition, in MiB; older ones go first',
+    defaultText: 'all',
+    min: 1,
+    max: 1024 * 1024,
+    unit: 'MiB'
+  }),
+  retentionSeconds: integer({
+    flag: 'retention-seconds',
+    help: 'How long messages are kept',
+    defaultText: 'for ever',
+    min: 1,
+    max: 1e9,
+    unit: 'seconds'
+  })
+}
+
+export const emulatorOptions: Record<string, Options> = flagsOf(OWN)
+
+export interface EmulatorCommandWorld {
+  /** Aborts when it is time to end. */
+  readonly stop: AbortSignal
+  readonly print: (line: string) => void
+}
+
+/** @throws ClsConsumerError OPTIONS_INVALID, EMULATOR_NOT_STARTED. */
+export async function runEmulator(args: Args, { stop, print }: EmulatorCommandWorld): Promise<void> {
+  const options = readOptions(args)
+  const emulator = await startEmulator(options)
+  try {
+    const partitionCount = options.partitionCount ?? OWN.partitionCount.default
+    for (const line of introduction(emulator, partitionCount)) print(line)
+    if (!stop.aborted)
+      await new Promise<void>(resolve => stop.addEventListener('abort', () => resolve(), { once: true }))
+  } finally {
+    await emulator.stop()
+  }
+}
+
+const NO_ENV: Env = {}
+
+/** Flags alone: the variables of the consumer name the service it reads, not one to be made. */
+function readOptions(args: Args): EmulatorOptions {
+  const check = new OptionCheck(args, NO_ENV)
+  const clockSkewMs = check.take(OWN.clockSkewMs)
+  const retentionMib = check.take(OWN.retentionMib)
+  const retentionSeconds = check.take(OWN.retentionSeconds)
+  const topicIds = check.take(OWN.topicIds)
+  if (topicIds !== undefined && args.topics !== undefined) {
+    check.problems.push('--topic and --topics contradict each other: the ids given are the topics')
+  }
+  const options: EmulatorOptions = {
+    port: check.take(OWN.port),
+    topicCount: check.take(OWN.topicCount),
+    partitionCount: check.take(OWN.partitionCount),
+    secretId: check.take(OWN.secretId),
+    secretKey: check.take(OWN.secretKey),
+    logsetId: check.take(OWN.logsetId),
+    topicIds,
+    startOffset: check.take(OWN.startOffset),
+    clockSkewMs: clockSkewMs === undefined ? undefined : Number(clockSkewMs),
+    retentionBytes: retentionMib === undefined ? undefined : retentionMib * MIB,
+    retentionMs: retentionSeconds === undefined ? undefined : retentionSeconds * 1000
+  }
+  check.finish()
+  return options
+}
+
+/** The row `integer` is for numbers; an offset may be larger than those can hold, and a skew negative. */
+function int64Row(words: { flag: string; help: string; defaultText: string }, min: bigint, max: bigint) {
+  return row<bigint>('integer', `${min} – ${max}`, words, input => {
+    const value = typeof input === 'string' && /^-?\d{1,19}$/.test(input) ? BigInt(input) : undefined
+    return value !== undefined && value >= min && value <= max ? value : new Wrong(`an integer from ${min} to ${max}`)
+  })
+}
+
+function introduction(emulator: EmulatorHandle, partitionCount: number): string[] {
+  const { endpoint, region, secretId, secretKey, logsetId, topicIds } = emulator
+  const rows: readonly (readonly [string, string])[] = [
+    ['endpoint', endpoint],
+    ['region', region],
+    ['secret id', secretId],
+    ['secret key', secretKey],
+    ['logset', logsetId],
+    ...topicIds.map((id, index): readonly [string, string] => [
+      `topic ${index + 1}`,
+      `${id}, ${partitionCount} partitions`
+    ])
+  ]
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return [
+    ...rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
+    '',
+    ...[
+      ['CLS_ENDPOINT', endpoint],
+      ['CLS_SECRET_ID', secretId],
+      ['CLS_SECRET_KEY', secretKey],
+      ['CLS_LOGSET_ID', logsetId],
+      ['CLS_TOPIC_IDS', topicIds.join(',')]
+    ].map(([name, value]) => `export ${name}=${shellQuoted(value ?? '')}`),
+    '',
+    'The emulator is ready; all it holds is in memory. Ctrl-C stops it.'
+  ]
+}
+
+function shellQuoted(value: string): string {
+  return /^[A-Za-z0-9_./:,@%+=-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`
+}

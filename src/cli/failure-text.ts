@@ -1,0 +1,57 @@
+/**
+ * What a failed command says, and with which code it exits.
+ *
+ * In: anything thrown. Out: text for standard error, and 1 or 2. The text says what happened and what to do next; a
+ * stack shows only at log level debug, or where the error is not one of ours, which is a bug.
+ */
+import { ClsConsumerError, type ErrorCode, type Remedy } from '../errors.ts'
+import { printable } from '../observe/logger.ts'
+
+export const EXIT = { done: 0, failed: 1, usage: 2 } as const
+
+export function exitCodeOf(error: unknown): number {
+  const usage = error instanceof ClsConsumerError && (error.code === 'USAGE' || error.code === 'OPTIONS_INVALID')
+  return usage ? EXIT.usage : EXIT.failed
+}
+
+export function failureText(error: unknown, debug: boolean): string {
+  if (!(error instanceof ClsConsumerError)) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return `unexpected error, please report it: ${printableLines(stack)}`
+  }
+  const advice = ADVICE[error.code] ?? REMEDY_ADVICE[error.remedy]
+  const lines = [`${error.code}: ${error.message}`, advice]
+  if (debug && error.stack !== undefined) lines.push(error.stack)
+  if (debug && error.cause !== undefined) lines.push(`cause: ${describeCause(error.cause)}`)
+  return lines.map(printableLines).join('\n')
+}
+
+const REMEDY_ADVICE = {
+  retry: 'This can pass by itself: start again later.',
+  rejoin: 'Start again to join the group anew: what was not committed is read again.',
+  stop: 'Starting again will most likely fail the same way: find the cause first.',
+  'fix-input': 'Correct it and start again.'
+} as const satisfies Record<Remedy, string>
+
+/** Where the code alone tells more than its remedy. */
+const ADVICE: Partial<Record<ErrorCode, string>> = {
+  OPTIONS_INVALID: 'Correct the options; see --help.',
+  USAGE: 'See --help.',
+  API_UNREACHABLE: 'Check the endpoint or region, and that this host can connect to it.',
+  API_UNAUTHORIZED: 'Check CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN, and that this key may use the log service.',
+  API_NOT_FOUND: 'Check the logset and topic ids, and that they lie in this region.',
+  API_INVALID_OFFSET: 'Choose with --on-invalid-offset where to go on: begin or end of the partition.',
+  PROCESSOR_FAILED: 'Mend the processor and start again: the batch it failed on is read again, none is lost.',
+  PROCESSOR_START_FAILED: 'Mend what the processor does at its start, and start again.',
+  GROUP_TOPICS: 'Name all topics of the group, or say --update-group to change the group.',
+  DEMO_FAILED: 'The demo did not show what it promises.'
+}
+
+function describeCause(cause: unknown): string {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
+}
+
+/** Line feeds are kept: messages that list problems have one line for each. */
+function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}

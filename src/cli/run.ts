@@ -1,0 +1,112 @@
+/**
+ * `cls-consumer run`: one consumer until it is stopped, or until its bounded run is done.
+ *
+ * In: flags, environment. Out: the log on standard error, results (if asked for) on standard output, and a closing line.
+ * Signals come in as `stop`; this file neither handles signals nor ends the process.
+ */
+import { isAbsolute, resolve } from 'node:path'
+import type { Options } from 'yargs'
+import { Consumer } from '../consumer.ts'
+import { flag, row, Wrong, withDefault } from '../option-kinds.ts'
+import { OPTIONS, type ResultPlace, type Settings } from '../options.ts'
+import type { CommandWorld } from './command-world.ts'
+import { count, megabytes, seconds } from './format.ts'
+import { type Args, credentialsFrom, type Env, flagsOf, givenOptions, OptionCheck } from './option-flags.ts'
+import { resultLine, writeOut } from './result-lines.ts'
+
+/** The command's own rows, beside the option table. */
+const OWN = {
+  processorOptions: row<unknown>(
+    'value',
+    'JSON',
+    {
+      flag: 'processor-options',
+      env: 'CLS_PROCESSOR_OPTIONS',
+      help: "The processor's `context.options`, as JSON"
+    },
+    parseUserJson
+  ),
+  printResults: withDefault(
+    false,
+    flag({
+      flag: 'print-results',
+      help: 'Print what `process` returns to standard output, one JSON line a batch; it is committed once printed'
+    })
+  )
+}
+
+export const runFlags: Record<string, Options> = { ...flagsOf(OPTIONS), ...flagsOf(OWN) }
+
+/** @throws ClsConsumerError of the options (all problems in one), or the one that stopped the consumer. */
+export async function run(args: Args, world: CommandWorld): Promise<void> {
+  const { settings, printResults } = runOptions(args, world.env, world.cwd)
+  const startedMs = world.clock.monotonic()
+
+  // Where nobody reads the results any more, nothing more can be delivered: that ends the run, in order.
+  const unread = new AbortController()
+  const printResult = async (result: unknown, place: ResultPlace) => {
+    try {
+      await writeOut(world.stdout, resultLine(result, place))
+    } catch (error) {
+      unread.abort(error)
+      throw error
+    }
+  }
+  const consumer = new Consumer(printResults ? { ...settings, onResult: printResult } : settings)
+
+  const failure = await runUntilStopped(consumer, AbortSignal.any([world.stop, unread.signal]))
+  const { logCount, batchCount, bodyBytes } = consumer.snapshot()
+  const ms = world.clock.monotonic() - startedMs
+  world.stderr.write(
+    `${count(logCount)} logs in ${count(batchCount)} batches (${megabytes(bodyBytes)} compressed) processed in ${seconds(ms)}\n`
+  )
+  if (failure !== undefined && !unread.signal.aborted) throw failure
+}
+
+/** Returns the error that ended the run, if any. Never leaves before the consumer has stopped. */
+async function runUntilStopped(consumer: Consumer, stop: AbortSignal): Promise<unknown> {
+  let failure: unknown
+  const keep = (error: unknown) => {
+    failure ??= error
+  }
+  // A stop may come while `start` still runs: `stop` is called at once then, and ends it.
+  const stopNow = () => void consumer.stop().catch(keep)
+  stop.addEventListener('abort', stopNow, { once: true })
+  const finished = consumer.finished.catch(keep)
+  try {
+    // `start` alone may go on retrying for as long as a call may take, also after the stop.
+    await Promise.race([consumer.start(), finished])
+    await finished
+  } catch (error) {
+    if (!stop.aborted) keep(error) // what was cut short by the stop is no failure
+  } finally {
+    stop.removeEventListener('abort', stopNow)
+    await consumer.stop().catch(keep)
+  }
+  return failure
+}
+
+/** From flags and environment to settings; all that is wrong in one error, with the flags that mend it. */
+export function runOptions(args: Args, env: Env, cwd: string): { settings: Settings; printResults: boolean } {
+  const check = new OptionCheck(args, env)
+  const given = givenOptions(OPTIONS, args, env)
+  given.credentials = credentialsFrom(env)
+  if (typeof given.processor === 'string') given.processor = absoluteProcessor(given.processor, cwd)
+  given.processorOptions = check.take(OWN.processorOptions)
+  const printResults = check.take(OWN.printResults)
+  return { settings: check.finishWith(given), printResults }
+}
+
+function absoluteProcessor(path: string, cwd: string): string {
+  return path === '' || path.startsWith('file:') || isAbsolute(path) ? path : resolve(cwd, path)
+}
+
+/** Plain `JSON.parse`: these are the user's own values, and a processor expects ordinary numbers. */
+function parseUserJson(input: unknown): unknown {
+  try {
+    if (typeof input === 'string') return JSON.parse(input)
+  } catch {
+    // `Wrong` says what it should have been.
+  }
+  return new Wrong('JSON')
+}

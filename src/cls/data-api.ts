@@ -1,0 +1,143 @@
+/**
+ * The data plane: `pull_log`.
+ *
+ * In: a partition and an offset. Out: the response's bytes as they came, in shared memory, with how they are
+ * compressed. One try: pace and retries belong to the caller, but what a refusal shows about token and clock is put
+ * right here, so that the caller's next try is signed right. Must never happen: an error in the clear taken for a
+ * compressed body, an offset that went through a double (I10).
+ */
+import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
+import type { Compression, DataApi, PullRequest, Timers } from '../world.ts'
+import { type Answer, type Asked, findDataError, readDataError } from './answer.ts'
+import { type Endpoints, hostOf } from './endpoints.ts'
+import type { Http } from './http.ts'
+import { printJson } from './json.ts'
+import { withDeadline } from './retry.ts'
+import { percentEncode, signQ } from './sign-q.ts'
+import { type Identity, type Signing, trySigned } from './signing.ts'
+
+export interface DataApiOptions {
+  readonly endpoints: Endpoints
+  readonly signing: Signing
+  readonly http: Http
+  readonly timers: Timers
+  /** Largest body accepted, compressed. */
+  readonly bodyBytesMax: number
+  /** A whole pull: a body that trickles in is given up after this. */
+  readonly callTimeoutMs: number
+}
+
+export const DATA_CONTENT_TYPE = 'application/json'
+const PATH = '/pull_log'
+const ASKED_COMPRESSION = 'snappy'
+/** How long a signature is good for; the official SDKs' value. */
+export const SIGNATURE_EXPIRE_SECONDS = 300
+/** An uncompressed body that is longer is no error: those are a sentence. */
+const ERROR_BYTES_MAX = 64 * 1024
+
+export function createDataApi(options: DataApiOptions): DataApi {
+  const { signing, http, timers, callTimeoutMs } = options
+  return {
+    pull(request, { signal, onProgress }) {
+      const { topicId, partition, startOffset } = request
+      const place: ErrorPlace = { action: 'pull_log', topicId, partition, offset: startOffset }
+      const onDeadline = () =>
+        new ClsConsumerError('API_TIMEOUT', `the response was not whole within ${callTimeoutMs} ms`, place)
+      const attempt = async (limited: AbortSignal, identity: Identity) => {
+        const asked: Asked = { place, secrets: identity.secrets }
+        const sent = { ...signedPull(request, identity, options), signal: limited, place }
+        const answer = await http.pull(sent, (received, headers) =>
+          onProgress?.({ received, compression: compressionOf(headers, received, asked) })
+        )
+        signing.serviceClock.observe(answer.headers.get('date'))
+        if (answer.status !== 200) throw readDataError(answer, asked)
+        const { bytes, headers } = answer
+        const body = new Uint8Array(bytes)
+        const compression = compressionOf(headers, body, asked)
+        const error = findError({ ...answer, body }, compression, asked)
+        if (error !== undefined) throw error
+        return { bytes, byteCount: bytes.byteLength, compression, requestId: headers.get('x-cls-requestid') }
+      }
+      const run = (limited: AbortSignal) => trySigned(signing, identity => attempt(limited, identity))
+      return withDeadline(run, { deadlineMs: callTimeoutMs, signal, onDeadline }, timers)
+    }
+  }
+}
+
+function signedPull(request: PullRequest, identity: Identity, { endpoints, bodyBytesMax }: DataApiOptions) {
+  const { topicId, partition, startOffset, sizeBytes, endTime, query } = request
+  const origin = endpoints.dataOrigin
+  const body = printJson({
+    StartOffset: startOffset,
+    StartTime: 0,
+    Size: sizeBytes,
+    CompressType: ASKED_COMPRESSION,
+    PartitionId: partition,
+    EndTime: endTime,
+    Query: query
+  })
+  const headers = dataHeaders(identity, { origin, path: PATH, topicId, contentType: DATA_CONTENT_TYPE })
+  return { origin, path: `${PATH}?topic_id=${percentEncode(topicId)}`, headers, body, bodyBytesMax }
+}
+
+/** Content type, token and signature of a data-plane request. */
+export function dataHeaders(
+  { credentials, nowSeconds }: Identity,
+  to: { readonly origin: string; readonly path: string; readonly topicId: string; readonly contentType: string }
+): Record<string, string> {
+  const { secretId, secretKey, token } = credentials
+  const authorization = signQ({
+    secretId,
+    secretKey,
+    method: 'POST',
+    path: to.path,
+    query: { topic_id: to.topicId },
+    headers: { 'content-type': to.contentType, host: hostOf(to.origin) },
+    nowSeconds,
+    expireSeconds: SIGNATURE_EXPIRE_SECONDS
+  })
+  return {
+    'Content-Type': to.contentType,
+    ...(token === undefined ? {} : { 'X-Cls-Token': token }),
+    Authorization: authorization
+  }
+}
+
+/** How a body is compressed: by its header, else as asked for, unless its first bytes show that it is plain JSON. */
+function compressionOf(headers: ReadonlyMap<string, string>, body: Uint8Array, { place }: Asked): Compression {
+  const named = headers.get('x-cls-compress-type')?.trim().toLowerCase() ?? ''
+  switch (named) {
+    case 'snappy':
+    case 'lz4':
+    case 'none':
+      return named
+    case '':
+      return isPlainJson(body) ? 'none' : ASKED_COMPRESSION
+    default: {
+      const message = `the response is compressed by ${JSON.stringify(named.slice(0, 40))}, which was not asked for`
+      throw new ClsConsumerError('API_MALFORMED', message, { ...place, httpStatus: 200 })
+    }
+  }
+}
+
+/**
+ * Whether a body that says nothing of its compression is JSON in the clear: `{`, white space, then a key. No snappy block
+ * of ours looks so: there `{` would be the plain size, 123; a quote, a tab or a line's end would be the tag of a copy,
+ * which cannot come first; and a space, the tag of a literal, is followed by the plain text, which begins with `{`.
+ */
+function isPlainJson(body: Uint8Array): boolean {
+  if (body[0] !== 0x7b) return false
+  let at = 1
+  while (body[at] === 0x20 || body[at] === 0x09 || body[at] === 0x0a || body[at] === 0x0d) at++
+  return body[at] === 0x22 || body[at] === 0x7d
+}
+
+/** What a 200 holds that is no response: nothing, a page of something on the way, or an uncompressed error. */
+function findError(answer: Answer, compression: Compression, asked: Asked): ClsConsumerError | undefined {
+  const isPage = answer.headers.get('content-type')?.startsWith('text/html') === true
+  if (answer.body.length === 0 || isPage) {
+    return readDataError({ ...answer, body: answer.body.subarray(0, ERROR_BYTES_MAX) }, asked)
+  }
+  if (compression !== 'none' || answer.body.length > ERROR_BYTES_MAX) return undefined
+  return findDataError(answer, asked)
+}

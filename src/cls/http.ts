@@ -1,0 +1,216 @@
+/**
+ * The only sockets of the client: undici, behind an interface small enough to be faked.
+ *
+ * In: one request. Out: one answer, whatever its status, or API_UNREACHABLE (no whole answer), API_TIMEOUT,
+ * BODY_TOO_LARGE, or the reason of the caller's signal. Must never happen: a retry (the caller signs anew for that),
+ * a truncated body passed on as a whole one, or a wait without a limit: connecting, the first byte and silence within a
+ * body are each limited here, the whole by the caller's signal.
+ */
+import { Agent, type Dispatcher } from 'undici'
+import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
+import type { Answer } from './answer.ts'
+import { ErrorBody, SharedBody } from './bodies.ts'
+
+export interface HttpRequest {
+  readonly origin: string
+  /** With the query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array
+  readonly signal: AbortSignal
+  readonly place: ErrorPlace
+  /** A 200 with a larger body is refused as soon as its length says so, or its bytes do. */
+  readonly bodyBytesMax: number
+}
+
+/** `bytes` is the body of a 200, exactly; that of any other status (cut where very long) is in `body`. */
+export interface SharedAnswer extends Answer {
+  readonly bytes: SharedArrayBuffer
+}
+
+/** Runs with each chunk of a 200; `received` starts at the body's first byte, and must not be kept. */
+export type OnReceived = (received: Uint8Array, headers: ReadonlyMap<string, string>) => void
+
+export interface Http {
+  /** POST, for small answers. */
+  request(request: HttpRequest): Promise<Answer>
+  /** POST; the body of a 200 is written into shared memory as it arrives. On connections of its own. */
+  pull(request: HttpRequest, onReceived?: OnReceived): Promise<SharedAnswer>
+  /** Breaks what is under way (API_UNREACHABLE) and closes all connections. */
+  close(): Promise<void>
+}
+
+/**
+ * Per host. Pulls have a pool of their own, so that a heartbeat never queues behind them; more pulls than this queue,
+ * each within its own deadline.
+ */
+const PULL_CONNECTIONS_MAX = 512
+const CONTROL_CONNECTIONS_MAX = 64
+
+const TIMEOUT_CODES: readonly unknown[] = [
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'ETIMEDOUT'
+]
+
+export function createHttp({ requestTimeoutMs }: { readonly requestTimeoutMs: number }): Http {
+  const agent = (connections: number) =>
+    new Agent({
+      connections,
+      pipelining: 1, // one request at a time on a connection; 0 would switch keep-alive off
+      connect: { timeout: requestTimeoutMs },
+      headersTimeout: requestTimeoutMs,
+      bodyTimeout: requestTimeoutMs
+    })
+  const control = agent(CONTROL_CONNECTIONS_MAX)
+  const pulls = agent(PULL_CONNECTIONS_MAX)
+  return {
+    async request(request) {
+      const { status, headers, body, bytes } = await exchange(control, request)
+      return { status, headers, body: status === 200 ? new Uint8Array(bytes) : body }
+    },
+    pull: (request, onReceived) => exchange(pulls, request, onReceived),
+    async close() {
+      await Promise.all([control.destroy(), pulls.destroy()])
+    }
+  }
+}
+
+function exchange(agent: Agent, request: HttpRequest, onReceived?: OnReceived): Promise<SharedAnswer> {
+  const { origin, path, headers, body, signal, place } = request
+  if (signal.aborted) return Promise.reject(signal.reason)
+  return new Promise((resolve, reject) => {
+    const receiver = new Receiver(request, onReceived, {
+      resolve(answer) {
+        signal.removeEventListener('abort', onAbort)
+        resolve(answer)
+      },
+      reject(error) {
+        signal.removeEventListener('abort', onAbort)
+        reject(error)
+      }
+    })
+    const onAbort = () => receiver.fail(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      agent.dispatch({ origin, path, method: 'POST', headers, body }, receiver)
+    } catch (error) {
+      receiver.fail(transportError(error, place)) // such as a header value that HTTP cannot carry
+    }
+  })
+}
+
+interface Settle {
+  resolve(answer: SharedAnswer): void
+  reject(error: unknown): void
+}
+
+/** Takes one answer from undici. `waiting` has no connection yet; once `settled`, whatever comes is ignored. */
+class Receiver implements Dispatcher.DispatchHandler {
+  #phase: 'waiting' | 'receiving' | 'settled' = 'waiting'
+  #controller: Dispatcher.DispatchController | undefined
+  #status = 0
+  #headers: ReadonlyMap<string, string> = new Map()
+  #shared: SharedBody | undefined
+  readonly #errorBody = new ErrorBody()
+  readonly #request: HttpRequest
+  readonly #onReceived: OnReceived | undefined
+  readonly #settle: Settle
+
+  constructor(request: HttpRequest, onReceived: OnReceived | undefined, settle: Settle) {
+    this.#request = request
+    this.#onReceived = onReceived
+    this.#settle = settle
+  }
+
+  /** Ends the exchange at once; a connection that is in use for it is closed. */
+  fail(error: unknown): void {
+    if (this.#phase === 'settled') return
+    this.#phase = 'settled'
+    this.#settle.reject(error)
+    this.#controller?.abort(new Error('the exchange has ended'))
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // Queued for a connection; aborted; a connection comes free → the request must not be sent.
+    if (this.#phase === 'settled') controller.abort(new Error('the exchange has ended'))
+    else this.#phase = 'receiving'
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>
+  ): void {
+    if (this.#phase === 'settled' || status < 200) return // 1xx comes before the answer
+    this.#status = status
+    this.#headers = new Map(
+      Object.entries(headers).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name.toLowerCase(), String(value)]]
+      )
+    )
+    if (status === 200) this.#guard(() => this.#openShared())
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#phase === 'settled') return
+    const shared = this.#shared
+    if (shared === undefined) {
+      if (this.#errorBody.write(chunk) === 'full') this.#succeed('cut')
+      return
+    }
+    this.#guard(() => {
+      shared.write(chunk)
+      this.#onReceived?.(shared.received, this.#headers)
+    })
+  }
+
+  onResponseEnd(): void {
+    if (this.#phase !== 'settled') this.#succeed('whole')
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.fail(transportError(error, this.#request.place))
+  }
+
+  #openShared(): void {
+    const { bodyBytesMax, place } = this.#request
+    const length = this.#headers.get('content-length')
+    const contentLength = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
+    this.#shared = new SharedBody(contentLength, bodyBytesMax, { ...place, httpStatus: 200 })
+  }
+
+  #succeed(body: 'whole' | 'cut'): void {
+    this.#phase = 'settled'
+    const bytes = this.#shared?.take() ?? new SharedArrayBuffer(0)
+    this.#settle.resolve({ status: this.#status, headers: this.#headers, body: this.#errorBody.take(), bytes })
+    if (body === 'cut') this.#controller?.abort(new Error('no more of the error page is needed'))
+  }
+
+  #guard(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+}
+
+/** A fault on the way, as one of our errors. Those of undici and the system hold no header, and so no secret. */
+function transportError(error: unknown, place: ErrorPlace): ClsConsumerError {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const words = error instanceof Error ? error.message : String(error)
+  const reason = [code, words].filter(part => part !== undefined && part !== '').join(': ')
+  if (TIMEOUT_CODES.includes(code)) {
+    return new ClsConsumerError('API_TIMEOUT', `the service did not answer in time: ${reason}`, {
+      ...place,
+      cause: error
+    })
+  }
+  return new ClsConsumerError('API_UNREACHABLE', `no whole answer from the service: ${reason}`, {
+    ...place,
+    cause: error
+  })
+}

@@ -1,0 +1,224 @@
+/**
+ * The committer: sends the frontiers of all partitions, merged into one call per interval.
+ *
+ * In: `track`ed offsets. Out: `CommitConsumerOffsets`, and what became of them. Must never happen: two calls in flight;
+ * an offset of an ended epoch in a call (I3); a call past the lease (I12).
+ *
+ * Walks of the race:
+ * - call leaves with offset 100; frontier moves to 200; answer arrives → acknowledged is what was sent, not what is
+ *   wanted now; 200 goes with the next call.
+ * - call leaves; epoch ends; answer arrives → the entry is gone or of another epoch; the answer says nothing of it.
+ * - call times out, and is executed later, after 200 was committed → 100 stands. Hence a timeout leaves the entries
+ *   unacknowledged and in doubt: the newest offset is sent until one call after it has been acknowledged, and once more.
+ */
+import { type Epoch, keyOf } from '../batch.ts'
+import { ClsConsumerError, toFailure } from '../errors.ts'
+import type { Settings } from '../options.ts'
+import type { PartitionOffset, Timer, World } from '../world.ts'
+
+export interface CommitHandlers {
+  committed(epoch: Epoch, offset: bigint): void
+  /** The call failed and will be repeated. */
+  failed(error: ClsConsumerError, partitionCount: number): void
+  /** The service refuses this partition's commit: the epoch is not ours any more. */
+  refused(epoch: Epoch, error: ClsConsumerError): void
+  /** No commit will ever succeed. */
+  broken(error: ClsConsumerError): void
+  /** How long the lease still holds, ms; 0 once it has ended. Asked right before each call. */
+  leaseRemainingMs(): number
+}
+
+interface Entry {
+  readonly epoch: Epoch
+  wanted: bigint
+  acknowledged: bigint | undefined
+  /** Acknowledged calls still needed after one whose fate is unknown. */
+  doubtCount: number
+}
+
+const DOUBT_CALLS = 2
+
+/** A call and its retries: past this the newest offsets are sent instead of repeating older ones. */
+const CALL_MS_MAX = 10_000
+
+/** Between a failed call and the next of a flush. */
+const RETRY_PAUSE_MS = 200
+
+type Phase = 'running' | 'stopped'
+
+export class Committer {
+  readonly #world: Pick<World, 'timers' | 'control'>
+  readonly #settings: Pick<Settings, 'group' | 'commitIntervalMs' | 'callTimeoutMs'>
+  readonly #consumer: string
+  readonly #handlers: CommitHandlers
+  readonly #entries = new Map<string, Entry>()
+  #phase: Phase = 'running'
+  #timer: Timer | undefined
+  #inFlight: Promise<void> | undefined
+  #failureCount = 0
+
+  constructor(parts: {
+    readonly world: Pick<World, 'timers' | 'control'>
+    readonly settings: Pick<Settings, 'group' | 'commitIntervalMs' | 'callTimeoutMs'>
+    readonly consumer: string
+    readonly handlers: CommitHandlers
+  }) {
+    this.#world = parts.world
+    this.#settings = parts.settings
+    this.#consumer = parts.consumer
+    this.#handlers = parts.handlers
+  }
+
+  start(): void {
+    this.#schedule()
+  }
+
+  /** `offset` is the epoch's frontier now. A new epoch of the partition replaces the old one's entry. */
+  track(epoch: Epoch, offset: bigint): void {
+    const entry = this.#entries.get(keyOf(epoch))
+    if (entry?.epoch.epoch === epoch.epoch) entry.wanted = offset
+    else this.#entries.set(keyOf(epoch), { epoch, wanted: offset, acknowledged: undefined, doubtCount: 0 })
+  }
+
+  /** The offset is the committed one already: nothing to send until it moves. */
+  adopt(epoch: Epoch, offset: bigint): void {
+    this.#entries.set(keyOf(epoch), { epoch, wanted: offset, acknowledged: offset, doubtCount: 0 })
+  }
+
+  /** The epoch has ended: nothing of it is committed any more (I3). */
+  forget(epoch: Epoch): void {
+    if (this.#entries.get(keyOf(epoch))?.epoch.epoch === epoch.epoch) this.#entries.delete(keyOf(epoch))
+  }
+
+  committedOffset(epoch: Epoch): bigint | undefined {
+    const entry = this.#entries.get(keyOf(epoch))
+    return entry?.epoch.epoch === epoch.epoch ? entry.acknowledged : undefined
+  }
+
+  /** Whether what the epochs want is acknowledged. */
+  isClean(epochs: readonly Epoch[]): boolean {
+    return epochs.every(epoch => {
+      const entry = this.#entries.get(keyOf(epoch))
+      return entry?.epoch.epoch !== epoch.epoch || !isDirty(entry)
+    })
+  }
+
+  /**
+   * Commits until these epochs are clean or gone, the lease ends, or the deadline passes. Resolves to whether they are
+   * clean or gone. Callers in one turn share one call.
+   */
+  async flush(epochs: readonly Epoch[], deadlineMs: number): Promise<boolean> {
+    const deadline = new AbortController()
+    const timer = this.#world.timers.after(deadlineMs, () => deadline.abort())
+    const expired = new Promise<void>(resolve => deadline.signal.addEventListener('abort', () => resolve()))
+    try {
+      await Promise.resolve()
+      while (!this.isClean(epochs) && !deadline.signal.aborted && this.#handlers.leaseRemainingMs() > 0) {
+        const failureCount = this.#failureCount
+        await Promise.race([this.#commitOnce(), expired])
+        const hasFailed = this.#failureCount > failureCount
+        if (hasFailed) await Promise.race([this.#world.timers.sleep(RETRY_PAUSE_MS), expired])
+      }
+    } finally {
+      timer.cancel()
+    }
+    return this.isClean(epochs)
+  }
+
+  /** Ends the interval. A call in flight is waited for. */
+  async stop(): Promise<void> {
+    this.#phase = 'stopped'
+    this.#timer?.cancel()
+    await this.#inFlight
+  }
+
+  #schedule(): void {
+    if (this.#phase === 'stopped') return
+    this.#timer = this.#world.timers.after(this.#settings.commitIntervalMs, () => {
+      void this.#commitOnce().finally(() => this.#schedule())
+    })
+  }
+
+  /** Joins the call in flight if there is one: what it did not carry goes with the next. */
+  #commitOnce(): Promise<void> {
+    if (this.#inFlight !== undefined) return this.#inFlight
+    const entries = [...this.#entries.values()].filter(isDirty)
+    if (entries.length === 0) return Promise.resolve()
+    this.#inFlight = this.#send(entries).finally(() => {
+      this.#inFlight = undefined
+    })
+    return this.#inFlight
+  }
+
+  async #send(entries: readonly Entry[]): Promise<void> {
+    const error = await this.#call(entries)
+    if (error === undefined || error.remedy === 'retry' || error.code === 'LEASE_LOST') return
+    if (isBreaking(error)) {
+      this.#handlers.broken(error)
+      return
+    }
+    // Refused, and it is not known for which partitions: commit one by one, and end only the refused epochs.
+    for (const entry of entries) {
+      if (this.#entries.get(keyOf(entry.epoch)) !== entry) continue
+      const refusal = entries.length === 1 ? error : await this.#call([entry])
+      if (refusal === undefined || refusal.remedy === 'retry') continue
+      if (refusal.code === 'LEASE_LOST') return
+      if (isBreaking(refusal)) {
+        this.#handlers.broken(refusal)
+        return
+      }
+      this.forget(entry.epoch)
+      this.#handlers.refused(entry.epoch, refusal)
+    }
+  }
+
+  /** One call. Returns its error, if any. */
+  async #call(entries: readonly Entry[]): Promise<ClsConsumerError | undefined> {
+    const leaseMs = this.#handlers.leaseRemainingMs()
+    if (leaseMs <= 0) return new ClsConsumerError('LEASE_LOST', 'I12: nothing is committed past the lease')
+    const sent = entries.map(entry => ({ entry, offset: entry.wanted }))
+    const offsets = sent.map(({ entry, offset }): PartitionOffset => {
+      const { topicId, partition } = entry.epoch
+      return { topicId, partition, offset }
+    })
+    try {
+      await this.#world.control.commitConsumerOffsets(
+        { group: this.#settings.group, consumer: this.#consumer, offsets },
+        { deadlineMs: Math.min(CALL_MS_MAX, this.#settings.callTimeoutMs, leaseMs) }
+      )
+    } catch (thrown) {
+      const error = toError(thrown)
+      if (error.code === 'API_TIMEOUT' || error.code === 'API_UNREACHABLE') {
+        for (const { entry } of sent) entry.doubtCount = DOUBT_CALLS
+      }
+      this.#failureCount += 1
+      if (error.remedy === 'retry') this.#handlers.failed(error, entries.length)
+      return error
+    }
+    for (const { entry, offset } of sent) this.#acknowledge(entry, offset)
+    return undefined
+  }
+
+  #acknowledge(entry: Entry, offset: bigint): void {
+    if (this.#entries.get(keyOf(entry.epoch)) !== entry) return
+    const isNews = entry.acknowledged !== offset
+    entry.acknowledged = offset
+    entry.doubtCount = Math.max(0, entry.doubtCount - 1)
+    if (isNews) this.#handlers.committed(entry.epoch, offset)
+  }
+}
+
+function isDirty(entry: Entry): boolean {
+  return entry.wanted !== entry.acknowledged || entry.doubtCount > 0
+}
+
+/** Refused for reasons that no partition is to blame for. */
+function isBreaking(error: ClsConsumerError): boolean {
+  return error.code === 'API_UNAUTHORIZED' || error.code === 'API_NOT_FOUND' || error.code === 'INVARIANT_BROKEN'
+}
+
+function toError(thrown: unknown): ClsConsumerError {
+  if (thrown instanceof ClsConsumerError) return thrown
+  const { message } = toFailure(thrown, 'INVARIANT_BROKEN')
+  return new ClsConsumerError('INVARIANT_BROKEN', message, { cause: thrown })
+}

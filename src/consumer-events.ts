@@ -1,0 +1,72 @@
+/** What a `Consumer` tells: the types of its events and of its snapshot. */
+import type { PartitionId } from './dispatch/messages.ts'
+import type { ClsConsumerError, ErrorPlace } from './errors.ts'
+import type { Phase } from './group/holdings.ts'
+
+export type ConsumerPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
+
+export interface AssignedEvent extends PartitionId {
+  readonly epoch: number
+  readonly startOffset: bigint
+  /** Why it starts there. */
+  readonly reason: string
+}
+
+export interface BatchEvent extends PartitionId {
+  readonly startOffset: bigint
+  readonly nextOffset: bigint
+  readonly logCount: number
+  /** Compressed. */
+  readonly bodyBytes: number
+  /** Decompressed. */
+  readonly responseBytes: number
+}
+
+export interface RateEvent {
+  readonly logsPerSecond: number
+  /** Compressed. */
+  readonly bodyBytesPerSecond: number
+  /** Decompressed. */
+  readonly responseBytesPerSecond: number
+  readonly heldBytes: number
+  readonly partitionCount: number
+}
+
+/** Events of a `Consumer`, each with its arguments. */
+export interface ConsumerEvents {
+  joined: [{ readonly group: string; readonly consumer: string }]
+  assigned: [AssignedEvent]
+  revoked: [PartitionId]
+  released: [PartitionId & { readonly committedOffset: bigint | undefined }]
+  committed: [PartitionId & { readonly offset: bigint }]
+  commitFailed: [{ readonly error: ClsConsumerError; readonly partitionCount: number }]
+  retried: [{ readonly error: ClsConsumerError; readonly place: ErrorPlace; readonly waitMs: number }]
+  leaseLost: [{ readonly partitions: readonly PartitionId[] }]
+  partitionDone: [PartitionId & { readonly nextOffset: bigint }]
+  batch: [BatchEvent]
+  rate: [RateEvent]
+  failed: [ClsConsumerError]
+  stopped: []
+}
+
+export interface PartitionSnapshot extends PartitionId {
+  readonly phase: Phase
+  readonly epoch: number
+  readonly startOffset: bigint | undefined
+  /** Everything before is settled. */
+  readonly nextOffset: bigint | undefined
+  readonly committedOffset: bigint | undefined
+}
+
+export interface ConsumerSnapshot {
+  readonly phase: ConsumerPhase
+  readonly partitions: readonly PartitionSnapshot[]
+  readonly batchCount: number
+  readonly logCount: number
+  /** Compressed bytes processed. */
+  readonly bodyBytes: number
+  /** Decompressed bytes processed. */
+  readonly responseBytes: number
+  /** Held now, of heldBytesMax. */
+  readonly heldBytes: number
+}

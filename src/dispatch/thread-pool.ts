@@ -1,0 +1,282 @@
+/**
+ * The books of the pool: which thread has which number, what happens when one ends.
+ *
+ * In: tasks and messages addressed to thread 0 … count - 1, and what the engine says of its Workers. Out: answers; and
+ * for each thread that ends, however it ends, exactly one `onExit`, then the rejection of its runs, then `onReplaced`.
+ * Must never happen: a run rejected or a kill resolved while the thread may still be running (I2).
+ *
+ * All ends are one path. `kill` uses `Worker.terminate()`: Piscina takes it for a thread that ended by itself, notices
+ * at its exit, and only then starts a replacement. (To abort a task, its own way, reports the death before it happened
+ * and lets the replacement run beside the dying thread.)
+ */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
+import { assert, ClsConsumerError } from '../errors.ts'
+import type { ThreadHandlers, Threads, Timers } from '../world.ts'
+import type { AnyTask, FromThread, ThreadAnswer, ThreadTask, ToThread } from './messages.ts'
+import { Slot, type Tenant } from './thread-slot.ts'
+
+/** What makes Workers, keeps their number, and carries tasks to them. */
+export interface Engine {
+  /** Runs a task on one thread, at once. Rejects when the thread fails, which may be before its exit. */
+  run(tenant: Tenant, task: AnyTask, transferList: MessagePort[]): Promise<ThreadAnswer>
+  workers(): Worker[]
+  /** Ends all Workers; may resolve before they have exited. */
+  destroy(): Promise<void>
+}
+
+export interface EngineHooks {
+  /** A Worker can take tasks. */
+  onReady(worker: Worker): void
+  /** A Worker has ended, and no other will take its place. */
+  onNotReplaced(): void
+}
+
+export interface ThreadPoolLimits {
+  readonly count: number
+  readonly threadExitMs: number
+  readonly threadBootMs: number
+  readonly timers: Timers
+}
+
+type Phase = 'new' | 'booting' | 'open' | 'broken' | 'closing' | 'closed'
+const MOVES = {
+  new: ['booting', 'closed'],
+  booting: ['open', 'broken', 'closing'],
+  open: ['broken', 'closing'],
+  broken: ['closing'],
+  closing: ['closed'],
+  closed: []
+} as const satisfies Record<Phase, readonly Phase[]>
+
+/** See `Threads` in world.ts. */
+export class ThreadPool implements Threads {
+  readonly count: number
+  readonly #limits: ThreadPoolLimits
+  readonly #startEngine: (hooks: EngineHooks) => Engine
+  readonly #slots: readonly Slot[]
+  /** Ready threads without a slot: their predecessor has failed, and not exited. */
+  readonly #spares = new Set<Worker>()
+  #phase: Phase = 'new'
+  #engine: Engine | undefined
+  #handlers: ThreadHandlers | undefined
+  #booted: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(limits: ThreadPoolLimits, startEngine: (hooks: EngineHooks) => Engine) {
+    this.#limits = limits
+    this.#startEngine = startEngine
+    this.count = limits.count
+    this.#slots = Array.from({ length: limits.count }, (_, thread) => new Slot(thread, limits.timers))
+  }
+
+  async boot(handlers: ThreadHandlers): Promise<void> {
+    this.#move('booting')
+    this.#handlers = handlers
+    const booted = new Promise<void>((resolve, reject) => {
+      this.#booted = { resolve, reject }
+    })
+    this.#engine = this.#startEngine({
+      onReady: worker => this.#onReady(worker),
+      onNotReplaced: () => this.#break('POOL_BROKEN', 'a thread ended before it was ready, and is not replaced')
+    })
+    for (const slot of this.#slots) this.#expectThread(slot)
+    try {
+      await booted
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  async run(thread: number, task: ThreadTask): Promise<ThreadAnswer> {
+    const slot = this.#slot(thread)
+    const tenant = slot.tenant
+    if (tenant === undefined || slot.phase !== 'live') {
+      if (slot.phase === 'ending') await tenant?.exited
+      throw new ClsConsumerError('THREAD_LOST', `thread ${thread} has ended, and its replacement is not up yet`)
+    }
+    try {
+      const answer = await this.#runOn(tenant, task)
+      // What the thread said before it answered is told before: its port and Piscina's keep no order between them.
+      this.#deliver(slot, tenant)
+      return answer
+    } catch (error) {
+      // The thread lives; the task never reached it.
+      if (slot.tenant === tenant && slot.phase === 'live') throw error
+      // Piscina rejects at the Worker's `error`, which comes before its `exit`. Until that, user code may run (I2).
+      const ending = await tenant.exited
+      throw new ClsConsumerError('THREAD_LOST', `thread ${thread} ${ending}`, { cause: error })
+    }
+  }
+
+  post(thread: number, message: ToThread): void {
+    const slot = this.#slot(thread)
+    if (slot.phase === 'live') slot.tenant?.port.postMessage(message)
+  }
+
+  async kill(thread: number): Promise<void> {
+    const slot = this.#slot(thread)
+    const tenant = slot.tenant
+    // Where it is empty or booting, the thread that the caller means has exited.
+    if (tenant === undefined || slot.phase === 'booting') return
+    slot.end()
+    void tenant.worker.terminate()
+    await this.#awaitExit(slot, tenant)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    const engine = this.#engine
+    if (engine === undefined) return this.#move('closed')
+    if (this.#phase === 'booting') this.#break('POOL_BROKEN', 'the pool was closed while it booted')
+    this.#move('closing')
+    const workers = new Set(engine.workers())
+    for (const slot of this.#slots) {
+      slot.expectNone()
+      slot.end()
+      if (slot.tenant !== undefined) workers.add(slot.tenant.worker)
+    }
+    const exits = [...workers].map(worker => new Promise(resolve => worker.once('exit', resolve)))
+    // Not awaited: its own promise resolves early where a thread fails on its way out.
+    void engine.destroy()
+    await this.#bounded(Promise.all(exits), 'a thread of the closing pool')
+    // A thread that had failed before and exits only now makes Piscina start another one.
+    while (engine.workers().length > 0) await this.#bounded(engine.destroy(), 'a late thread of the closing pool')
+    this.#move('closed')
+  }
+
+  #onReady(worker: Worker): void {
+    this.#spares.add(worker)
+    worker.once('exit', () => this.#spares.delete(worker))
+    this.#fillSlots()
+  }
+
+  #fillSlots(): void {
+    for (const slot of this.#slots) {
+      const [worker] = this.#spares
+      if (worker === undefined || (this.#phase !== 'booting' && this.#phase !== 'open')) return
+      if (slot.phase !== 'empty') continue
+      this.#spares.delete(worker)
+      void this.#greet(slot, worker)
+    }
+  }
+
+  /** Gives a thread its slot and its port. */
+  async #greet(slot: Slot, worker: Worker): Promise<void> {
+    const { thread } = slot
+    const { port1, port2 } = new MessageChannel()
+    const tenant = slot.bind(worker, port1)
+    worker.once('error', error => this.#onError(slot, tenant, error))
+    worker.once('exit', code => this.#onExit(slot, tenant, code))
+    port1.on('message', (message: FromThread) => this.#tell(slot, tenant, message))
+    // Piscina's own ports keep the process up while tasks run; this one must not when none does.
+    port1.unref()
+    try {
+      const answer = await this.#runOn(tenant, { kind: 'hello', thread, port: port2 }, [port2])
+      assert(answer.kind === 'done', `a thread answers hello with done, not ${answer.kind}`)
+      if (slot.tenant === tenant) this.#onLive(slot)
+    } catch (error) {
+      // No user code has run on it yet: the next one would fare no better.
+      this.#break('POOL_BROKEN', `thread ${thread} did not come up`, error)
+    }
+  }
+
+  #onLive(slot: Slot): void {
+    slot.live()
+    if (this.#phase === 'open') this.#handlers?.onReplaced(slot.thread)
+    if (this.#phase !== 'booting' || this.#slots.some(({ phase }) => phase !== 'live')) return
+    this.#move('open')
+    this.#booted?.resolve()
+  }
+
+  #onError(slot: Slot, tenant: Tenant, error: Error): void {
+    tenant.fail(error)
+    slot.end()
+    // Its end in time is told by `onExit`, its being stuck by `onBroken`.
+    this.#awaitExit(slot, tenant).catch(() => {})
+  }
+
+  #deliver(slot: Slot, tenant: Tenant): void {
+    for (;;) {
+      const received: { message: FromThread } | undefined = receiveMessageOnPort(tenant.port)
+      if (received === undefined) return
+      this.#tell(slot, tenant, received.message)
+    }
+  }
+
+  #tell(slot: Slot, tenant: Tenant, message: FromThread): void {
+    // What was delivered to us after the exit is of a thread that nobody knows any more.
+    if (slot.tenant === tenant) this.#handlers?.onMessage(slot.thread, message)
+  }
+
+  #onExit(slot: Slot, tenant: Tenant, exitCode: number): void {
+    this.#deliver(slot, tenant)
+    const known = slot.phase !== 'booting' && this.#phase !== 'booting'
+    slot.vacate()
+    if (known) this.#handlers?.onExit(slot.thread)
+    // Rejects the runs, in a later microtask.
+    tenant.exit(exitCode)
+    if (this.#phase === 'booting') {
+      this.#break('POOL_BROKEN', `thread ${slot.thread} ${tenant.ending(exitCode)} while the pool booted`)
+    }
+    if (this.#phase !== 'open') return
+    this.#expectThread(slot)
+    this.#fillSlots()
+  }
+
+  #expectThread(slot: Slot): void {
+    const bootMs = this.#limits.threadBootMs
+    slot.expect(bootMs, () => this.#break('POOL_BROKEN', `thread ${slot.thread} was not up within ${bootMs} ms`))
+  }
+
+  #awaitExit(slot: Slot, tenant: Tenant): Promise<void> {
+    return tenant.awaitExit(exited => this.#bounded(exited, `thread ${slot.thread}`))
+  }
+
+  async #bounded(exits: Promise<unknown>, what: string): Promise<void> {
+    const { threadExitMs, timers } = this.#limits
+    const stopWaiting = new AbortController()
+    const stuck = timers.sleep(threadExitMs, stopWaiting.signal).then(() => {
+      throw this.#break('THREAD_STUCK', `${what} did not exit within ${threadExitMs} ms`)
+    })
+    try {
+      await Promise.race([exits, stuck])
+    } finally {
+      stopWaiting.abort()
+    }
+  }
+
+  /** Told once, to whoever waits: the caller of `boot`, or the handler. */
+  #break(code: 'POOL_BROKEN' | 'THREAD_STUCK', message: string, cause?: unknown): ClsConsumerError {
+    const error = new ClsConsumerError(code, message, { cause })
+    if (this.#phase === 'booting') {
+      this.#move('broken')
+      this.#booted?.reject(error)
+    } else if (this.#phase === 'open') {
+      this.#move('broken')
+      this.#handlers?.onBroken(error)
+    }
+    return error
+  }
+
+  #runOn(tenant: Tenant, task: AnyTask, transferList: MessagePort[] = []): Promise<ThreadAnswer> {
+    assert(this.#engine !== undefined, 'a task runs on a booted pool')
+    return this.#engine.run(tenant, task, transferList)
+  }
+
+  #slot(thread: number): Slot {
+    const slot = this.#slots[thread]
+    assert(slot !== undefined, `there is no thread ${thread}: they are 0 to ${this.count - 1}`)
+    return slot
+  }
+
+  #move(to: Phase): void {
+    const allowed: readonly Phase[] = MOVES[this.#phase]
+    assert(allowed.includes(to), `a pool does not go from ${this.#phase} to ${to}`)
+    this.#phase = to
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The byte budget (I5): one number of bytes held against allowed, from which all backpressure follows.
+ *
+ * In: what is about to be pulled, what arrived, what opens and closes. Out: whether it may. Held is compressed, reserved
+ * for pulls on the way, and decoded. A quarter of the budget is kept for decoded batches, so that pulls that fill their
+ * part never stop the processors that would empty it. Over the budget goes only what responses exceed their reservation
+ * by, one pull per partition, and one open batch in all.
+ */
+import { assert } from '../errors.ts'
+
+const DECODED_SHARE = 0.25
+
+export class ByteBudget {
+  readonly #pulledMax: number
+  readonly #decodedMax: number
+  #pulledBytes = 0
+  #decodedBytes = 0
+  #openCount = 0
+
+  constructor(heldBytesMax: number) {
+    this.#decodedMax = Math.floor(heldBytesMax * DECODED_SHARE)
+    this.#pulledMax = heldBytesMax - this.#decodedMax
+  }
+
+  get heldBytes(): number {
+    return this.#pulledBytes + this.#decodedBytes
+  }
+
+  /**
+   * Reserves a pull, or refuses. `partitionBytes` is what its partition holds already: 0 is always allowed, and
+   * otherwise a partition may hold its equal share of `partitionCount`, so that one slow processor never holds all.
+   */
+  tryPull(pullBytes: number, partitionBytes: number, partitionCount: number): boolean {
+    const share = this.#pulledMax / Math.max(1, partitionCount)
+    const fits = this.#pulledBytes + pullBytes <= this.#pulledMax && partitionBytes + pullBytes <= share
+    if (!fits && partitionBytes > 0) return false
+    this.#pulledBytes += pullBytes
+    assert(partitionBytes === 0 || this.#pulledBytes <= this.#pulledMax, 'I5: a further pull keeps within the budget')
+    return true
+  }
+
+  /** A response took the place of its reservation, larger or smaller, or part of it was given back. */
+  resize(fromBytes: number, toBytes: number): void {
+    this.#pulledBytes += toBytes - fromBytes
+    assert(this.#pulledBytes >= 0, 'I5: no byte is given back twice')
+  }
+
+  /** Reserves what an open batch decodes to, or refuses. One batch is always allowed. */
+  tryOpen(decodedBytes: number): boolean {
+    if (this.#openCount > 0 && this.#decodedBytes + decodedBytes > this.#decodedMax) return false
+    this.#decodedBytes += decodedBytes
+    this.#openCount += 1
+    return true
+  }
+
+  close(decodedBytes: number): void {
+    this.#decodedBytes -= decodedBytes
+    this.#openCount -= 1
+    assert(this.#decodedBytes >= 0 && this.#openCount >= 0, 'I5: a batch closes once')
+  }
+}

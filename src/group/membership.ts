@@ -1,0 +1,216 @@
+/**
+ * Membership: heartbeats, the lease, and what follows from both.
+ *
+ * In: the answers to heartbeats, and the consumer's word that a partition is released. Out: calls of `handlers`. Holds
+ * no policy: `Holdings` and `Lease` decide. Must never happen: two heartbeats in flight; an answer applied after the
+ * lease had ended as if it had not; the last heartbeat leaves before the last release (I4).
+ */
+import type { Epoch } from '../batch.ts'
+import type { PartitionId } from '../dispatch/messages.ts'
+import { ClsConsumerError, toFailure } from '../errors.ts'
+import type { Settings } from '../options.ts'
+import type { CallOptions, Timer, World } from '../world.ts'
+import type { Holdings } from './holdings.ts'
+import type { Lease } from './lease.ts'
+
+export interface MembershipHandlers {
+  assigned(epochs: readonly Epoch[]): void
+  revoked(epochs: readonly Epoch[]): void
+  /** The lease has ended: these epochs are over, whatever still runs. */
+  lost(epochs: readonly Epoch[]): void
+  /** The service refuses heartbeats for good. */
+  failed(error: ClsConsumerError): void
+}
+
+/** A heartbeat and its retries end within this share of the interval, so that the next one leaves on time. */
+const BEAT_SHARE = 0.9
+
+/** taking: joins and takes what is granted. draining: beats on, takes nothing. leaving: the last heartbeat. */
+type Phase = 'idle' | 'taking' | 'draining' | 'leaving' | 'left'
+
+export class Membership {
+  readonly #world: Pick<World, 'clock' | 'timers' | 'control' | 'log'>
+  readonly #settings: Settings
+  readonly #consumer: string
+  readonly #holdings: Holdings
+  readonly #lease: Lease
+  readonly #handlers: MembershipHandlers
+  readonly #warnedForeign = new Set<string>()
+  #phase: Phase = 'idle'
+  #inFlight: Promise<void> | undefined
+  /** A release happened while a heartbeat was in flight: another one leaves as soon as that is answered. */
+  #isBeatDue = false
+  #beatTimer: Timer | undefined
+  #leaseTimer: Timer | undefined
+
+  constructor(parts: {
+    readonly world: Pick<World, 'clock' | 'timers' | 'control' | 'log'>
+    readonly settings: Settings
+    readonly consumer: string
+    readonly holdings: Holdings
+    readonly lease: Lease
+    readonly handlers: MembershipHandlers
+  }) {
+    this.#world = parts.world
+    this.#settings = parts.settings
+    this.#consumer = parts.consumer
+    this.#holdings = parts.holdings
+    this.#lease = parts.lease
+    this.#handlers = parts.handlers
+  }
+
+  /** Joins: resolves with the first acknowledged heartbeat, rejects where the service refuses or stays silent. */
+  async join(signal: AbortSignal): Promise<void> {
+    this.#phase = 'taking'
+    try {
+      await this.#exchange({ deadlineMs: this.#settings.callTimeoutMs, signal })
+    } catch (error) {
+      this.#phase = 'left'
+      throw error
+    }
+    this.#schedule(this.#settings.heartbeatIntervalMs)
+  }
+
+  /** Whether the partitions are still ours, by the clock (I12). Ends the epochs if not: it may be the first to know. */
+  checkLease(): boolean {
+    if (this.#lease.holds(this.#world.clock.monotonic())) return true
+    this.#endLease()
+    return false
+  }
+
+  /** The consumer is stopping: what is granted from now on is not taken. */
+  takeNoMore(): void {
+    if (this.#phase === 'taking') this.#phase = 'draining'
+  }
+
+  /** Nothing of this partition runs any more. Tells the server at once. */
+  release(epoch: Epoch): void {
+    this.#holdings.release(epoch)
+    this.#beatNow()
+  }
+
+  /**
+   * Ends heartbeats with a last one that lists every topic without partitions. Its answer grants partitions, since it
+   * looks like a join: ignored. It is sent once, and its loss only means that the server waits for the timeout.
+   */
+  async leave(): Promise<void> {
+    if (!this.#isBeating()) return
+    this.#phase = 'leaving'
+    this.#beatTimer?.cancel()
+    await this.#inFlight
+    const { group, heartbeatIntervalMs } = this.#settings
+    try {
+      const deadlineMs = heartbeatIntervalMs * BEAT_SHARE
+      await this.#world.control.sendConsumerHeartbeat(
+        { group, consumer: this.#consumer, held: this.#holdings.held() },
+        { deadlineMs }
+      )
+    } catch (error) {
+      this.#world.log.warn('last heartbeat failed', { error: toFailure(error, 'API_UNREACHABLE').message })
+    }
+    this.#phase = 'left'
+    this.#leaseTimer?.cancel()
+  }
+
+  #isBeating(): boolean {
+    return this.#phase === 'taking' || this.#phase === 'draining'
+  }
+
+  #schedule(delayMs: number): void {
+    if (!this.#isBeating()) return
+    this.#beatTimer?.cancel()
+    this.#beatTimer = this.#world.timers.after(delayMs, () => this.#beatNow())
+  }
+
+  #beatNow(): void {
+    if (!this.#isBeating()) return
+    if (this.#inFlight !== undefined) {
+      this.#isBeatDue = true
+      return
+    }
+    this.#beatTimer?.cancel()
+    this.#inFlight = this.#beat().finally(() => {
+      this.#inFlight = undefined
+      if (this.#isBeatDue) {
+        this.#isBeatDue = false
+        this.#beatNow()
+      }
+    })
+  }
+
+  async #beat(): Promise<void> {
+    const { heartbeatIntervalMs } = this.#settings
+    const sentMs = this.#world.clock.monotonic()
+    try {
+      await this.#exchange({ deadlineMs: heartbeatIntervalMs * BEAT_SHARE })
+    } catch (error) {
+      this.checkLease()
+      if (!(error instanceof ClsConsumerError) || error.remedy === 'stop' || error.remedy === 'fix-input') {
+        const fatal =
+          error instanceof ClsConsumerError
+            ? error
+            : new ClsConsumerError('INVARIANT_BROKEN', String(error), { cause: error })
+        this.#handlers.failed(fatal)
+      } else {
+        this.#world.log.warn('heartbeat failed', { error: error.message, leaseMs: this.#leaseRemainingMs() })
+      }
+    }
+    const elapsedMs = this.#world.clock.monotonic() - sentMs
+    this.#schedule(Math.max(0, heartbeatIntervalMs - elapsedMs))
+  }
+
+  /** One heartbeat and what its answer changes. */
+  async #exchange(call: CallOptions): Promise<void> {
+    const { control, clock, log } = this.#world
+    const { group } = this.#settings
+    const beat = this.#holdings.nextBeat()
+    const sentMs = clock.monotonic()
+    const granted = await control.sendConsumerHeartbeat(
+      { group, consumer: this.#consumer, held: this.#holdings.held() },
+      call
+    )
+    // The lease ended while the answer was on its way (this process may have been stopped): others may have worked on
+    // the partitions since, so the epochs end first, and the answer assigns anew.
+    if (this.#lease.endMs > Number.NEGATIVE_INFINITY) this.checkLease()
+    this.#lease.acknowledge(sentMs)
+    if (!this.#lease.holds(clock.monotonic())) {
+      log.warn('heartbeat answered too late to count', { tookMs: Math.round(clock.monotonic() - sentMs) })
+      return
+    }
+    // `leave` was called meanwhile: what is granted now would never be worked on.
+    if (!this.#isBeating()) return
+    this.#watchLease()
+    const { assigned, revoked, foreign } = this.#holdings.apply(granted, beat, this.#phase === 'taking')
+    this.#warnOfForeign(foreign)
+    if (revoked.length > 0) this.#handlers.revoked(revoked)
+    if (assigned.length > 0) this.#handlers.assigned(assigned)
+  }
+
+  #watchLease(): void {
+    this.#leaseTimer?.cancel()
+    this.#leaseTimer = this.#world.timers.after(Math.ceil(this.#leaseRemainingMs()), () => {
+      if (this.checkLease()) this.#watchLease()
+    })
+  }
+
+  #endLease(): void {
+    this.#leaseTimer?.cancel()
+    const epochs = this.#holdings.loseAll()
+    if (epochs.length > 0) this.#handlers.lost(epochs)
+  }
+
+  #leaseRemainingMs(): number {
+    return this.#lease.remainingMs(this.#world.clock.monotonic())
+  }
+
+  /** The group was given a topic that we do not read: its partitions, granted to us, are read by nobody. */
+  #warnOfForeign(foreign: readonly PartitionId[]): void {
+    for (const { topicId } of foreign) {
+      if (this.#warnedForeign.has(topicId)) continue
+      this.#warnedForeign.add(topicId)
+      this.#world.log.warn('partitions of a topic that topicIds lacks are assigned here and not read: add it', {
+        topicId
+      })
+    }
+  }
+}

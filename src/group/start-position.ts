@@ -1,0 +1,126 @@
+/**
+ * Where a newly assigned partition starts (I6, I11).
+ *
+ * In: partitions of one topic. Out: for each an offset, the reason in words, and whether it must be committed before the
+ * first pull. Must never happen: an error is read as "no offset"; a position is chosen without being told.
+ *
+ * Asking with `From: begin` and `From: end` tells a committed offset from none: the service answers both with the
+ * committed one where there is one. Equal answers may also mean an empty partition, whose position no one has committed:
+ * logs arrive, we die before a commit, the successor finds begin ≠ end and starts at the end → lost. Hence an equal
+ * answer is committed too; for a committed offset that is a repetition without effect.
+ */
+import type { Settings } from '../options.ts'
+import type { PartitionDescription, Position, World } from '../world.ts'
+
+export interface Start {
+  /** -1 where the service named no position at all: the beginning of a partition that was never written. */
+  readonly offset: bigint
+  readonly reason: string
+  readonly mustCommit: boolean
+}
+
+/** What the service says of the positions of one topic. Absent from a map: the service named none. */
+export interface Positions {
+  readonly begin: ReadonlyMap<number, bigint>
+  readonly end: ReadonlyMap<number, bigint>
+  /** Answers for `startFrom`, where that is a time. */
+  readonly atTime: ReadonlyMap<number, bigint>
+  readonly partitions: readonly PartitionDescription[]
+  /** The partitions that the topic had when this consumer joined. */
+  readonly partitionsAtJoin: ReadonlySet<number>
+}
+
+/** Whether the group may have committed an offset of this partition. False is certain. */
+function mayBeCommitted(partition: number, { begin, end }: Positions): boolean {
+  return begin.get(partition) !== undefined && begin.get(partition) === end.get(partition)
+}
+
+/** The decision for one partition. */
+export function decideStart(partition: number, positions: Positions, startFrom: Position): Start {
+  const begin = positions.begin.get(partition)
+  const end = positions.end.get(partition)
+  const described = positions.partitions.find(candidate => candidate.partition === partition)
+  const start = chooseStart(partition, positions, startFrom)
+  // A read-only partition at its end has nothing to lose, and nothing that could ever be pulled from it (I11).
+  const isSpent = described?.status === 'readonly' && start.offset === end && begin !== undefined
+  return { ...start, mustCommit: start.offset >= 0n && !isSpent }
+}
+
+function chooseStart(partition: number, positions: Positions, startFrom: Position): Omit<Start, 'mustCommit'> {
+  const begin = positions.begin.get(partition)
+  const end = positions.end.get(partition)
+  if (begin === undefined || end === undefined) {
+    return { offset: begin ?? -1n, reason: 'the service names no position: the beginning' }
+  }
+  if (mayBeCommitted(partition, positions)) return { offset: begin, reason: 'committed, or empty' }
+  if (!positions.partitionsAtJoin.has(partition)) {
+    return { offset: begin, reason: 'created after this consumer joined: the beginning' }
+  }
+  const parent = readParent(partition, positions)
+  if (parent !== undefined)
+    return { offset: begin, reason: `child of partition ${parent}, which was read: the beginning` }
+  if (startFrom === 'begin') return { offset: begin, reason: 'nothing committed, startFrom begin' }
+  if (startFrom === 'end') return { offset: end, reason: 'nothing committed, startFrom end' }
+  // A time past the last log has no position of its own: the end.
+  return { offset: positions.atTime.get(partition) ?? end, reason: `nothing committed, startFrom ${startFrom}` }
+}
+
+/** A read-only partition that shares keys with this one and has a committed offset: it was split or merged into it. */
+function readParent(partition: number, positions: Positions): number | undefined {
+  const child = positions.partitions.find(candidate => candidate.partition === partition)
+  if (child === undefined) return undefined
+  return positions.partitions.find(
+    candidate =>
+      candidate.status === 'readonly' &&
+      candidate.partition !== partition &&
+      candidate.beginKey < child.endKey &&
+      child.beginKey < candidate.endKey &&
+      mayBeCommitted(candidate.partition, positions)
+  )?.partition
+}
+
+/** Asks the service for one topic, in calls that each cover all its partitions. */
+export async function lookUpStarts(
+  world: Pick<World, 'control'>,
+  settings: Pick<Settings, 'group' | 'startFrom'>,
+  ask: {
+    readonly topicId: string
+    readonly partitions: readonly number[]
+    /** The partitions of each topic when this consumer joined. */
+    readonly atJoin: ReadonlyMap<string, ReadonlySet<number>>
+    readonly signal: AbortSignal
+  }
+): Promise<Map<number, Start>> {
+  const { control } = world
+  const { group, startFrom } = settings
+  const { topicId, signal } = ask
+  const offsets = (from: Position, own: boolean): Promise<Map<number, bigint>> =>
+    control.describeConsumerOffsets({ group, topicId, from, own }, { signal })
+
+  const named = { begin: await offsets('begin', false), end: await offsets('end', false) }
+  const lacksSome = ask.partitions.some(partition => !named.begin.has(partition) || !named.end.has(partition))
+  // "None" for what `From` names: ask for the log's own position before taking the partition for an unwritten one.
+  const own = lacksSome ? { begin: await offsets('begin', true), end: await offsets('end', true) } : undefined
+  const positions: Positions = {
+    begin: own === undefined ? named.begin : new Map([...own.begin, ...named.begin]),
+    end: own === undefined ? named.end : new Map([...own.end, ...named.end]),
+    atTime: typeof startFrom === 'number' ? await offsets(startFrom, false) : new Map(),
+    partitions: await control.describePartitions(topicId, { signal }),
+    partitionsAtJoin: ask.atJoin.get(topicId) ?? new Set()
+  }
+  return new Map(ask.partitions.map(partition => [partition, decideStart(partition, positions, startFrom)]))
+}
+
+/** The partitions of every topic at this moment: those that come later are read from their beginning (I11). */
+export async function describeTopics(
+  world: Pick<World, 'control'>,
+  topicIds: readonly string[],
+  signal: AbortSignal
+): Promise<Map<string, ReadonlySet<number>>> {
+  const partitions = new Map<string, ReadonlySet<number>>()
+  for (const topicId of topicIds) {
+    const described = await world.control.describePartitions(topicId, { signal })
+    partitions.set(topicId, new Set(described.map(({ partition }) => partition)))
+  }
+  return partitions
+}

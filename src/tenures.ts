@@ -1,0 +1,332 @@
+/**
+ * The tenures of a consumer: how each partition's tenure opens, moves on, and closes.
+ *
+ * In: what membership grants, revokes and loses; what the service says of offsets. Out: running tenures; releases. Must
+ * never happen: two endings of one tenure at a time; a release while anything of the partition may run (I4); a pull from
+ * a start that is not committed (I11).
+ */
+import { type Batch, type Epoch, keyOf } from './batch.ts'
+import type { BoundedRun } from './bounded-run.ts'
+import type { Committer } from './commit/committer.ts'
+import type { AssignedEvent } from './consumer-events.ts'
+import type { Dispatcher } from './dispatch/dispatcher.ts'
+import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
+import { assert, type ClsConsumerError, type ErrorPlace, toClsError } from './errors.ts'
+import type { ByteBudget } from './fetch/budget.ts'
+import { type PullBound, PullChain, type PullHandlers } from './fetch/pull-chain.ts'
+import type { Holdings } from './group/holdings.ts'
+import type { Membership } from './group/membership.ts'
+import { lookUpStarts, type Start } from './group/start-position.ts'
+import type { Settings } from './options.ts'
+import { Tenure } from './tenure.ts'
+import type { World } from './world.ts'
+
+/** A partition is released without its last commit after this: its uncommitted work repeats elsewhere. */
+const LAST_COMMIT_MS = 15_000
+
+/** Between two attempts to open partitions whose positions the service did not tell. */
+const OPEN_RETRY_MS = 1000
+
+export interface TenuresHandlers {
+  assigned(event: AssignedEvent): void
+  released(id: PartitionId, committedOffset: bigint | undefined, reason: string): void
+  processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint): void
+  retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
+  /** A bounded run has nothing left to do in this partition. */
+  done(id: PartitionId, nextOffset: bigint): void
+  failed(error: ClsConsumerError): void
+}
+
+export interface TenuresParts {
+  readonly world: Pick<World, 'timers' | 'random' | 'control' | 'data' | 'log'>
+  readonly settings: Settings
+  readonly holdings: Holdings
+  readonly membership: Membership
+  readonly budget: ByteBudget
+  readonly dispatcher: Dispatcher
+  readonly committer: Committer
+  readonly boundedRun: BoundedRun
+  /** Aborted when the consumer stops. */
+  readonly signal: AbortSignal
+  readonly handlers: TenuresHandlers
+}
+
+export class Tenures implements Iterable<Tenure> {
+  /** Which partitions each topic had when the consumer joined: those that come later are read from their beginning. */
+  partitionsAtJoin: ReadonlyMap<string, ReadonlySet<number>> = new Map()
+  readonly #parts: TenuresParts
+  /** By partition: the one that holds it. */
+  readonly #tenures = new Map<string, Tenure>()
+  /** By batch, since an answer may come after its partition went on in a new epoch. */
+  readonly #owners = new WeakMap<Batch, Tenure>()
+  readonly #opening = new WeakMap<Tenure, Promise<void>>()
+  readonly #closing = new WeakMap<Tenure, Promise<void>>()
+  #lastBatchId = 0
+
+  constructor(parts: TenuresParts) {
+    this.#parts = parts
+  }
+
+  [Symbol.iterator](): Iterator<Tenure> {
+    return this.#tenures.values()
+  }
+
+  get count(): number {
+    return this.#tenures.size
+  }
+
+  ownerOf(batch: Batch): Tenure | undefined {
+    return this.#owners.get(batch)
+  }
+
+  /** Memory was freed, or the wait is over: every chain may go on. */
+  pump(): void {
+    for (const tenure of this) tenure.pump()
+  }
+
+  open(epochs: readonly Epoch[]): void {
+    for (const topicId of topicsOf(epochs)) {
+      const tenures = epochs.filter(epoch => epoch.topicId === topicId).map(epoch => this.#add(epoch))
+      const opening = this.#open(topicId, tenures).catch(error => this.#parts.handlers.failed(toClsError(error)))
+      for (const tenure of tenures) this.#opening.set(tenure, opening)
+    }
+  }
+
+  revoke(epochs: readonly Epoch[]): void {
+    for (const epoch of epochs) {
+      const tenure = this.#find(epoch)
+      if (tenure !== undefined) void this.#close(tenure, 'revoked')
+    }
+  }
+
+  /** Epochs that are not ours any more, whatever still runs (I3, I12). They stay held until that has ended (I4). */
+  lose(epochs: readonly Epoch[], reason: string): void {
+    const { committer, dispatcher } = this.#parts
+    for (const epoch of epochs) {
+      committer.forget(epoch)
+      const tenure = this.#find(epoch)
+      if (tenure === undefined) continue
+      tenure.end()
+      // It may be draining patiently already: that becomes an abort. The closing tells of an error.
+      void dispatcher.drain(epoch, 0, reason).catch(() => undefined)
+      void this.#close(tenure, reason)
+    }
+  }
+
+  /** Ends every tenure in order. Each has its deadlines; those that cannot be released are told as failed. */
+  async closeAll(): Promise<void> {
+    for (const tenure of this) tenure.close()
+    await Promise.all([...this].map(tenure => this.#close(tenure, 'stopping')))
+  }
+
+  /** The end of the bounded run has come while partitions were being read. */
+  async boundAll(): Promise<void> {
+    const running = [...this].filter(tenure => tenure.phase === 'running')
+    for (const topicId of topicsOf(running.map(({ epoch }) => epoch))) {
+      const tenures = running.filter(({ epoch }) => epoch.topicId === topicId)
+      const bounds = await this.#lookUpBounds(topicId, tenures)
+      for (const tenure of tenures) {
+        const bound = bounds?.get(tenure.epoch.partition)
+        if (bound !== undefined && tenure.phase === 'running') tenure.setBound(bound)
+      }
+    }
+  }
+
+  // ---- Opening ----
+
+  /** From assigned to running: find where to start, commit that (I11), pull. */
+  async #open(topicId: string, tenures: readonly Tenure[]): Promise<void> {
+    const { world, settings, signal } = this.#parts
+    const isWanted = (tenure: Tenure): boolean => tenure.phase === 'opening' && !signal.aborted
+    for (let wanted = tenures.filter(isWanted); wanted.length > 0; wanted = wanted.filter(isWanted)) {
+      try {
+        const partitions = wanted.map(tenure => tenure.epoch.partition)
+        const starts = await lookUpStarts(world, settings, {
+          topicId,
+          partitions,
+          atJoin: this.partitionsAtJoin,
+          signal
+        })
+        const bounds = await this.#lookUpBounds(topicId, wanted)
+        // Revoked or lost while we asked: their closing waits for this.
+        wanted = wanted.filter(isWanted)
+        if (await this.#commitStarts(wanted, starts)) {
+          for (const tenure of wanted.filter(isWanted)) this.#run(tenure, starts, bounds)
+          return
+        }
+      } catch (thrown) {
+        if (signal.aborted) return
+        const error = toClsError(thrown)
+        if (error.remedy !== 'retry') throw error
+        world.log.warn('the start of partitions is not known yet', { topicId, error: error.message })
+      }
+      await world.timers.sleep(OPEN_RETRY_MS, signal).catch(() => undefined)
+    }
+  }
+
+  async #lookUpBounds(
+    topicId: string,
+    tenures: readonly Tenure[]
+  ): Promise<ReadonlyMap<number, PullBound> | undefined> {
+    const { boundedRun, signal } = this.#parts
+    if (boundedRun.phase !== 'known') return undefined
+    const partitions = tenures.map(({ epoch }) => epoch.partition)
+    return await boundedRun.lookUp(topicId, partitions, signal)
+  }
+
+  /** Whether every start that must be committed is, or its epoch is over. */
+  async #commitStarts(tenures: readonly Tenure[], starts: ReadonlyMap<number, Start>): Promise<boolean> {
+    const { committer, settings } = this.#parts
+    for (const { epoch } of tenures) {
+      const start = startOf(starts, epoch)
+      if (start.mustCommit) committer.track(epoch, start.offset)
+      else if (start.offset >= 0n) committer.adopt(epoch, start.offset)
+    }
+    const epochs = tenures.map(({ epoch }) => epoch)
+    return await committer.flush(epochs, settings.callTimeoutMs)
+  }
+
+  #run(tenure: Tenure, starts: ReadonlyMap<number, Start>, bounds: ReadonlyMap<number, PullBound> | undefined): void {
+    const { holdings, committer, dispatcher, handlers } = this.#parts
+    const { epoch } = tenure
+    const { offset: startOffset, reason, mustCommit } = startOf(starts, epoch)
+    assert(!mustCommit || committer.isClean([epoch]), `I11: the start of ${keyOf(epoch)} is committed first`)
+    holdings.activate(epoch)
+    handlers.assigned({ ...epoch, startOffset, reason })
+    dispatcher.assign(epoch)
+    this.#startPulling(tenure, startOffset, bounds?.get(epoch.partition))
+  }
+
+  #startPulling(tenure: Tenure, startOffset: bigint, bound: PullBound | undefined): void {
+    const { world, settings, budget, boundedRun } = this.#parts
+    tenure.run(startOffset, bound, (handlers: PullHandlers) => {
+      const chain = new PullChain({
+        world,
+        settings,
+        epoch: tenure.epoch,
+        startOffset,
+        bound,
+        budget,
+        partitionCount: () => this.count,
+        nextBatchId: () => {
+          this.#lastBatchId += 1
+          return this.#lastBatchId
+        },
+        handlers
+      })
+      if (boundedRun.phase === 'holding') chain.hold()
+      return chain
+    })
+  }
+
+  #add(epoch: Epoch): Tenure {
+    const { membership, committer, dispatcher, settings, handlers } = this.#parts
+    const { onResult } = settings
+    const tenure = new Tenure(epoch, dispatcher, {
+      checkLease: () => membership.checkLease(),
+      dispatched: batch => void this.#owners.set(batch, tenure),
+      progressed: offset => committer.track(epoch, offset),
+      deliver: onResult === undefined ? undefined : async (result, place) => void (await onResult(result, place)),
+      processed: (batch, answer, nextOffset) => handlers.processed(batch, answer, nextOffset),
+      retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),
+      stuck: (error, offset) => this.#moveOnOrFail(tenure, error, offset),
+      failed: error => handlers.failed(error),
+      done: nextOffset => handlers.done(epoch, nextOffset),
+      freed: () => this.pump()
+    })
+    this.#tenures.set(keyOf(epoch), tenure)
+    return tenure
+  }
+
+  // ---- Moving on from an offset that is gone ----
+
+  #moveOnOrFail(tenure: Tenure, error: ClsConsumerError, offset: bigint): void {
+    const { settings, handlers, signal } = this.#parts
+    if (error.code !== 'API_INVALID_OFFSET' || settings.onInvalidOffset === 'stop') {
+      handlers.failed(error)
+      return
+    }
+    this.#moveOn(tenure, settings.onInvalidOffset, error, offset).catch(thrown => {
+      if (!signal.aborted) handlers.failed(toClsError(thrown))
+    })
+  }
+
+  /** The user's word decides where to go on: in a new epoch, and never silently (I6). */
+  async #moveOn(tenure: Tenure, from: 'begin' | 'end', error: ClsConsumerError, offset: bigint): Promise<void> {
+    const { world, settings, holdings, dispatcher, committer, signal } = this.#parts
+    const { topicId, partition } = tenure.epoch
+    const ask = { group: settings.group, topicId, partition, from, own: true }
+    const startOffset = (await world.control.describeConsumerOffsets(ask, { signal })).get(partition)
+    // No position, or the very one that was refused: nowhere to go.
+    if (startOffset === undefined || startOffset === offset) throw error
+    // Revoked or lost while we asked.
+    if (tenure.phase !== 'running' || holdings.phaseOf(tenure.epoch) !== 'active') return
+
+    const epoch = holdings.renew(tenure.epoch)
+    world.log.warn('an offset is gone: going on elsewhere', {
+      topicId,
+      partition,
+      offset,
+      startOffset,
+      onInvalidOffset: from
+    })
+    tenure.end()
+    committer.forget(tenure.epoch)
+    dispatcher.renew(tenure.epoch, epoch)
+    const next = this.#add(epoch)
+    committer.track(epoch, startOffset)
+    const bounds = await this.#lookUpBounds(topicId, [next])
+    while (next.phase === 'opening' && !(await committer.flush([epoch], settings.callTimeoutMs))) {
+      world.log.warn('the new start is not committed yet', { topicId, partition, startOffset })
+    }
+    if (next.phase === 'opening') this.#startPulling(next, startOffset, bounds?.get(partition))
+  }
+
+  // ---- Closing ----
+
+  /** Ends one tenure, once. Resolves after its release, or when it cannot be released. */
+  #close(tenure: Tenure, reason: string): Promise<void> {
+    const running = this.#closing.get(tenure)
+    if (running !== undefined) return running
+    const closing = this.#release(tenure, reason).catch(error => this.#parts.handlers.failed(toClsError(error)))
+    this.#closing.set(tenure, closing)
+    return closing
+  }
+
+  /** Its open batch ends, `revoke` runs, it is committed, it is released. */
+  async #release(tenure: Tenure, reason: string): Promise<void> {
+    const { world, settings, holdings, membership, dispatcher, committer, handlers } = this.#parts
+    const { epoch } = tenure
+    const { topicId, partition } = epoch
+    tenure.close()
+    const phase = holdings.phaseOf(epoch)
+    if (phase === 'starting' || phase === 'active') holdings.drain(epoch)
+    await this.#opening.get(tenure)
+    const patienceMs = holdings.phaseOf(epoch) === 'lost' ? 0 : settings.drainTimeoutMs
+    await dispatcher.drain(epoch, patienceMs, reason)
+    if (holdings.phaseOf(epoch) === 'draining' && !(await committer.flush([epoch], LAST_COMMIT_MS))) {
+      world.log.warn('released without its last commit: uncommitted work repeats', { topicId, partition })
+    }
+    const committedOffset = committer.committedOffset(epoch)
+    tenure.end()
+    committer.forget(epoch)
+    this.#tenures.delete(keyOf(epoch))
+    membership.release(epoch)
+    handlers.released({ topicId, partition }, committedOffset, reason)
+  }
+
+  #find(epoch: Epoch): Tenure | undefined {
+    const tenure = this.#tenures.get(keyOf(epoch))
+    return tenure?.epoch.epoch === epoch.epoch ? tenure : undefined
+  }
+}
+
+function topicsOf(epochs: readonly Epoch[]): Set<string> {
+  return new Set(epochs.map(({ topicId }) => topicId))
+}
+
+function startOf(starts: ReadonlyMap<number, Start>, epoch: Epoch): Start {
+  const start = starts.get(epoch.partition)
+  assert(start !== undefined, `I6: a start position of ${keyOf(epoch)} was looked up`)
+  return start
+}

@@ -1,0 +1,181 @@
+/** The command line as its users meet it: a process with arguments, variables, signals and an exit code. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { test } from 'node:test'
+import { startCli } from './command.ts'
+
+const TIMEOUT = { timeout: 30_000 }
+const SECRET = 'hush-hush-hush'
+
+async function ran(args: readonly string[], signal: AbortSignal, env: Record<string, string> = {}) {
+  const cli = startCli(args, { signal, env })
+  const { code } = await cli.ended
+  return { code, out: cli.out(), err: cli.err() }
+}
+
+test('help is printed to standard output, tells commands and exit codes, and exits 0', TIMEOUT, async t => {
+  const { code, out, err } = await ran(['--help'], t.signal)
+  assert.deepEqual([code, err], [0, ''])
+  for (const word of ['demo', 'run', 'emulator', 'produce', 'Exit codes', 'CLS_SECRET_KEY'])
+    assert.ok(out.includes(word))
+})
+
+test('every command has its own help', TIMEOUT, async t => {
+  for (const [command, flag] of [
+    ['demo', '--seed'],
+    ['run', '--processor-options'],
+    ['emulator', '--partitions'],
+    ['produce', '--rate']
+  ] as const) {
+    const { code, out } = await ran([command, '--help'], t.signal)
+    assert.equal(code, 0)
+    assert.ok(out.includes(flag), `${command}: ${out}`)
+  }
+})
+
+test('the version is the one of the package', TIMEOUT, async t => {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  const { code, out } = await ran(['--version'], t.signal)
+  assert.equal(code, 0)
+  assert.ok(text.includes(`"version": "${out.trim()}"`), out)
+})
+
+test('bad usage exits 2 and says what is wrong, without a stack', TIMEOUT, async t => {
+  for (const [args, expected] of [
+    [[], /name a command/],
+    [['rum'], /Did you mean run/],
+    [['run', '--grup', 'g'], /Unknown argument: grup/],
+    [['demo', 'now'], /now/],
+    [['produce', '--count'], /count/]
+  ] as const) {
+    const { code, out, err } = await ran(args, t.signal)
+    assert.equal(code, 2, args.join(' '))
+    assert.match(err, expected)
+    assert.match(err, /^USAGE: /)
+    assert.doesNotMatch(out + err, /\n\s+at /)
+  }
+})
+
+test('bad options exit 2, all in one message, flags winning over variables', TIMEOUT, async t => {
+  const { code, out, err } = await ran(['run', '--threads', '0', '--start-from', 'yesterday'], t.signal, {
+    CLS_THREADS: '4',
+    CLS_PULL_BYTES: '7',
+    CLS_REGION: 'ap-guangzhou'
+  })
+  assert.equal(code, 2)
+  assert.equal(out, '')
+  for (const part of [
+    /^OPTIONS_INVALID: 8 invalid options/,
+    /threads is "0"/,
+    /startFrom is "yesterday"/,
+    /pullBytes is "7"/,
+    /credentials is missing/,
+    /threads: --threads or CLS_THREADS/
+  ]) {
+    assert.match(err, part)
+  }
+})
+
+test('I9: a secret is no flag, and is never printed', TIMEOUT, async t => {
+  for (const args of [
+    ['run', '--secret-key', SECRET],
+    ['run', `--secretKey=${SECRET}`],
+    ['produce', '--token', SECRET],
+    ['demo', '--secret-id', SECRET]
+  ]) {
+    const { code, out, err } = await ran(args, t.signal)
+    assert.equal(code, 2, args.join(' '))
+    assert.match(err, /CLS_SECRET_KEY/)
+    assert.ok(!(out + err).includes(SECRET))
+  }
+  const env = { CLS_SECRET_ID: 'id', CLS_SECRET_KEY: SECRET, CLS_TOKEN: SECRET, CLS_LOG_LEVEL: 'debug' }
+  const { code, out, err } = await ran(['run', '--threads', 'many'], t.signal, env)
+  assert.equal(code, 2)
+  assert.match(err, /threads is "many"/)
+  assert.ok(!(out + err).includes(SECRET))
+})
+
+test('a stack shows at log level debug', TIMEOUT, async t => {
+  const { err } = await ran(['demo', '--count', '1', '--log-level', 'debug'], t.signal)
+  assert.match(err, /\n\s+at /)
+})
+
+test('the emulator stops in order at the first signal and exits 0', TIMEOUT, async t => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const cli = startCli(['emulator', '--port', '0'], { signal: t.signal })
+    await cli.seen(/is ready/)
+    cli.child.kill(signal)
+    assert.deepEqual(await cli.ended, { code: 0, signal: null })
+    assert.match(cli.err(), new RegExp(`${signal}: stopping in order`))
+  }
+})
+
+/** Takes connections and never answers: what waits for it cannot stop at once. */
+async function silentServer() {
+  const sockets = new Set<{ destroy(): unknown }>()
+  const server = createServer(socket => {
+    sockets.add(socket.on('error', () => undefined))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const port = isAddress(address) ? address.port : assert.fail('no port')
+  return {
+    server,
+    endpoint: `http://127.0.0.1:${port}`,
+    close: () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    }
+  }
+}
+
+function isAddress(address: AddressInfo | string | null): address is AddressInfo {
+  return typeof address === 'object' && address !== null
+}
+
+test('a second signal exits at once, with 130 or 143', TIMEOUT, async t => {
+  const silent = await silentServer()
+  try {
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143]
+    ] as const) {
+      const env = { CLS_ENDPOINT: silent.endpoint, CLS_SECRET_ID: 'i', CLS_SECRET_KEY: 'k' }
+      const connected = once(silent.server, 'connection')
+      const cli = startCli(['produce', '--topic', 't', '--count', '10'], { signal: t.signal, env })
+      await connected
+      cli.child.kill(signal)
+      await cli.seen(/stopping in order/)
+      cli.child.kill(signal)
+      assert.deepEqual(await cli.ended, { code, signal: null })
+    }
+  } finally {
+    silent.close()
+  }
+})
+
+test('one signal is enough, also where a server never answers', TIMEOUT, async t => {
+  const silent = await silentServer()
+  try {
+    const env = { CLS_ENDPOINT: silent.endpoint, CLS_SECRET_ID: 'i', CLS_SECRET_KEY: 'k' }
+    const connected = once(silent.server, 'connection')
+    const cli = startCli(['produce', '--topic', 't', '--count', '10'], { signal: t.signal, env })
+    await connected
+    cli.child.kill('SIGINT')
+    assert.deepEqual(await cli.ended, { code: 0, signal: null })
+    assert.match(cli.out(), /stopped: 0 logs uploaded/)
+    assert.match(cli.err(), /may be stored/)
+  } finally {
+    silent.close()
+  }
+})
+
+test('a reader of standard output that goes away is no error', TIMEOUT, async t => {
+  const cli = startCli(['run', '--help'], { signal: t.signal })
+  cli.child.stdout.destroy()
+  assert.deepEqual(await cli.ended, { code: 0, signal: null })
+  assert.equal(cli.err(), '')
+})

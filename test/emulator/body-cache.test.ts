@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BodyCache } from '../../src/emulator/body-cache.ts'
+
+test('a body is made once while it is kept', () => {
+  const cache = new BodyCache(100)
+  const first = cache.get('a', () => new Uint8Array(10))
+  assert.equal(
+    cache.get('a', () => assert.fail('made twice')),
+    first
+  )
+})
+
+test('the cache never holds more than its limit, and drops what was not used longest', () => {
+  const cache = new BodyCache(25)
+  const made: string[] = []
+  const get = (key: string): void => {
+    cache.get(key, () => {
+      made.push(key)
+      return new Uint8Array(10)
+    })
+    assert.ok(cache.heldBytes <= 25)
+  }
+  for (const key of ['a', 'b', 'a', 'c', 'a', 'b']) get(key)
+  assert.deepEqual(made, ['a', 'b', 'c', 'b'])
+})
+
+test('a body larger than the whole cache is handed out and not kept', () => {
+  const cache = new BodyCache(5)
+  assert.equal(cache.get('a', () => new Uint8Array(6)).length, 6)
+  assert.equal(cache.heldBytes, 0)
+})

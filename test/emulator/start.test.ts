@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { type EmulatorHandle, startEmulator } from '../../src/emulator/start.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
+import { callControl, listAt, post } from './support.ts'
+
+const PLACES = ['same', 'child'] as const
+
+async function groupCount(emulator: EmulatorHandle): Promise<number> {
+  const { response } = await callControl(emulator, 'DescribeConsumerGroups', { LogsetId: emulator.logsetId })
+  return listAt(response, 'ConsumerGroupsInfo').length
+}
+
+async function createGroup(emulator: EmulatorHandle): Promise<void> {
+  const group = { LogsetId: emulator.logsetId, ConsumerGroup: 'g', Timeout: 60, Topics: emulator.topicIds }
+  await callControl(emulator, 'CreateConsumerGroup', group)
+}
+
+/** Resolves once nobody listens there any more, and fails where somebody does. */
+async function assertRefused(endpoint: string): Promise<void> {
+  await assert.rejects(post(endpoint, '/emulator/state', {}, '', 'GET'), { code: 'ECONNREFUSED' })
+}
+
+for (const place of PLACES) {
+  test(`suspended it refuses connections, and resumed it goes on with its state on its port (${place})`, {
+    timeout: 60_000
+  }, async () => {
+    const emulator = await startEmulator({ process: place })
+    try {
+      await createGroup(emulator)
+      await emulator.suspend()
+      await assertRefused(emulator.endpoint)
+      assert.equal((await emulator.snapshot()).groups.length, 1)
+      await emulator.resume()
+      assert.equal(await groupCount(emulator), 1)
+    } finally {
+      await emulator.stop()
+    }
+    await assertRefused(emulator.endpoint)
+    await emulator.stop()
+  })
+
+  test(`suspending cuts connections that are kept alive (${place})`, { timeout: 60_000 }, async () => {
+    const emulator = await startEmulator({ process: place })
+    const agent = new Agent({ keepAlive: true })
+    try {
+      const kept = request(`${emulator.endpoint}/emulator/state`, { agent })
+      const connected = once(kept, 'socket')
+      kept.end()
+      const [socket] = await connected
+      const [response] = await once(kept, 'response')
+      response.resume()
+      await once(response, 'end')
+      const closed = once(socket, 'close')
+      // An idle connection of an agent does not keep this process waiting by itself.
+      socket.ref()
+      await emulator.suspend()
+      await closed
+    } finally {
+      agent.destroy()
+      await emulator.stop()
+    }
+  })
+
+  test(`a port that is taken is an error, not a silence (${place})`, { timeout: 60_000 }, async () => {
+    const blocker = createServer()
+    await new Promise<void>(resolve => blocker.listen(0, '127.0.0.1', resolve))
+    try {
+      const address = blocker.address()
+      assert.ok(typeof address === 'object' && address !== null)
+      await assert.rejects(startEmulator({ process: place, port: address.port }), (error: unknown) => {
+        assert.ok(error instanceof ClsConsumerError)
+        assert.equal(error.code, 'EMULATOR_NOT_STARTED')
+        assert.match(error.message, /EADDRINUSE/)
+        return true
+      })
+    } finally {
+      await new Promise(resolve => blocker.close(resolve))
+    }
+  })
+
+  test(`options reach the emulator, int64 and infinite ones too (${place})`, { timeout: 60_000 }, async () => {
+    const startOffset = 2n ** 53n + 1n
+    const options = { startOffset, topicIds: ['x'], partitionCount: 1, retentionMs: Number.POSITIVE_INFINITY }
+    const emulator = await startEmulator({ process: place, ...options })
+    try {
+      assert.deepEqual((await emulator.snapshot()).topics, [
+        {
+          topicId: 'x',
+          partitions: [
+            {
+              partition: 0,
+              status: 'readwrite',
+              beginOffset: startOffset,
+              endOffset: startOffset,
+              messageCount: 0,
+              storedBytes: 0
+            }
+          ]
+        }
+      ])
+    } finally {
+      await emulator.stop()
+    }
+  })
+}
+
+test('bad options are refused before anything is started', async () => {
+  for (const place of PLACES) {
+    await assert.rejects(startEmulator({ process: place, partitionCount: 0 }), { code: 'OPTIONS_INVALID' })
+  }
+})
+
+test('a killed child is gone at once, and calls to it fail', { timeout: 60_000 }, async () => {
+  const emulator = await startEmulator({ process: 'child' })
+  assert.notEqual(emulator.pid, process.pid)
+  await emulator.kill()
+  await assertRefused(emulator.endpoint)
+  await assert.rejects(emulator.snapshot(), { code: 'EMULATOR_NOT_STARTED' })
+  await emulator.kill()
+  await emulator.stop()
+})
+
+test("a child is out of reach of the terminal's Ctrl-C: it leads a process group of its own", {
+  timeout: 60_000,
+  skip: process.platform === 'win32'
+}, async () => {
+  const emulator = await startEmulator({ process: 'child' })
+  try {
+    // Signal 0 only asks whether there is such a group.
+    assert.ok(process.kill(-emulator.pid, 0))
+  } finally {
+    await emulator.stop()
+  }
+})
+
+test("I9: the consumer's variables do not get into the environment of a child", {
+  timeout: 60_000,
+  skip: process.platform !== 'linux'
+}, async () => {
+  process.env.CLS_SECRET_KEY = 'not-for-others'
+  try {
+    const emulator = await startEmulator({ process: 'child' })
+    try {
+      const environment = readFileSync(`/proc/${emulator.pid}/environ`, 'utf8')
+      assert.ok(environment.includes('PATH='))
+      assert.ok(!environment.includes('not-for-others'))
+    } finally {
+      await emulator.stop()
+    }
+  } finally {
+    delete process.env.CLS_SECRET_KEY
+  }
+})
+
+test('a child that does not listen in time is an error, and does not stay', { timeout: 60_000 }, async () => {
+  await assert.rejects(startEmulator({ process: 'child', startTimeoutMs: 1 }), (error: unknown) => {
+    assert.ok(error instanceof ClsConsumerError)
+    assert.equal(error.code, 'EMULATOR_NOT_STARTED')
+    assert.match(error.message, /within 1 ms/)
+    return true
+  })
+})
+
+test('a child ends when the process that started it is killed', { timeout: 60_000 }, async () => {
+  const start = new URL('../../src/emulator/start.js', import.meta.url)
+  const script = `import { startEmulator } from ${JSON.stringify(start.href)}
+    const { endpoint } = await startEmulator({ process: 'child' })
+    console.log(endpoint)`
+  const starter = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  const [endpoint] = await once(createInterface(starter.stdout), 'line')
+  // The emulator has inherited the starter's standard error: it closes once both are gone.
+  const bothGone = once(starter.stderr.resume(), 'end')
+  starter.kill('SIGKILL')
+  await bothGone
+  await assertRefused(String(endpoint))
+})

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { LogGroup as RawGroup } from '../../src/cls/log-group.ts'
+import { type Log, type LogBatch, openBatch } from '../../workers/batch-view.ts'
+import { groupOf } from './bodies.ts'
+
+const HEAD = { topicId: 'topic', partition: 2, startOffset: 10n, nextOffset: 13n, messageCount: 2 }
+
+function open(groups: readonly RawGroup[]): { readonly batch: LogBatch; readonly close: () => void } {
+  return openBatch(HEAD, groups)
+}
+
+function only(batch: LogBatch): Log {
+  const [log, ...more] = batch
+  assert.ok(log !== undefined && more.length === 0)
+  return log
+}
+
+const REPEATED: RawGroup = {
+  logs: [
+    {
+      time: 1_700_000_000n,
+      contents: [
+        { key: 'status', value: '500' },
+        { key: '路径', value: '/搜索' },
+        { key: 'status', value: '200' },
+        { key: 'empty', value: '' },
+        { key: '__proto__', value: 'kept' }
+      ]
+    }
+  ],
+  logTags: [
+    { key: 'env', value: 'prod' },
+    { key: 'env', value: 'test' }
+  ],
+  source: '10.0.0.1',
+  filename: '/var/log/a.log',
+  hostname: 'host-1',
+  contextFlow: 'flow-1'
+}
+
+test('a batch says where it is from and how much it holds', () => {
+  const { batch } = open([groupOf([{ a: '1' }, { a: '2' }]), groupOf([{ a: '3' }])])
+  const { topicId, partition, startOffset, nextOffset, messageCount, logCount } = batch
+  assert.deepEqual({ topicId, partition, startOffset, nextOffset, messageCount }, HEAD)
+  assert.equal(logCount, 3)
+})
+
+test('logs come in order, a fresh view each, so that they can be collected', () => {
+  const { batch } = open([groupOf([{ a: '1' }, { a: '2' }]), groupOf([]), groupOf([{ a: '3' }])])
+  const logs = [...batch]
+  assert.deepEqual(
+    logs.map(log => log.get('a')),
+    ['1', '2', '3']
+  )
+  assert.equal(new Set(logs).size, 3)
+})
+
+test('groups come in order with their logs and what is said of them', () => {
+  const groups = [...open([REPEATED, groupOf([{ a: '1' }, { a: '2' }])]).batch.groups]
+  assert.deepEqual(
+    groups.map(group => [...group].length),
+    [1, 2]
+  )
+  const [first, second] = groups
+  assert.ok(first !== undefined && second !== undefined)
+  const { source, filename, hostname, contextFlow, tags, logCount } = first
+  assert.deepEqual(
+    { source, filename, hostname, contextFlow, tags, logCount },
+    {
+      source: '10.0.0.1',
+      filename: '/var/log/a.log',
+      hostname: 'host-1',
+      contextFlow: 'flow-1',
+      tags: { env: 'prod' },
+      logCount: 1
+    }
+  )
+  assert.equal(second.source, undefined)
+  const [log] = second
+  assert.equal(log?.group, second)
+})
+
+test('of a repeated key get, equals, startsWith and toObject take the first value, and entries has all', () => {
+  const log = only(open([REPEATED]).batch)
+  assert.equal(log.get('status'), '500')
+  assert.equal(log.equals('status', '500'), true)
+  assert.equal(log.equals('status', '200'), false)
+  assert.equal(log.startsWith('status', '5'), true)
+  assert.equal(log.startsWith('status', '2'), false)
+  assert.equal(log.toObject().status, '500')
+  assert.deepEqual(log.keys(), ['status', '路径', 'empty', '__proto__'])
+  assert.deepEqual(log.entries()[2], ['status', '200'])
+  assert.equal(log.entries().length, 5)
+})
+
+test('an absent key is not an empty value', () => {
+  const log = only(open([REPEATED]).batch)
+  assert.equal(log.has('empty'), true)
+  assert.equal(log.equals('empty', ''), true)
+  assert.equal(log.startsWith('empty', ''), true)
+  assert.equal(log.has('absent'), false)
+  assert.equal(log.get('absent'), undefined)
+  assert.equal(log.equals('absent', ''), false)
+  assert.equal(log.startsWith('absent', ''), false)
+})
+
+test('a key named __proto__ is a key like any other', () => {
+  const object = only(open([REPEATED]).batch).toObject()
+  assert.deepEqual(Object.entries(object), [
+    ['status', '500'],
+    ['路径', '/搜索'],
+    ['empty', ''],
+    ['__proto__', 'kept']
+  ])
+  assert.equal(Object.getPrototypeOf(object), Object.prototype)
+})
+
+for (const [raw, ms] of [
+  [1_700_000_000n, 1_700_000_000_000],
+  [1_700_000_000_123n, 1_700_000_000_123],
+  [1_700_000_000_123_999n, 1_700_000_000_123],
+  [1_700_000_000_123_999_999n, 1_700_000_000_123],
+  [99_999_999_999n, 99_999_999_999_000],
+  [100_000_000_000n, 100_000_000_000],
+  [0n, 0],
+  [-5n, -5000],
+  [-1_700_000_000_123_999n, -1_700_000_000_124]
+] as const) {
+  test(`time ${raw} is ${ms} Unix ms`, () => {
+    const log = only(open([{ logs: [{ time: raw, contents: [] }], logTags: [] }]).batch)
+    assert.equal(log.timeMs, ms)
+    assert.equal(log.time, Number(raw))
+    assert.equal(log.timeRaw, raw)
+  })
+}
+
+test('a closed batch throws BATCH_CLOSED at every use, and what was read before stays good', () => {
+  const { batch, close } = open([REPEATED])
+  const log = only(batch)
+  const { group } = log
+  const iterator = batch[Symbol.iterator]()
+  const object = log.toObject()
+  const objects = batch.toObjects()
+  const { tags } = group
+  close()
+  const uses: readonly (() => unknown)[] = [
+    () => batch.topicId,
+    () => batch.partition,
+    () => batch.startOffset,
+    () => batch.nextOffset,
+    () => batch.logCount,
+    () => batch.messageCount,
+    () => [...batch],
+    () => [...batch.groups],
+    () => batch.toObjects(),
+    () => iterator.next(),
+    () => [...group],
+    () => group.source,
+    () => group.filename,
+    () => group.hostname,
+    () => group.contextFlow,
+    () => group.tags,
+    () => group.logCount,
+    () => log.get('status'),
+    () => log.has('status'),
+    () => log.equals('status', '500'),
+    () => log.startsWith('status', '5'),
+    () => log.keys(),
+    () => log.entries(),
+    () => log.toObject(),
+    () => log.time,
+    () => log.timeRaw,
+    () => log.timeMs,
+    () => log.group
+  ]
+  for (const use of uses) {
+    const place = { topicId: 'topic', partition: 2, offset: 10n }
+    assert.throws(use, { code: 'BATCH_CLOSED', place }, use.toString())
+  }
+  assert.equal(object.status, '500')
+  assert.deepEqual(objects, [object])
+  assert.equal(tags.env, 'prod')
+})
+
+test('a loop that awaits while its batch closes ends with BATCH_CLOSED, not with half the logs', () => {
+  const { batch, close } = open([groupOf([{ a: '1' }, { a: '2' }])])
+  const seen: unknown[] = []
+  assert.throws(
+    () => {
+      for (const log of batch) {
+        seen.push(log.get('a'))
+        close()
+      }
+    },
+    { code: 'BATCH_CLOSED' }
+  )
+  assert.deepEqual(seen, ['1'])
+})

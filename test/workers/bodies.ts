@@ -1,0 +1,59 @@
+/**
+ * Responses and tasks for the workers' tests.
+ *
+ * In: logs, or a response's JSON. Out: bodies in shared memory and batch tasks, as the main thread makes them.
+ */
+import { compress } from '../../src/cls/compression.ts'
+import { type Printable, printJson } from '../../src/cls/json.ts'
+import { encodeLogGroup, encodeMessage, type LogGroup } from '../../src/cls/log-group.ts'
+import type { BatchTask } from '../../src/dispatch/messages.ts'
+
+export const TOPIC_ID = '5cd3a17e-0000-4000-8000-0123456789ab'
+
+/** A group of logs with these contents, all of one time. */
+export function groupOf(contents: readonly Record<string, string>[], rest: Partial<LogGroup> = {}): LogGroup {
+  const logs = contents.map(content => ({
+    time: 1_700_000_000n,
+    contents: Object.entries(content).map(([key, value]) => ({ key, value }))
+  }))
+  return { logs, logTags: [], ...rest }
+}
+
+/** One stored message in base64. */
+export function messageOf(group: LogGroup): string {
+  const header = { timestamp: 1_700_000_000_000n, accountUin: 1n, logsetId: 'logset', topicId: TOPIC_ID }
+  return encodeMessage(header, encodeLogGroup(group)).toString('base64')
+}
+
+/** A message per content, with one log each. */
+export function messagesOf(...contents: Record<string, string>[]): string[] {
+  return contents.map(content => messageOf(groupOf([content])))
+}
+
+export function responseText(nextOffset: Printable | undefined, messages: Printable | undefined): string {
+  return printJson({ Response: { NextOffset: nextOffset, Message: messages, RequestId: 'request-1' } })
+}
+
+let batchCount = 0
+
+export function batchTask(text: string | Uint8Array, overrides: Partial<BatchTask> = {}): BatchTask {
+  const plain = typeof text === 'string' ? Buffer.from(text) : text
+  const compressed = compress(plain, overrides.compression ?? 'snappy')
+  // Larger than the body, as a buffer that grew by doubling is: only `byteCount` of it counts.
+  const body = new SharedArrayBuffer(compressed.length + 100)
+  new Uint8Array(body).fill(0xff).set(compressed)
+  return {
+    kind: 'batch',
+    batchId: ++batchCount,
+    topicId: TOPIC_ID,
+    partition: 3,
+    epoch: 1,
+    startOffset: 100n,
+    endOffset: undefined,
+    body,
+    byteCount: compressed.length,
+    compression: 'snappy',
+    attempt: 1,
+    ...overrides
+  }
+}

@@ -1,0 +1,451 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type {
+  AnyTask,
+  BatchTask,
+  FromThread,
+  ProcessedAnswer,
+  StartTask,
+  ThreadAnswer
+} from '../../src/dispatch/messages.ts'
+import { createThread } from '../../workers/thread.ts'
+import { batchTask, groupOf, messageOf, messagesOf, responseText, TOPIC_ID } from './bodies.ts'
+
+let folder = ''
+let moduleCount = 0
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cls-thread-'))
+})
+after(() => rm(folder, { recursive: true }))
+
+/** A thread in this one, with a clock that is turned by hand and the main thread's end of its port. */
+interface Bench {
+  readonly run: (task: AnyTask) => Promise<ThreadAnswer>
+  readonly port: MessagePort
+  readonly said: () => FromThread[]
+  readonly clock: { nowMs: number; leaseEndMs: number }
+  readonly start: StartTask
+}
+
+async function bench(t: { after(fn: () => void): void }, source: string, options: unknown = null): Promise<Bench> {
+  const file = join(folder, `processor-${moduleCount++}.mjs`)
+  await writeFile(file, source)
+  const cell = new SharedArrayBuffer(8)
+  const lease = new Float64Array(cell)
+  const clock = {
+    nowMs: 1000,
+    get leaseEndMs() {
+      return lease[0] ?? 0
+    },
+    set leaseEndMs(value) {
+      lease[0] = value
+    }
+  }
+  clock.leaseEndMs = 2000
+  const { port1, port2 } = new MessageChannel()
+  t.after(() => port1.close())
+  const run = createThread({ monotonic: () => clock.nowMs })
+  assert.deepEqual(await run({ kind: 'hello', thread: 0, port: port2 }), { kind: 'done' })
+  const start: StartTask = {
+    kind: 'start',
+    processor: { file, options },
+    limits: { responseBytesMax: 1 << 20 },
+    leaseEndMs: cell
+  }
+  return { run, port: port1, said: () => drain(port1), clock, start }
+}
+
+async function started(t: { after(fn: () => void): void }, source: string, options: unknown = null): Promise<Bench> {
+  const made = await bench(t, source, options)
+  assert.deepEqual(await made.run(made.start), { kind: 'done' })
+  return made
+}
+
+function drain(port: MessagePort): FromThread[] {
+  const messages: FromThread[] = []
+  for (;;) {
+    const received: { message: FromThread } | undefined = receiveMessageOnPort(port)
+    if (received === undefined) return messages
+    messages.push(received.message)
+  }
+}
+
+function processed(answer: ThreadAnswer): ProcessedAnswer {
+  assert.ok(
+    answer.kind === 'processed',
+    JSON.stringify(answer, (_, value) => String(value) && value?.toString())
+  )
+  return answer
+}
+
+const twoLogs = (overrides: Partial<BatchTask> = {}) =>
+  batchTask(responseText(102n, messagesOf({ a: '1' }, { a: '2' })), overrides)
+
+test('hooks run in order, each with its context', async t => {
+  const { run, start, said } = await bench(
+    t,
+    `const note = (hook, context, more = {}) => context.log.info(hook, { ...more, options: context.options.name })
+     export default {
+       start (context) { note('start', context) },
+       assign (partition, context) { note('assign', context, { ...partition, same: context.partition === partition.partition }) },
+       process (batch, context) {
+         note('process', context, { topicId: context.topicId, partition: context.partition, attempt: context.attempt,
+           aborted: context.signal.aborted, logs: batch.logCount })
+       },
+       revoke (partition, context) { note('revoke', context, { ...partition, same: context.topicId === partition.topicId }) },
+       stop (context) { note('stop', context) }
+     }`,
+    { name: 'mine' }
+  )
+  const place = { topicId: TOPIC_ID, partition: 3 }
+  const tasks: readonly AnyTask[] = [
+    start,
+    { kind: 'assign', epoch: 1, ...place },
+    twoLogs({ attempt: 2 }),
+    { kind: 'revoke', epoch: 1, ...place },
+    { kind: 'stop' }
+  ]
+  const kinds = []
+  for (const task of tasks) kinds.push((await run(task)).kind)
+  assert.deepEqual(kinds, ['done', 'done', 'processed', 'done', 'done'])
+  const lines = said().flatMap(message => (message.kind === 'log' ? [[message.message, message.fields]] : []))
+  assert.deepEqual(lines, [
+    ['start', { options: 'mine' }],
+    ['assign', { ...place, same: true, options: 'mine' }],
+    ['process', { ...place, attempt: 2, aborted: false, logs: 2, options: 'mine' }],
+    ['revoke', { ...place, same: true, options: 'mine' }],
+    ['stop', { options: 'mine' }]
+  ])
+})
+
+test('hooks that a processor does not have are done at once', async t => {
+  const { run } = await started(t, 'export default () => {}')
+  for (const kind of ['assign', 'revoke'] as const) {
+    assert.deepEqual(await run({ kind, topicId: TOPIC_ID, partition: 3, epoch: 1 }), { kind: 'done' })
+  }
+  assert.deepEqual(await run({ kind: 'stop' }), { kind: 'done' })
+})
+
+test('a batch is answered with what was decoded, what process returned, and how long both took', async t => {
+  const made = await started(
+    t,
+    'export default async batch => ({ logs: batch.toObjects(), next: batch.nextOffset, start: batch.startOffset })'
+  )
+  let nowMs = 1000
+  Object.defineProperty(made.clock, 'nowMs', { get: () => (nowMs += 10) })
+  const text = responseText(102n, messagesOf({ a: '1' }, { a: '2' }))
+  const answer = processed(await made.run(batchTask(text)))
+  assert.deepEqual(answer, {
+    kind: 'processed',
+    nextOffset: 102n,
+    messageCount: 2,
+    logCount: 2,
+    responseBytes: text.length,
+    poison: [],
+    result: { logs: [{ a: '1' }, { a: '2' }], next: 102n, start: 100n },
+    decodeMs: 10,
+    processMs: 10
+  })
+})
+
+test('the next offset is told before process runs', async t => {
+  const made = await started(t, "export default { process (batch, { log }) { log.info('running') } }")
+  const task = twoLogs()
+  await made.run(task)
+  assert.deepEqual(
+    made.said().map(message => (message.kind === 'log' ? message.message : message)),
+    [{ kind: 'next-offset', batchId: task.batchId, nextOffset: 102n, messageCount: 2 }, 'running']
+  )
+})
+
+test('the next offset is told as the response has it, though a bounded run ends before it', async t => {
+  const made = await started(t, 'export default batch => [batch.logCount, batch.nextOffset]')
+  const task = twoLogs({ endOffset: 101n })
+  const answer = processed(await made.run(task))
+  assert.deepEqual([answer.nextOffset, answer.messageCount, answer.result], [101n, 1, [1, 101n]])
+  assert.deepEqual(made.said(), [{ kind: 'next-offset', batchId: task.batchId, nextOffset: 102n, messageCount: 2 }])
+})
+
+test('at the end of a bounded run the batch names no next offset, and the answer says -1', async t => {
+  const made = await started(t, 'export default batch => batch.nextOffset === undefined')
+  const answer = processed(await made.run(batchTask(responseText(-1n, messagesOf({ a: '1' })))))
+  assert.deepEqual([answer.nextOffset, answer.result], [-1n, true])
+})
+
+for (const [name, messages] of [
+  ['without messages', []],
+  ['of nothing but poison', ['***']]
+] as const) {
+  test(`a response ${name} is processed without a call of process`, async t => {
+    const made = await started(t, 'export default () => { throw new Error("called") }')
+    const answer = processed(await made.run(batchTask(responseText(102n, messages))))
+    assert.deepEqual([answer.logCount, answer.nextOffset, answer.poison.length], [0, 102n, messages.length])
+  })
+}
+
+test('poison is reported, and the good messages around it are processed', async t => {
+  const made = await started(t, 'export default batch => batch.toObjects()')
+  const [one = '', two = ''] = messagesOf({ a: '1' }, { a: '2' })
+  const answer = processed(await made.run(batchTask(responseText(103n, [one, '!', two]))))
+  assert.deepEqual(answer.result, [{ a: '1' }, { a: '2' }])
+  assert.deepEqual(
+    answer.poison.map(({ messageIndex }) => messageIndex),
+    [1]
+  )
+})
+
+test('a group without logs reaches process as an empty batch', async t => {
+  const made = await started(t, 'export default batch => batch.logCount')
+  assert.equal(processed(await made.run(batchTask(responseText(101n, [messageOf(groupOf([]))])))).result, 0)
+})
+
+for (const [name, text, code] of [
+  ['not JSON', '<html>', 'BODY_CORRUPT'],
+  ['an error of the service', '{"Response":{"Error":{"Code":"X.InvalidOffset","Message":"m"}}}', 'API_INVALID_OFFSET'],
+  ['stuck', responseText(100n, messagesOf({ a: '1' })), 'NEXT_OFFSET_STUCK'],
+  ['too large', responseText(101n, messagesOf({ a: 'x'.repeat(1 << 20) })), 'BODY_TOO_LARGE']
+] as const) {
+  test(`a response that is ${name} fails in decoding, names its place, and never reaches process`, async t => {
+    const made = await started(t, 'export default (batch, { log }) => log.info("called")')
+    const answer = await made.run(batchTask(text))
+    assert.ok(answer.kind === 'failed' && answer.stage === 'decode')
+    assert.equal(answer.failure.code, code)
+    const { topicId, partition, offset } = answer.failure.place
+    assert.deepEqual({ topicId, partition, offset }, { topicId: TOPIC_ID, partition: 3, offset: 100n })
+    assert.deepEqual(made.said(), [])
+  })
+}
+
+for (const [name, body, says] of [
+  ['throws', 'throw new TypeError("no such table")', 'TypeError: no such table'],
+  ['rejects', 'return Promise.reject(new TypeError("no such table"))', 'TypeError: no such table'],
+  ['throws a text', 'throw "tired"', '"tired"'],
+  ['throws nothing', 'throw undefined', 'undefined'],
+  ['throws what cannot be read', 'throw Object.create(null)', 'cannot be read'],
+  [
+    'throws an error of poison',
+    'throw Object.defineProperty(new Error(), "message", { get () { throw 1 } })',
+    'cannot be read'
+  ]
+] as const) {
+  test(`a process that ${name} fails the batch as data, with place and file`, async t => {
+    const made = await started(t, `export default () => { ${body} }`)
+    const answer = await made.run(twoLogs())
+    assert.ok(answer.kind === 'failed' && answer.stage === 'process')
+    const { code, message, place } = answer.failure
+    assert.equal(code, 'PROCESSOR_FAILED')
+    assert.ok(message.includes(says) && message.includes('process threw'), message)
+    assert.deepEqual(place, { topicId: TOPIC_ID, partition: 3, offset: 100n, file: made.start.processor.file })
+    assert.deepEqual(structuredClone(answer), answer)
+  })
+}
+
+test("a failure's stack is that of the processor", async t => {
+  const made = await started(t, 'export default function mine () { throw new Error("x") }')
+  const answer = await made.run(twoLogs())
+  assert.ok(answer.kind === 'failed' && answer.failure.stack.includes(made.start.processor.file))
+})
+
+for (const [name, body] of [
+  ['a function', 'return () => {}'],
+  ['a symbol', 'return Symbol("x")'],
+  ['an object with a function in it', 'return { deep: [{ fn () {} }] }'],
+  ['an object whose getter throws', 'return { get x () { throw new Error("no") } }'],
+  ['the batch', 'return batch'],
+  ['its logs', 'return { logs: [...batch] }'],
+  ['a group', 'return [...batch.groups]']
+] as const) {
+  test(`${name} as result is RESULT_NOT_CLONEABLE, and the thread lives`, async t => {
+    const made = await started(t, `export default batch => { ${body} }`)
+    const answer = await made.run(twoLogs())
+    assert.ok(answer.kind === 'failed' && answer.stage === 'process')
+    assert.equal(answer.failure.code, 'RESULT_NOT_CLONEABLE')
+    assert.equal((await made.run(twoLogs())).kind, 'failed')
+  })
+}
+
+test('a result is what it was when process settled', async t => {
+  const made = await started(
+    t,
+    'const kept = { n: 1 }; export default () => { queueMicrotask(() => queueMicrotask(() => { kept.n = 2; kept.f = () => {} })); return kept }'
+  )
+  assert.deepEqual(processed(await made.run(twoLogs())).result, { n: 1 })
+})
+
+test('results without own memory go through as they are', async t => {
+  for (const [source, result] of [
+    ['undefined', undefined],
+    ['null', null],
+    ['5n', 5n],
+    ['"text"', 'text'],
+    ['new Map([["500", 2]])', new Map([['500', 2]])]
+  ] as const) {
+    const made = await started(t, `export default () => (${source})`)
+    assert.deepEqual(processed(await made.run(twoLogs())).result, result)
+  }
+})
+
+test('views are closed once process has settled, also when it failed', async t => {
+  const made = await started(
+    t,
+    `let log
+     export default batch => {
+       if (log !== undefined) return log.get('a')
+       ;[log] = batch
+       throw new Error('first')
+     }`
+  )
+  await made.run(twoLogs())
+  const answer = await made.run(twoLogs())
+  assert.ok(answer.kind === 'failed' && answer.failure.code === 'BATCH_CLOSED')
+})
+
+test('several batches are open at a time, each with its own memory and signal', async t => {
+  const made = await started(
+    t,
+    `const waiting = []
+     export default {
+       async process (batch, { partition, signal }) {
+         await new Promise(resolve => {
+           waiting.push(resolve)
+           if (waiting.length === 3) for (const go of waiting.reverse()) go()
+         })
+         return [partition, [...batch].map(log => log.get('a')), signal.aborted]
+       }
+     }`
+  )
+  const tasks = [1, 2, 3].map(partition =>
+    batchTask(responseText(101n, messagesOf({ a: `of ${partition}` })), { partition })
+  )
+  const [first, ...others] = tasks
+  assert.ok(first !== undefined)
+  const opened = made.run(first)
+  made.port.postMessage({ kind: 'abort', batchId: first.batchId, reason: 'revoked' })
+  const answers = Promise.all([opened, ...others.map(made.run)])
+  assert.deepEqual(
+    (await answers).map(answer => processed(answer).result),
+    [
+      [1, ['of 1'], true],
+      [2, ['of 2'], false],
+      [3, ['of 3'], false]
+    ]
+  )
+})
+
+test('an abort message aborts the signal of an open batch, with its reason', { timeout: 5000 }, async t => {
+  const made = await started(
+    t,
+    `export default (batch, { signal }) =>
+       new Promise(resolve => signal.addEventListener('abort', () => resolve([signal.reason.name, signal.reason.message])))`
+  )
+  const task = twoLogs()
+  const answer = made.run(task)
+  made.port.postMessage({ kind: 'abort', batchId: task.batchId, reason: 'partition 3 was revoked' })
+  assert.deepEqual(processed(await answer).result, ['AbortError', 'partition 3 was revoked'])
+})
+
+test('a batch whose abort came first is not started, and no other is', async t => {
+  const made = await started(t, 'export default (batch, { log }) => log.info("called")')
+  const [aborted, other] = [twoLogs(), twoLogs()]
+  made.port.postMessage({ kind: 'abort', batchId: aborted.batchId, reason: 'revoked' })
+  assert.deepEqual(await made.run(aborted), { kind: 'not-started', reason: 'aborted' })
+  assert.deepEqual(made.said(), [], 'it was not even decoded')
+  assert.equal((await made.run(other)).kind, 'processed')
+})
+
+test('an abort that arrives while a batch is decoded keeps it from starting', async t => {
+  const made = await started(t, 'export default () => { throw new Error("called") }')
+  const task = twoLogs()
+  // The clock is read before and after decoding, in one turn: so this is a message that arrives in between.
+  Object.defineProperty(made.clock, 'nowMs', {
+    get: () => {
+      made.port.postMessage({ kind: 'abort', batchId: task.batchId, reason: 'revoked' })
+      return 1000
+    }
+  })
+  assert.deepEqual(await made.run(task), { kind: 'not-started', reason: 'aborted' })
+})
+
+test('I12: past the end of the lease no batch starts', async t => {
+  const made = await started(t, 'export default (batch, { log }) => log.info("called")')
+  made.clock.leaseEndMs = 1000
+  assert.deepEqual(await made.run(twoLogs()), { kind: 'not-started', reason: 'lease-ended' })
+  made.clock.leaseEndMs = 1000.5
+  assert.equal((await made.run(twoLogs())).kind, 'processed')
+})
+
+test('I12: a lease that ends while a batch is decoded keeps it from starting', async t => {
+  const made = await started(t, 'export default () => { throw new Error("called") }')
+  let reads = 0
+  Object.defineProperty(made.clock, 'nowMs', { get: () => (++reads === 1 ? 1000 : 2000) })
+  assert.deepEqual(await made.run(twoLogs()), { kind: 'not-started', reason: 'lease-ended' })
+})
+
+test('I12: a lease that was never written has ended', async t => {
+  const made = await started(t, 'export default () => { throw new Error("called") }')
+  for (const leaseEndMs of [0, Number.NaN]) {
+    made.clock.leaseEndMs = leaseEndMs
+    assert.deepEqual(await made.run(twoLogs()), { kind: 'not-started', reason: 'lease-ended' })
+  }
+})
+
+test('a start that throws is told with the file, and may be tried again', async t => {
+  const made = await bench(
+    t,
+    'let tries = 0; export default { start () { if (++tries === 1) throw new Error("no disk") }, process () {} }'
+  )
+  const answer = await made.run(made.start)
+  assert.ok(answer.kind === 'failed' && answer.stage === 'lifecycle')
+  assert.equal(answer.failure.code, 'PROCESSOR_START_FAILED')
+  assert.ok(answer.failure.message.includes(made.start.processor.file) && answer.failure.message.includes('no disk'))
+  assert.deepEqual(await made.run(made.start), { kind: 'done' })
+})
+
+test('a processor that does not load fails the start, not the thread', async t => {
+  const made = await bench(t, 'export const nothing = 1')
+  const answer = await made.run(made.start)
+  assert.ok(answer.kind === 'failed' && answer.stage === 'lifecycle' && answer.failure.code === 'PROCESSOR_SHAPE')
+})
+
+for (const hook of ['assign', 'revoke', 'stop'] as const) {
+  test(`a ${hook} that throws is told as data`, async t => {
+    const made = await started(t, `export default { process () {}, async ${hook} () { throw new Error("no disk") } }`)
+    const task: AnyTask = hook === 'stop' ? { kind: hook } : { kind: hook, topicId: TOPIC_ID, partition: 3, epoch: 1 }
+    const answer = await made.run(task)
+    assert.ok(answer.kind === 'failed' && answer.stage === 'lifecycle')
+    assert.ok(answer.failure.message.includes(`${hook} threw Error: no disk`))
+  })
+}
+
+test('a batch before start and a second start are mistakes of ours, told as data', async t => {
+  const made = await bench(t, 'export default () => {}')
+  const early = await made.run(twoLogs())
+  assert.ok(early.kind === 'failed' && early.failure.code === 'INVARIANT_BROKEN')
+  await made.run(made.start)
+  const again = await made.run(made.start)
+  assert.ok(again.kind === 'failed' && again.failure.code === 'INVARIANT_BROKEN')
+})
+
+test('a log line never fails a batch, whatever is logged', async t => {
+  const made = await started(
+    t,
+    `export default (batch, { log }) => {
+       log.warn({ no: 'text' }, { error: new Error('x'), fn () {}, sym: Symbol('s'), n: 1, big: 2n, nothing: null, on: true })
+       log.debug('plain')
+       log.error('odd', 5)
+     }`
+  )
+  assert.equal((await made.run(twoLogs())).kind, 'processed')
+  const [warned, plain, odd] = made.said().filter(message => message.kind === 'log')
+  assert.ok(warned?.kind === 'log' && warned.level === 'warn' && warned.message === "{ no: 'text' }")
+  const { error, fn, sym, ...rest } = warned.fields
+  assert.ok(String(error).startsWith('Error: x') && typeof fn === 'string' && sym === 'Symbol(s)')
+  assert.deepEqual(rest, { n: 1, big: 2n, nothing: null, on: true })
+  assert.deepEqual(plain, { kind: 'log', level: 'debug', message: 'plain', fields: {} })
+  assert.deepEqual(odd, { kind: 'log', level: 'error', message: 'odd', fields: { value: '5' } })
+})

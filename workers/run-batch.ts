@@ -1,0 +1,11 @@
+/**
+ * The module that Piscina loads into each thread.
+ *
+ * In: tasks. Out: answers. Loads no user code: a module that fails here would keep the thread from booting.
+ */
+import { createThread } from './thread.ts'
+
+export default createThread({
+  // The clock of the whole process: `performance.now()` begins anew in every thread.
+  monotonic: () => Number(process.hrtime.bigint()) / 1e6
+})
