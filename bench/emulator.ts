@@ -58,7 +58,10 @@ async function measure(target: EmulatorHandle, offsets: readonly bigint[]) {
   let [bytes, pulls] = [0, 0]
   const run = async (): Promise<void> => {
     while (performance.now() - startedMs < MEASURE_MS) {
-      bytes += await pull(target, offsets[pulls++ % offsets.length] ?? 0n)
+      const offset = offsets[pulls++ % offsets.length] ?? 0n
+      // In two steps: `bytes += await …` would read the sum before the wait, and lose what others added meanwhile.
+      const bodyBytes = await pull(target, offset)
+      bytes += bodyBytes
     }
   }
   await Promise.all(Array.from({ length: CONNECTIONS }, run))

@@ -97,7 +97,8 @@ function commands(program: Argv): Argv {
 async function withSignals(command: (world: CommandWorld) => Promise<void>): Promise<void> {
   const { stop } = watchSignals({
     process,
-    say: line => process.stderr.write(`${line}\n`),
+    // On a terminal there may stand a status, or the ^C.
+    say: line => process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${line}\n`),
     exit: code => process.exit(code)
   })
   const { env, stdout, stderr } = process

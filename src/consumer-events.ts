@@ -2,6 +2,7 @@
 import type { PartitionId } from './dispatch/messages.ts'
 import type { ClsConsumerError, ErrorPlace } from './errors.ts'
 import type { Phase } from './group/holdings.ts'
+import type { Percentiles } from './observe/latency.ts'
 
 export type ConsumerPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
@@ -30,6 +31,8 @@ export interface RateEvent {
   readonly responseBytesPerSecond: number
   readonly heldBytes: number
   readonly partitionCount: number
+  /** From the arrival of a batch to its being settled, over the batches since the last event. */
+  readonly latency: Percentiles
 }
 
 /** Events of a `Consumer`, each with its arguments. */

@@ -25,6 +25,7 @@ import { Holdings } from './group/holdings.ts'
 import { Lease } from './group/lease.ts'
 import { Membership } from './group/membership.ts'
 import { describeTopics } from './group/start-position.ts'
+import { LatencyRecorder } from './observe/latency.ts'
 import { type Counts, rateBetween, rateFields } from './observe/rate.ts'
 import type { ConsumerOptions, Settings } from './options.ts'
 import { resolveOptions } from './resolve-options.ts'
@@ -32,6 +33,9 @@ import { Tenures } from './tenures.ts'
 import type { Logger, Timer } from './world.ts'
 
 const RATE_INTERVAL_MS = 10_000
+
+/** A partition changes hands within this many heartbeats, and its former owner's drain. */
+const HAND_OVER_BEATS = 4
 
 export interface ConsumerOverrides {
   /** Takes the lines that would go to standard error. */
@@ -65,6 +69,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #beginning: Promise<void> | undefined
   #stopping: Promise<void> | undefined
   #error: ClsConsumerError | undefined
+  readonly #latency = new LatencyRecorder()
   #counts: Counts
   #rateTimer: Timer | undefined
   #lonelyTimer: Timer | undefined
@@ -299,7 +304,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
           this.#watchLoneliness()
           this.#checkDone()
         },
-        processed: (batch, answer, nextOffset) => this.#count(batch, answer, nextOffset),
+        processed: (batch, answer, nextOffset, latencyMs) => {
+          this.#latency.record(latencyMs)
+          this.#count(batch, answer, nextOffset)
+        },
         retried: (error, place, waitMs) => this.#retried(error, place, waitMs),
         done: ({ topicId, partition }, nextOffset) => {
           log.info('partition done', { topicId, partition, nextOffset })
@@ -360,7 +368,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       const after = { ...this.#counts, atMs: this.#world.clock.monotonic() }
       const rate = rateBetween(before, after, {
         heldBytes: this.#budget.heldBytes,
-        partitionCount: this.#tenures.count
+        partitionCount: this.#tenures.count,
+        latency: this.#latency.take()
       })
       this.#world.log.info('rate', rateFields(rate))
       this.#tell(() => this.emit('rate', rate))
@@ -381,15 +390,16 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   #checkDone(): void {
     if (this.#phase !== 'running' || this.#tenures.count === 0) return
-    if ([...this.#tenures].every(tenure => tenure.isDone)) void this.stop()
+    if ([...this.#tenures].every(({ phase }) => phase === 'done')) void this.stop()
   }
 
   /** A bounded run that is given no partition for longer than any hand-over takes has nothing to do. */
   #watchLoneliness(): void {
-    if (this.#settings.stopAt === undefined || this.#tenures.count > 0) return
+    if (this.#settings.stopAt === undefined || this.#tenures.count > 0 || this.#phase === 'stopping') return
     const { heartbeatIntervalMs, drainTimeoutMs } = this.#settings
     this.#lonelyTimer?.cancel()
-    this.#lonelyTimer = this.#world.timers.after(4 * heartbeatIntervalMs + drainTimeoutMs, () => {
+    const handOverMs = HAND_OVER_BEATS * heartbeatIntervalMs + drainTimeoutMs
+    this.#lonelyTimer = this.#world.timers.after(handOverMs, () => {
       if (this.#tenures.count === 0) void this.stop()
     })
   }

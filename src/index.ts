@@ -1,4 +1,14 @@
 /** The public API of `cls-consumer`, and nothing else. */
+export type { Log, LogBatch, LogGroup } from '../workers/batch-view.ts'
+export {
+  defineProcessor,
+  type PartitionContext,
+  type ProcessFunction,
+  type Processor,
+  type ProcessorContext,
+  type ProcessorLog,
+  type ThreadContext
+} from '../workers/define-processor.ts'
 export { Consumer, type ConsumerOverrides } from './consumer.ts'
 export type {
   AssignedEvent,
@@ -10,6 +20,13 @@ export type {
   RateEvent
 } from './consumer-events.ts'
 export type { PartitionId } from './dispatch/messages.ts'
+export {
+  type EmulatorHandle,
+  type EmulatorOptions,
+  type EmulatorSnapshot,
+  type StartEmulatorOptions,
+  startEmulator
+} from './emulator/start.ts'
 export { ClsConsumerError, type ErrorCode, type ErrorPlace, type Remedy } from './errors.ts'
 export type { ConsumerOptions, Credentials, CredentialsProvider, OnResult, ResultPlace } from './options.ts'
 export type { LogFields, Logger } from './world.ts'

@@ -5,8 +5,9 @@
  * `consumer.ts` the only file that knows more than one stage. Must never happen: anything of an ended epoch is delivered or tracked
  * (I3); the frontier passes a batch that was not processed (I1).
  *
- *   opening ──► running ──► closing ──► ended       opening: its start position is being looked up and committed
- *      └───────────┴────────────┴──────► ended      closing: takes no further batch; the open one still counts
+ *   opening ──► running ──► done ──► closing ──► ended     opening: its start position is looked up and committed
+ *      └───────────┴──────────┴─────────┴──────► ended     done: a bounded run has settled everything up to its end
+ *                                                          closing: takes no further batch; the open one still counts
  */
 import { type Batch, type Epoch, keyOf } from './batch.ts'
 import { Frontier, type Slot } from './commit/frontier.ts'
@@ -17,6 +18,8 @@ import type { PullBound, PullChain, PullHandlers } from './fetch/pull-chain.ts'
 import type { ResultPlace } from './options.ts'
 
 export interface TenureHandlers {
+  /** The monotonic clock. */
+  nowMs(): number
   /** Whether the lease holds now, by the clock (I12). Ends the epochs if it does not. */
   checkLease(): boolean
   /** A batch is on its way to a thread: its answer comes back to this tenure. */
@@ -25,8 +28,8 @@ export interface TenureHandlers {
   progressed(offset: bigint): void
   /** Gives the result to the user; where there is nobody to give it to, undefined. */
   readonly deliver: ((result: unknown, place: ResultPlace) => Promise<void>) | undefined
-  /** A batch is processed, its result delivered, and it counts. */
-  processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint): void
+  /** A batch is processed, its result delivered, and it counts. `latencyMs`: since its body had arrived. */
+  processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
   /** The chain cannot go on from `offset`; everything before it is settled. */
   stuck(error: ClsConsumerError, offset: bigint): void
@@ -38,11 +41,12 @@ export interface TenureHandlers {
   freed(): void
 }
 
-type Phase = 'opening' | 'running' | 'closing' | 'ended'
+type Phase = 'opening' | 'running' | 'done' | 'closing' | 'ended'
 
 const MOVES = {
   opening: ['running', 'closing', 'ended'],
-  running: ['closing', 'ended'],
+  running: ['done', 'closing', 'ended'],
+  done: ['closing', 'ended'],
   closing: ['ended'],
   ended: []
 } as const satisfies Record<Phase, readonly Phase[]>
@@ -55,7 +59,8 @@ export class Tenure {
   readonly epoch: Epoch
   readonly #dispatcher: Dispatcher
   readonly #handlers: TenureHandlers
-  readonly #slots = new Map<number, Slot>()
+  /** By batch, while it is open or waits. */
+  readonly #slots = new Map<number, { readonly slot: Slot; readonly arrivedMs: number }>()
   #phase: Phase = 'opening'
   #chain: PullChain | undefined
   #frontier: Frontier | undefined
@@ -83,11 +88,6 @@ export class Tenure {
   /** The frontier: where a successor would start if this were committed. */
   get nextOffset(): bigint | undefined {
     return this.#frontier?.nextOffset
-  }
-
-  /** A bounded run has nothing left to do here. */
-  get isDone(): boolean {
-    return this.#hasPulledAll && this.#frontier?.openCount === 0
   }
 
   /** The start position is known and committed: pulls begin. */
@@ -149,7 +149,7 @@ export class Tenure {
 
   /** Told by the thread before it processes; the next pull need not wait for the processor. */
   confirm(batch: Batch, nextOffset: bigint | undefined): void {
-    const slot = this.#slots.get(batch.batchId)
+    const slot = this.#slots.get(batch.batchId)?.slot
     if (slot === undefined || this.#chain === undefined || this.#chain.confirm(batch, nextOffset)) return
     // What was pulled behind this batch was based on a wrong peek: none of it has started, since this one is open (I2).
     this.#chainFailure = undefined
@@ -178,7 +178,8 @@ export class Tenure {
 
   #dispatch(batch: Batch): void {
     assert(batch.epoch === this.epoch.epoch, `I3: a batch of epoch ${batch.epoch} came to epoch ${this.epoch.epoch}`)
-    if (this.#frontier !== undefined) this.#slots.set(batch.batchId, this.#frontier.open())
+    if (this.#frontier !== undefined)
+      this.#slots.set(batch.batchId, { slot: this.#frontier.open(), arrivedMs: this.#handlers.nowMs() })
     this.#handlers.dispatched(batch)
     this.#dispatcher.enqueue(batch)
   }
@@ -191,9 +192,10 @@ export class Tenure {
   }
 
   async #settle(batch: Batch, answer: BatchAnswer): Promise<void> {
-    const slot = this.#slots.get(batch.batchId)
+    const waiting = this.#slots.get(batch.batchId)
     const frontier = this.#frontier
-    if (this.#phase === 'ended' || slot === undefined || frontier === undefined) return
+    if (this.#phase === 'ended' || waiting === undefined || frontier === undefined) return
+    const { slot, arrivedMs } = waiting
     if (answer.kind === 'failed') {
       this.#failBatch(batch, slot, fromFailure(answer.failure), answer.stage === 'decode')
       return
@@ -215,7 +217,7 @@ export class Tenure {
     // `onResult` took its time: the epoch may have ended, the lease too. What it was given repeats elsewhere.
     if (this.#hasEnded()) return
     this.#repullCount = 0
-    this.#handlers.processed(batch, answer, nextOffset)
+    this.#handlers.processed(batch, answer, nextOffset, this.#handlers.nowMs() - arrivedMs)
     this.#track(frontier, slot, nextOffset)
   }
 
@@ -297,6 +299,7 @@ export class Tenure {
       this.#chainFailure = undefined
       this.#handlers.stuck(failure.error, failure.offset)
     } else if (this.#hasPulledAll) {
+      this.#move('done')
       this.#handlers.done(this.#frontier.nextOffset)
     }
   }

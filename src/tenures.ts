@@ -30,7 +30,7 @@ const OPEN_RETRY_MS = 1000
 export interface TenuresHandlers {
   assigned(event: AssignedEvent): void
   released(id: PartitionId, committedOffset: bigint | undefined, reason: string): void
-  processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint): void
+  processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
   /** A bounded run has nothing left to do in this partition. */
   done(id: PartitionId, nextOffset: bigint): void
@@ -38,7 +38,7 @@ export interface TenuresHandlers {
 }
 
 export interface TenuresParts {
-  readonly world: Pick<World, 'timers' | 'random' | 'control' | 'data' | 'log'>
+  readonly world: Pick<World, 'clock' | 'timers' | 'random' | 'control' | 'data' | 'log'>
   readonly settings: Settings
   readonly holdings: Holdings
   readonly membership: Membership
@@ -220,14 +220,15 @@ export class Tenures implements Iterable<Tenure> {
   }
 
   #add(epoch: Epoch): Tenure {
-    const { membership, committer, dispatcher, settings, handlers } = this.#parts
+    const { world, membership, committer, dispatcher, settings, handlers } = this.#parts
     const { onResult } = settings
     const tenure = new Tenure(epoch, dispatcher, {
+      nowMs: () => world.clock.monotonic(),
       checkLease: () => membership.checkLease(),
       dispatched: batch => void this.#owners.set(batch, tenure),
       progressed: offset => committer.track(epoch, offset),
       deliver: onResult === undefined ? undefined : async (result, place) => void (await onResult(result, place)),
-      processed: (batch, answer, nextOffset) => handlers.processed(batch, answer, nextOffset),
+      processed: (batch, answer, nextOffset, latencyMs) => handlers.processed(batch, answer, nextOffset, latencyMs),
       retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),
       stuck: (error, offset) => this.#moveOnOrFail(tenure, error, offset),
       failed: error => handlers.failed(error),

@@ -11,11 +11,12 @@ import type { PartitionId } from '../dispatch/messages.ts'
 import { ClsConsumerError } from '../errors.ts'
 import type { ResultPlace, Settings } from '../options.ts'
 import { resolveOptions } from '../resolve-options.ts'
-import type { Logger } from '../world.ts'
+import type { Logger, PartitionOffset } from '../world.ts'
 import { Ledger } from './demo-ledger.ts'
 import type { DemoOutcome } from './demo-report.ts'
 import { isTally, TallySum } from './demo-tally.ts'
 
+export const GROUP = 'demo'
 const NAMES = ['demo-a', 'demo-b'] as const
 
 export interface DemoServer {
@@ -28,7 +29,6 @@ export interface DemoServer {
 }
 
 export class DemoGroup {
-  readonly name = 'demo'
   readonly names: readonly string[] = NAMES
   /** Half of the cores each: two consumers on one host share it. */
   readonly threadsEach = Math.max(1, Math.floor(availableParallelism() / NAMES.length))
@@ -48,7 +48,7 @@ export class DemoGroup {
       credentials: { secretId, secretKey },
       logsetId,
       topicIds,
-      group: this.name,
+      group: GROUP,
       processor,
       startFrom: 'begin',
       threads: this.threadsEach,
@@ -88,6 +88,13 @@ export class DemoGroup {
     return partitions.filter(({ phase }) => phase === 'active').length
   }
 
+  /** Everything up to these offsets is processed and delivered. */
+  hasReached(ends: readonly PartitionOffset[]): boolean {
+    const partitions = [...this.#consumers.values()].flatMap(consumer => consumer.snapshot().partitions)
+    const reached = new Map(partitions.map(partition => [keyOf(partition), partition.nextOffset]))
+    return ends.every(end => reached.get(keyOf(end)) === end.offset)
+  }
+
   /** Different logs. */
   get processedCount(): number {
     return this.#ledger.distinctCount
@@ -97,7 +104,7 @@ export class DemoGroup {
     return [...(this.#consumersOf.get(keyOf(id)) ?? [])].sort()
   }
 
-  outcome(producedCount: number): Omit<DemoOutcome, 'ms' | 'partitions'> {
+  outcome(producedCount: number): Omit<DemoOutcome, 'ms' | 'partitions' | 'stalledMs'> {
     const snapshots = [...this.#consumers.values()].map(consumer => consumer.snapshot())
     return {
       producedCount,
@@ -105,7 +112,6 @@ export class DemoGroup {
       statuses: this.#sum.statuses,
       paths: this.#sum.paths,
       consumers: NAMES.map(name => ({ name, logCount: this.#ledger.processedBy(name) })),
-      bodyBytes: snapshots.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0),
       responseBytes: snapshots.reduce((sum, { responseBytes }) => sum + responseBytes, 0),
       threadCount: this.threadsEach * NAMES.length
     }

@@ -4,13 +4,12 @@
  * In: what is awaited, and what moves. Out: a bar and a line a second; an end as soon as a consumer failed, the user
  * stopped, or nothing has moved for `STALL_MS`. No wait of the demo is without that limit.
  */
-import { ClsConsumerError } from '../errors.ts'
 import type { CommandWorld } from './command-world.ts'
 import { bar, count } from './format.ts'
 import type { Screen } from './screen.ts'
 
 /** A demo where nothing moves for so long has failed. */
-const STALL_MS = 30_000
+export const STALL_MS = 30_000
 const TICK_MS = 100
 
 export interface Watch {
@@ -19,27 +18,24 @@ export interface Watch {
   /** Changes whenever anything moved. */
   readonly moved: () => string
   readonly tick: () => void
-  /** What to say where nothing moves any more. */
-  readonly what: string
 }
 
-/** Waits for `done`; throws as soon as a consumer failed, the user stopped, or nothing has moved for `STALL_MS`. */
+/** Resolves to false where nothing has moved for `STALL_MS`. Throws what `done` throws, and the reason of a stop. */
 export async function watch(
   { clock, timers, stop }: Pick<CommandWorld, 'clock' | 'timers' | 'stop'>,
-  watched: Watch
-): Promise<void> {
-  let moved = watched.moved()
+  { done, moved, tick }: Watch
+): Promise<boolean> {
+  let before = moved()
   let movedMs = clock.monotonic()
-  while (!watched.done()) {
-    watched.tick()
+  while (!done()) {
+    tick()
     await timers.sleep(TICK_MS, stop)
-    const now = watched.moved()
-    if (now !== moved) movedMs = clock.monotonic()
-    moved = now
-    if (clock.monotonic() - movedMs > STALL_MS) {
-      throw new ClsConsumerError('DEMO_FAILED', `${watched.what} for ${STALL_MS / 1000} s`)
-    }
+    const now = moved()
+    if (now !== before) movedMs = clock.monotonic()
+    before = now
+    if (clock.monotonic() - movedMs > STALL_MS) return false
   }
+  return true
 }
 
 /** A bar that moves, and a line a second. */

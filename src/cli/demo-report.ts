@@ -16,7 +16,9 @@ export interface DemoOutcome {
   readonly partitions: readonly PartitionOutcome[]
   /** From the first upload to the last result. */
   readonly ms: number
-  readonly bodyBytes: number
+  /** Nothing had moved for so long when it was given up; undefined where it came to its end. */
+  readonly stalledMs: number | undefined
+  /** Decompressed. */
   readonly responseBytes: number
   readonly threadCount: number
 }
@@ -32,9 +34,10 @@ export interface PartitionOutcome {
 }
 
 /** Everything that is not as promised. */
-export function faultsOf({ producedCount, verdict, consumers, partitions }: DemoOutcome): string[] {
+export function faultsOf({ producedCount, verdict, consumers, partitions, stalledMs }: DemoOutcome): string[] {
   const { missingCount, repeatedCount, foreignCount } = verdict
   const faults: string[] = []
+  if (stalledMs !== undefined) faults.push(`given up after nothing had moved for ${stalledMs / 1000} s`)
   if (producedCount === 0) faults.push('no log was produced')
   if (missingCount > 0) faults.push(`${count(missingCount)} logs were not processed${examples(verdict.missing)}`)
   if (repeatedCount > 0) {
@@ -58,15 +61,14 @@ function examples(ids: readonly number[]): string {
 }
 
 export function reportLines(outcome: DemoOutcome, columns: number): string[] {
-  const { ms, producedCount, bodyBytes, responseBytes, threadCount } = outcome
+  const { ms, producedCount, responseBytes, threadCount } = outcome
   const perSecond = Math.round((producedCount * 1000) / Math.max(1, ms))
   return [
-    ...beside(statusLines(outcome), pathLines(outcome, columns - 34), 4),
+    ...beside(statusLines(outcome), pathLines(outcome, columns - 35), 4),
     '',
     ...partitionLines(outcome),
     '',
-    `${count(producedCount)} logs uploaded and processed in ${seconds(ms)}: ${count(perSecond)} logs/s on ${threadCount} threads`,
-    `(${megabytes(bodyBytes)} pulled, ${megabytes(responseBytes)} decompressed)`
+    `${count(producedCount)} logs in ${seconds(ms)}, upload included: ${count(perSecond)} logs/s, ${megabytes(responseBytes)}, on ${threadCount} threads`
   ]
 }
 
@@ -81,7 +83,7 @@ function statusLines({ statuses }: DemoOutcome): string[] {
   const all = [...statuses.values()].reduce((sum, lines) => sum + lines, 0)
   const rows = [...statuses]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([status, lines]) => [status, count(lines), `${((lines * 100) / Math.max(1, all)).toFixed(1)} %`])
+    .map(([status, lines]) => [status, count(lines), `${((lines * 100) / Math.max(1, all)).toFixed(2)} %`])
   return table(
     [
       { title: 'status', align: 'left' },

@@ -7,23 +7,24 @@
  */
 import { fileURLToPath } from 'node:url'
 import type { Options } from 'yargs'
-import { createService } from '../cls/service.ts'
-import { startEmulator } from '../emulator/start.ts'
+import { createService, type Service } from '../cls/service.ts'
+import { type EmulatorHandle, startEmulator } from '../emulator/start.ts'
 import { ClsConsumerError } from '../errors.ts'
 import { createLogger, wantsColour } from '../observe/logger.ts'
 import { integer, text, withDefault } from '../option-kinds.ts'
 import { OPTIONS } from '../options.ts'
-import type { Logger } from '../world.ts'
+import type { Logger, PartitionOffset } from '../world.ts'
 import type { CommandWorld } from './command-world.ts'
-import { DemoGroup } from './demo-group.ts'
+import { DemoGroup, GROUP } from './demo-group.ts'
 import { demoLogs } from './demo-logs.ts'
-import { progressTicker, watch } from './demo-progress.ts'
-import { type DemoOutcome, faultsOf, type PartitionOutcome, reportLines, successLines } from './demo-report.ts'
+import { readCommitted, readEnds } from './demo-offsets.ts'
+import { progressTicker, STALL_MS, watch } from './demo-progress.ts'
+import { type DemoOutcome, faultsOf, reportLines, successLines } from './demo-report.ts'
 import { count } from './format.ts'
 import { type Args, type Env, flagsOf, OptionCheck } from './option-flags.ts'
 import { chooseSeed, SEED } from './produce.ts'
 import { createScreen, type Screen } from './screen.ts'
-import { uploadLogs } from './upload-logs.ts'
+import { CHUNK_LOGS_MAX, uploadLogs } from './upload-logs.ts'
 
 const TOPIC_COUNT = 2
 const PARTITIONS_PER_TOPIC = 4
@@ -123,104 +124,95 @@ const PROCESSOR = fileURLToPath(new URL('./demo-processor.js', import.meta.url))
 async function joinAll(group: DemoGroup, world: CommandWorld, screen: Screen): Promise<void> {
   group.start()
   const share = PARTITION_COUNT / group.names.length
-  await watch(world, {
+  const joined = await watch(world, {
     done: () => {
       group.throwIfFailed()
       return group.names.every(name => group.activeCount(name) === share)
     },
     moved: () => group.names.map(name => group.activeCount(name)).join(),
-    tick: () => screen.status('waiting for the group to share the partitions'),
-    what: 'the group did not share its partitions'
+    tick: () => screen.status('waiting for the group to share the partitions')
   })
+  if (!joined) {
+    throw new ClsConsumerError('DEMO_FAILED', `the consumers did not share the partitions within ${STALL_MS / 1000} s`)
+  }
   const shares = group.names.map(name => `${name} with ${group.activeCount(name)} partitions`)
   screen.status('')
   screen.line(`consumers  ${shares.join(', ')}, ${group.threadsEach} thread${group.threadsEach === 1 ? '' : 's'} each`)
 }
 
-type Emulator = Awaited<ReturnType<typeof startEmulator>>
-
 async function uploadAndConsume(
   plan: DemoPlan,
   group: DemoGroup,
-  emulator: Emulator,
+  emulator: EmulatorHandle,
   world: CommandWorld,
   screen: Screen,
   log: Logger
 ): Promise<DemoOutcome> {
-  const { clock, timers, random, stop } = world
+  const { clock, timers, random } = world
   const service = createService(group.settings, { clock, timers, random, log })
   try {
     const startedMs = clock.monotonic()
-    const upload = { done: false, storedCount: 0, failures: [] as unknown[] }
-    const uploading = uploadLogs(
-      demoLogs(plan, world),
-      {
-        topicIds: emulator.topicIds,
-        // At least some chunks for each partition, whatever the count.
-        chunkLogCount: Math.min(1000, Math.max(1, Math.floor(plan.lineCount / (PARTITION_COUNT * 5)))),
-        group: { source: 'demo', filename: 'access.log', logTags: [] }
-      },
-      {
-        // A lost answer fails the demo: an upload sent again could be stored twice, and look like a repeat of ours.
-        upload: request => service.upload.upload({ ...request, whenUnsure: 'fail' }, { signal: stop }),
-        clock,
-        timers,
-        stop,
-        onProgress: stored => {
-          upload.storedCount = stored
-        }
-      }
-    ).then(
-      () => {
-        upload.done = true
-      },
-      error => void upload.failures.push(error)
-    )
-    await watch(world, {
+    const upload: Upload = { storedCount: 0, ends: undefined, failures: [] }
+    const uploading = uploadAll(plan, emulator, service, world, upload).catch(error => void upload.failures.push(error))
+    const consumed = await watch(world, {
       done: () => {
         group.throwIfFailed()
         if (upload.failures.length > 0) throw upload.failures[0]
-        return upload.done && group.processedCount >= upload.storedCount
+        // By offsets, not by ids: where a log is lost, nobody would wait for it in vain.
+        return upload.ends !== undefined && group.hasReached(upload.ends)
       },
       moved: () => `${upload.storedCount} ${group.processedCount}`,
       tick: progressTicker(plan.file === undefined ? plan.lineCount : undefined, world, screen, () => [
         upload.storedCount,
         group.processedCount
-      ]),
-      what: 'neither uploads nor processing went on'
+      ])
     }).finally(() => uploading)
     const ms = clock.monotonic() - startedMs
     screen.status('')
     // Everything is processed; stopping commits it. What the server says afterwards is the proof.
     await group.stop()
-    return { ...group.outcome(upload.storedCount), ms, partitions: await readPartitions(service, group, emulator) }
+    const offsets = await readCommitted(service.control, { group: GROUP, topicIds: emulator.topicIds })
+    const partitions = offsets.map(offset => ({ ...offset, consumers: group.consumersOf(offset) }))
+    return { ...group.outcome(upload.storedCount), ms, partitions, stalledMs: consumed ? undefined : STALL_MS }
   } finally {
     await service.close()
   }
 }
 
-/** Committed and end offsets as the server tells them, in two questions a topic. */
-async function readPartitions(
-  { control }: ReturnType<typeof createService>,
-  group: DemoGroup,
-  emulator: Emulator
-): Promise<PartitionOutcome[]> {
-  const partitions: PartitionOutcome[] = []
-  for (const topicId of emulator.topicIds) {
-    // From `begin`, so that a partition without a committed offset cannot look committed to its end.
-    const committed = await control.describeConsumerOffsets({ group: group.name, topicId, from: 'begin' })
-    const ends = await control.describeConsumerOffsets({ group: group.name, topicId, from: 'end', own: true })
-    for (let partition = 0; partition < PARTITIONS_PER_TOPIC; partition++) {
-      partitions.push({
-        topicId,
-        partition,
-        consumers: group.consumersOf({ topicId, partition }),
-        committed: committed.get(partition),
-        end: ends.get(partition)
-      })
+interface Upload {
+  storedCount: number
+  /** Known once all is stored. */
+  ends: PartitionOffset[] | undefined
+  readonly failures: unknown[]
+}
+
+async function uploadAll(
+  plan: DemoPlan,
+  { topicIds }: EmulatorHandle,
+  { upload, control }: Service,
+  world: CommandWorld,
+  progress: Upload
+): Promise<void> {
+  const { stop } = world
+  await uploadLogs(
+    demoLogs(plan, world),
+    {
+      topicIds,
+      // At least some chunks for each partition, whatever the count.
+      chunkLogCount: Math.min(CHUNK_LOGS_MAX, Math.max(1, Math.floor(plan.lineCount / (PARTITION_COUNT * 5)))),
+      group: { source: 'demo', filename: 'access.log', logTags: [] }
+    },
+    {
+      ...world,
+      // A lost answer fails the demo: an upload sent again could be stored twice, and look like a repeat of ours.
+      upload: request => upload.upload({ ...request, whenUnsure: 'fail' }, { signal: stop }),
+      onProgress: stored => {
+        progress.storedCount = stored
+      }
     }
-  }
-  return partitions
+  )
+  stop.throwIfAborted()
+  progress.ends = await readEnds(control, { group: GROUP, topicIds })
 }
 
 function conclude(outcome: DemoOutcome, { stdout }: CommandWorld, screen: Screen): void {

@@ -20,9 +20,9 @@ export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`
 }
 
-/** `fraction` of `width` cells, in eighths of a cell. Outside 0 … 1 it is cut. */
+/** `fraction` of `width` cells, in eighths of a cell. Outside 0 … 1 it is cut; NaN is 0. */
 export function bar(fraction: number, width: number): string {
-  const eighths = Math.round(Math.min(1, Math.max(0, Number.isFinite(fraction) ? fraction : 0)) * width * 8)
+  const eighths = Math.round(Math.min(1, Math.max(0, fraction || 0)) * width * 8)
   const full = Math.floor(eighths / 8)
   const rest = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8] ?? ''
   return `${'█'.repeat(full)}${rest}`.padEnd(width, '·')

@@ -7,6 +7,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import type { Options } from 'yargs'
 import { Consumer } from '../consumer.ts'
+import { createLogger, wantsColour } from '../observe/logger.ts'
 import { flag, row, Wrong, withDefault } from '../option-kinds.ts'
 import { OPTIONS, type ResultPlace, type Settings } from '../options.ts'
 import type { CommandWorld } from './command-world.ts'
@@ -52,14 +53,22 @@ export async function run(args: Args, world: CommandWorld): Promise<void> {
       throw error
     }
   }
-  const consumer = new Consumer(printResults ? { ...settings, onResult: printResult } : settings)
+  const log = createLogger({
+    level: settings.logLevel,
+    // The failed deliveries that follow are what a reader such as `head` wanted.
+    write: line => unread.signal.aborted || world.stderr.write(line),
+    colour: wantsColour(world.stderr, world.env)
+  })
+  const consumer = new Consumer(printResults ? { ...settings, onResult: printResult } : settings, { log })
 
   const failure = await runUntilStopped(consumer, AbortSignal.any([world.stop, unread.signal]))
   const { logCount, batchCount, bodyBytes } = consumer.snapshot()
-  const ms = world.clock.monotonic() - startedMs
-  world.stderr.write(
-    `${count(logCount)} logs in ${count(batchCount)} batches (${megabytes(bodyBytes)} compressed) processed in ${seconds(ms)}\n`
-  )
+  const took = seconds(world.clock.monotonic() - startedMs)
+  if (failure === undefined || batchCount > 0) {
+    world.stderr.write(
+      `${count(logCount)} logs in ${count(batchCount)} batches (${megabytes(bodyBytes)} compressed) processed in ${took}\n`
+    )
+  }
   if (failure !== undefined && !unread.signal.aborted) throw failure
 }
 

@@ -86,8 +86,8 @@ export class Group {
   }
 
   /**
-   * Left out by its owner: free. Listed by somebody while it is free: theirs, so that a server that has lost its
-   * memory takes the world as it finds it, instead of giving away what is being worked on. Listed by somebody while
+   * Left out by its owner: free. Listed by somebody while it is free: theirs until they leave it out, whoever it is
+   * meant for; somebody who came back after a silence says so of what it still works on. Listed by somebody while
    * another owns it: ignored; the answer, which lacks it, tells them.
    */
   #settleHeld(key: string, consumer: string, isHeld: boolean): void {

@@ -65,16 +65,16 @@ function snappyFront(received: Uint8Array): Front | undefined {
     const element = readElement(received, at)
     if (element === undefined) break
     at = element.next
-    if (element.offset === 0) {
+    if (element.distance === 0) {
       const literal = received.subarray(at, at + Math.min(element.length, plain.length - length))
       plain.set(literal, length)
       length += literal.length
       if (literal.length < element.length) break
       at += element.length
     } else {
-      if (element.offset > length) return undefined
+      if (element.distance > length) return undefined
       const end = Math.min(plain.length, length + element.length)
-      for (; length < end; length++) plain[length] = plain[length - element.offset] ?? 0
+      for (; length < end; length++) plain[length] = plain[length - element.distance] ?? 0
     }
   }
   return { plain: plain.subarray(0, length), isWhole: length === declared.value }
@@ -82,7 +82,7 @@ function snappyFront(received: Uint8Array): Front | undefined {
 
 interface Element {
   /** Distance of a copy, 0 for a literal. */
-  readonly offset: number
+  readonly distance: number
   readonly length: number
   readonly next: number
 }
@@ -95,11 +95,11 @@ function readElement(bytes: Uint8Array, at: number): Element | undefined {
   let value = 0
   for (let index = bytesAfter; index > 0; index--) value = value * 256 + (bytes[at + index] ?? 0)
   const next = at + 1 + bytesAfter
-  if ((tag & 3) === 0) return { offset: 0, length: (high < 60 ? high : value) + 1, next }
-  const offset = (tag & 3) === 1 ? ((high >> 3) << 8) | value : value
+  if ((tag & 3) === 0) return { distance: 0, length: (high < 60 ? high : value) + 1, next }
+  const distance = (tag & 3) === 1 ? ((high >> 3) << 8) | value : value
   // Distance 0 is not a copy, and would be taken for a literal.
-  if (offset === 0) return undefined
-  return { offset, length: (tag & 3) === 1 ? (high & 7) + 4 : high + 1, next }
+  if (distance === 0) return undefined
+  return { distance, length: (tag & 3) === 1 ? (high & 7) + 4 : high + 1, next }
 }
 
 function readVarint(bytes: Uint8Array): { readonly value: number; readonly next: number } | undefined {

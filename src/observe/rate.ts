@@ -16,7 +16,7 @@ export interface Counts {
 export function rateBetween(
   before: Counts,
   after: Counts,
-  now: Pick<RateEvent, 'heldBytes' | 'partitionCount'>
+  now: Pick<RateEvent, 'heldBytes' | 'partitionCount' | 'latency'>
 ): RateEvent {
   const seconds = Math.max(after.atMs - before.atMs, 1) / 1000
   return {
@@ -33,7 +33,9 @@ export function rateFields(rate: RateEvent): LogFields {
     bodyMBPerSecond: toMegabytes(rate.bodyBytesPerSecond),
     responseMBPerSecond: toMegabytes(rate.responseBytesPerSecond),
     heldMB: toMegabytes(rate.heldBytes),
-    partitions: rate.partitionCount
+    partitions: rate.partitionCount,
+    batchP50Ms: rate.latency.p50Ms,
+    batchP99Ms: rate.latency.p99Ms
   }
 }
 

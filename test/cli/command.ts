@@ -46,6 +46,8 @@ export interface RunningCli {
   readonly err: () => string
   /** Resolves once standard output or error matches; rejects if the process ends before. */
   seen(pattern: RegExp): Promise<void>
+  /** Resolves with the next piece of output; rejects if the process ends before. */
+  seenMore(): Promise<void>
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
 
@@ -83,19 +85,23 @@ export function startCli(
     child.on('error', reject)
     child.on('close', (code, signal) => resolve({ code, signal }))
   })
-  const seen = async (pattern: RegExp): Promise<void> => {
-    let settle = () => {}
+  /** `look` runs with every piece of output until it says that it has seen enough. */
+  const until = async (look: () => boolean): Promise<void> => {
+    let again = () => {}
     const found = new Promise<void>(resolve => {
-      settle = () => {
-        if (pattern.test(out) || pattern.test(err)) resolve()
+      again = () => {
+        if (look()) resolve()
       }
     })
-    looks.add(settle)
-    settle()
+    looks.add(again)
     const lost = ended.then(({ code, signal }) => {
-      throw new Error(`ended with ${signal ?? code} before ${pattern} was seen:\n${out}\n${err}`)
+      throw new Error(`ended too early, with ${signal ?? code}:\n${out}\n${err}`)
     })
-    await Promise.race([found, lost]).finally(() => looks.delete(settle))
+    await Promise.race([found, lost]).finally(() => looks.delete(again))
   }
-  return { child, out: () => out, err: () => err, seen, ended }
+  const seen = async (pattern: RegExp): Promise<void> => {
+    const look = () => pattern.test(out) || pattern.test(err)
+    if (!look()) await until(look)
+  }
+  return { child, out: () => out, err: () => err, seen, seenMore: () => until(() => true), ended }
 }

@@ -48,3 +48,9 @@ test('ids far beyond the first table are kept exactly, also repeated past 255 ti
   const { missingCount, repeatedCount, repeated } = ledger.judge(3_000_001)
   assert.deepEqual([missingCount, repeatedCount, repeated], [3_000_000, 1, [3_000_000]])
 })
+
+test('what came before is still known once far ids have come', () => {
+  const ledger = ledgerOf(['a', [1, 2, 2]], ['a', [400_000, 1_000_000]])
+  const { missing, repeated } = ledger.judge(1_000_001)
+  assert.deepEqual([missing.slice(0, 2), repeated], [[0, 3], [2]])
+})

@@ -27,7 +27,7 @@ const GOOD: DemoOutcome = {
     { topicId: TOPIC, partition: 1, consumers: ['demo-b'], committed: 9007199254740993n, end: 9007199254740993n }
   ],
   ms: 2000,
-  bodyBytes: 1_000_000,
+  stalledMs: undefined,
   responseBytes: 4_000_000,
   threadCount: 2
 }
@@ -41,6 +41,7 @@ test('each broken promise is a fault that says what is amiss', () => {
   const [first, second] = GOOD.partitions
   assert.ok(first !== undefined && second !== undefined)
   const cases: [Partial<DemoOutcome>, RegExp][] = [
+    [{ stalledMs: 30_000 }, /nothing had moved for 30 s/],
     [{ producedCount: 0 }, /no log was produced/],
     [{ verdict: { ...GOOD.verdict, missingCount: 2, missing: [7, 9] } }, /2 logs were not processed \(id 7, 9\)/],
     [
@@ -71,8 +72,8 @@ test('the report fits 80 columns, whatever the paths are', () => {
 
 test('the report shows statuses with shares, paths by count, offsets exactly, and the rate', () => {
   const text = reportLines(GOOD, 80).join('\n')
-  assert.match(text, /^200 +970 +97\.0 % +900 {2}\/long/m)
-  assert.match(text, /^404 +30 +3\.0 % +80 {2}\/日志/m)
+  assert.match(text, /^200 +970 +97\.00 % +900 {2}\/long/m)
+  assert.match(text, /^404 +30 +3\.00 % +80 {2}\/日志/m)
   assert.match(text, /^e0e0e0e0…000001 +1 {2}demo-b +9007199254740993 +9007199254740993$/m)
-  assert.match(text, /1,000 logs uploaded and processed in 2\.00 s: 500 logs\/s on 2 threads/)
+  assert.match(text, /^1,000 logs in 2\.00 s, upload included: 500 logs\/s, 4\.00 MB, on 2 threads$/m)
 })

@@ -18,7 +18,8 @@ test('a bar is always as wide as asked, and full only at the end', () => {
   assert.equal(bar(0.5, 4), '██··')
   assert.equal(bar(0.53125, 4), '██▏·')
   assert.equal(bar(1, 4), '████')
-  for (const odd of [-1, 2, Number.NaN, Number.POSITIVE_INFINITY]) assert.equal([...bar(odd, 4)].length, 4)
+  for (const odd of [-1, Number.NaN]) assert.equal(bar(odd, 4), '····')
+  for (const odd of [2, Number.POSITIVE_INFINITY]) assert.equal(bar(odd, 4), '████')
   for (let step = 0; step <= 320; step++) assert.equal([...bar(step / 320, 10)].length, 10)
 })
 

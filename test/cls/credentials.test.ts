@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
 import { createCredentials } from '../../src/cls/credentials.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
 import type { Credentials, CredentialsProvider } from '../../src/options.ts'
 import { createFakeTime, createKeptLog, rejection } from './fakes.ts'
 
@@ -11,7 +12,7 @@ const MINUTE_MS = 60_000
 function build(given: Credentials | CredentialsProvider) {
   const time = createFakeTime()
   const log = createKeptLog()
-  return { ...time, log, source: createCredentials(given, { now: time.clock.now, timers: time.timers, log }) }
+  return { ...time, time, log, source: createCredentials(given, { now: time.clock.now, timers: time.timers, log }) }
 }
 
 /** A provider whose n-th answer is named by n and lives for `lifeMs`. */
@@ -112,7 +113,8 @@ describe('credentials', () => {
       () => {
         throw Object.assign(new Error(SECRET), { config: { headers: { Authorization: SECRET } } })
       },
-      () => Promise.reject(SECRET)
+      () => Promise.reject(SECRET),
+      () => Promise.reject(new ClsConsumerError('API_REFUSED', SECRET))
     ]
     for (const provider of providers) {
       const error = await rejection('CREDENTIALS_UNAVAILABLE', build(provider).source.get())
@@ -125,14 +127,15 @@ describe('credentials', () => {
 
   test('a provider that hangs is given up after 10 s, and asked anew', async () => {
     let asked = 0
-    const { source, settle, pendingCount } = build(() => {
+    const { source, settle, clock, time } = build(() => {
       asked++
       return new Promise<Credentials>(() => {})
     })
     await rejection('CREDENTIALS_UNAVAILABLE', settle(source.get()))
+    assert.equal(clock.monotonic(), 10_000)
     await rejection('CREDENTIALS_UNAVAILABLE', settle(source.get()))
     assert.equal(asked, 2)
-    assert.equal(pendingCount, 0)
+    assert.equal(time.pendingCount, 0)
   })
 
   test('no timer is left behind', async () => {

@@ -59,7 +59,7 @@ describe('int64-safe JSON', () => {
   })
 
   test('text with a few characters broken is accepted or refused as JSON.parse does', () => {
-    const characters = [...'{}[]",:\\/ \t\n\u0000untrefalsxbE+-.0123456789é']
+    const characters = [...'{}[]",:\\/ \t\r\n\u0000untrefalsxbE+-.0123456789é']
     const edit = fc.tuple(fc.nat(60), fc.nat(2), fc.constantFrom(...characters))
     fc.assert(
       fc.property(fc.jsonValue(), fc.array(edit, { minLength: 1, maxLength: 3 }), (value, edits) => {
@@ -72,6 +72,11 @@ describe('int64-safe JSON', () => {
       }),
       { numRuns: 2000 }
     )
+  })
+
+  test('white space is space, tab, line feed and carriage return, and no other', () => {
+    assert.deepEqual(parseJson('\r\n\t {\r\n\t "a"\r\n\t :\r\n\t 1\r\n\t }\r\n\t '), { a: 1 })
+    for (const no of ['\u00a0', '\ufeff', '\f', '\v']) assert.throws(() => parseJson(`${no}1`), SyntaxError)
   })
 
   test('escapes, also of quotes and backslashes before the end', () => {

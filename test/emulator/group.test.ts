@@ -71,10 +71,21 @@ test('a partition that comes back to a consumer whose answer was lost is told ag
   assert.deepEqual(players.beat('A', []), [1, 2, 3, 4, 5, 6])
 })
 
-test('what nobody owns and a consumer lists is taken as its own: a group that was forgotten is not reshuffled', () => {
+test('what nobody owns and a consumer lists is its own until it leaves it out, whoever it is meant for', () => {
   const players = new Players()
-  assert.deepEqual(players.beat('B', [4, 5, 6]).slice(-3), [4, 5, 6])
-  assert.equal(players.owner(5), 'B')
+  players.beat('A')
+  players.beat('B', [])
+  players.beat('C', [])
+  const kept = players.beat('A')
+  players.beat('A', kept)
+  const free = SIX.map(({ partition }) => partition).filter(partition => players.owner(partition) === undefined)
+  const meant = free.find(partition => players.group.target(partitionRef('t', partition)) === 'B')
+  assert.ok(meant !== undefined)
+  players.beat('C', [meant])
+  assert.equal(players.owner(meant), 'C')
+  assert.ok(!players.beat('B').includes(meant), 'C works on it')
+  players.beat('C', [])
+  assert.ok(players.beat('B').includes(meant), 'C left it out')
 })
 
 test('what another owns and a consumer lists is ignored', () => {

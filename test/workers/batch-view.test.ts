@@ -185,15 +185,15 @@ test('a closed batch throws BATCH_CLOSED at every use, and what was read before 
 
 test('a loop that awaits while its batch closes ends with BATCH_CLOSED, not with half the logs', () => {
   const { batch, close } = open([groupOf([{ a: '1' }, { a: '2' }])])
-  const seen: unknown[] = []
+  let seenCount = 0
   assert.throws(
     () => {
-      for (const log of batch) {
-        seen.push(log.get('a'))
+      for (const _ of batch) {
+        seenCount++
         close()
       }
     },
     { code: 'BATCH_CLOSED' }
   )
-  assert.deepEqual(seen, ['1'])
+  assert.equal(seenCount, 1)
 })

@@ -248,7 +248,7 @@ for (const [name, body, says] of [
 test("a failure's stack is that of the processor", async t => {
   const made = await started(t, 'export default function mine () { throw new Error("x") }')
   const answer = await made.run(twoLogs())
-  assert.ok(answer.kind === 'failed' && answer.failure.stack.includes(made.start.processor.file))
+  assert.ok(answer.kind === 'failed' && /at mine \(file:/.test(answer.failure.stack))
 })
 
 for (const [name, body] of [
@@ -397,7 +397,7 @@ test('I12: a lease that was never written has ended', async t => {
 test('a start that throws is told with the file, and may be tried again', async t => {
   const made = await bench(
     t,
-    'let tries = 0; export default { start () { if (++tries === 1) throw new Error("no disk") }, process () {} }'
+    'let tries = 0; export default { async start () { await null; if (++tries === 1) throw new Error("no disk") }, process () {} }'
   )
   const answer = await made.run(made.start)
   assert.ok(answer.kind === 'failed' && answer.stage === 'lifecycle')

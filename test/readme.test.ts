@@ -1,0 +1,85 @@
+/** The README's code runs as it stands, against an emulator. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { type EmulatorHandle, startEmulator } from '../src/emulator/start.ts'
+import { readExamples, readReadme } from './support/readme.ts'
+import { ROOT } from './support/source.ts'
+
+const CLI = join(import.meta.dirname, '../src/cli.js')
+const LOG_COUNT = 2000
+const RUN_TIMEOUT_MS = 60_000
+
+const folder = mkdtempSync(join(tmpdir(), 'cls-consumer-readme-'))
+let emulator: EmulatorHandle
+let env: NodeJS.ProcessEnv
+
+before(async () => {
+  for (const { file, code } of readExamples(readReadme())) writeFileSync(join(folder, file), code)
+  // As `npm install cls-consumer` would leave it; the package's own `exports` are resolved.
+  mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true })
+  symlinkSync(ROOT, join(folder, 'node_modules/cls-consumer'))
+  const bin = `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`
+  writeFileSync(join(folder, 'node_modules/.bin/cls-consumer'), bin, { mode: 0o755 })
+  emulator = await startEmulator({ topicCount: 2, partitionCount: 2, process: 'child' })
+  env = {
+    ...process.env,
+    PATH: `${join(folder, 'node_modules/.bin')}${delimiter}${process.env.PATH}`,
+    CLS_ENDPOINT: emulator.endpoint,
+    CLS_SECRET_ID: emulator.secretId,
+    CLS_SECRET_KEY: emulator.secretKey,
+    CLS_LOGSET_ID: emulator.logsetId,
+    CLS_TOPIC_IDS: emulator.topicIds.join(','),
+    CLS_HEARTBEAT_INTERVAL_MS: '1000'
+  }
+  const upload = await run(process.execPath, [CLI, 'produce', '--count', String(LOG_COUNT), '--seed', '7'])
+  assert.equal(upload.status, 0, upload.output)
+})
+
+after(async () => {
+  await emulator?.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('the examples of the README are found', () => {
+  assert.deepEqual(
+    readExamples(readReadme()).map(({ file }) => file),
+    ['count-errors.mjs', 'consume.mjs', 'consume.sh', 'with-emulator.mjs']
+  )
+})
+
+test('consume.mjs counts the errors that were uploaded', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
+  const { status, output } = await run(process.execPath, ['consume.mjs'])
+  assert.equal(status, 0, output)
+  const errors = Number(/^(\d+) errors$/m.exec(output)?.[1])
+  assert.ok(errors > 0 && errors < LOG_COUNT / 10, output)
+})
+
+test('consume.sh runs to its end', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
+  const { status, output } = await run('sh', ['consume.sh'])
+  assert.equal(status, 0, output)
+})
+
+test('with-emulator.mjs starts and ends an emulator', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
+  const { status, output } = await run(process.execPath, ['with-emulator.mjs'])
+  assert.equal(status, 0, output)
+  assert.match(output, /http:\/\/127\.0\.0\.1:\d+/)
+})
+
+function run(command: string, args: readonly string[]): Promise<{ status: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: folder, env, timeout: RUN_TIMEOUT_MS, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    child.stdout.on('data', chunk => {
+      output += chunk
+    })
+    child.stderr.on('data', chunk => {
+      output += chunk
+    })
+    child.on('error', reject)
+    child.on('close', status => resolve({ status, output }))
+  })
+}

@@ -1,0 +1,182 @@
+/** The rules of the repository, as tests: who may import whom, who may read the clock, what the README promises. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { OPTIONS } from '../src/options.ts'
+import { readReadme, withOptionTable } from './support/readme.ts'
+import { ROOT, readSources, type SourceFile } from './support/source.ts'
+
+const sources = readSources('src', 'workers')
+const tests = readSources('test')
+
+const STAGES = ['group', 'fetch', 'dispatch', 'commit', 'failure']
+/** The files that may know more than one stage. */
+const ASSEMBLY = ['src/consumer.ts', 'src/tenures.ts', 'src/tenure.ts', 'src/bounded-run.ts', 'src/build-world.ts']
+const CODECS = ['src/cls/json.ts', 'src/cls/compression.ts', 'src/cls/log-group.ts']
+
+test('stages never import each other; only the assembly knows more than one', () => {
+  const stageOf = (path: string): string | undefined => STAGES.find(stage => path.startsWith(`src/${stage}/`))
+  // The messages of the thread boundary belong to nobody.
+  const isShared = (path: string): boolean => path === 'src/dispatch/messages.ts'
+  const broken = edges(sources).filter(({ from, to }) => {
+    const target = stageOf(to)
+    if (target === undefined || isShared(to) || stageOf(from) === target || ASSEMBLY.includes(from)) return false
+    return from !== 'src/consumer-events.ts' && from !== 'src/world.ts'
+  })
+  assert.deepEqual(broken, [])
+})
+
+test('the emulator imports nothing of the client but its codecs', () => {
+  const allowed = [...CODECS, 'src/errors.ts', 'src/world.ts']
+  const broken = edges(sources).filter(
+    ({ from, to }) =>
+      from.startsWith('src/emulator/') &&
+      to.startsWith('src/') &&
+      !to.startsWith('src/emulator/') &&
+      !allowed.includes(to)
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('workers import only the messages, the codecs, the errors and their own', () => {
+  const allowed = [...CODECS, 'src/errors.ts', 'src/dispatch/messages.ts', 'src/world.ts']
+  const broken = edges(sources).filter(
+    ({ from, to, isTypeOnly }) =>
+      from.startsWith('workers/') &&
+      to.startsWith('src/') &&
+      !(allowed.includes(to) && (to !== 'src/world.ts' || isTypeOnly))
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('I7: the main thread reaches no code that decodes a whole response, and no processor', () => {
+  const decoders = ['src/cls/compression.ts', 'src/cls/log-group.ts']
+  const mainThread = new Set<string>()
+  const visit = (path: string): void => {
+    if (mainThread.has(path)) return
+    mainThread.add(path)
+    // Types are gone at run time; uploads encode, and are no part of a consumer.
+    for (const { from, to, isTypeOnly } of edges(sources))
+      if (from === path && !isTypeOnly && to !== 'src/cls/upload.ts') visit(to)
+  }
+  visit('src/consumer.ts')
+  assert.ok(mainThread.has('src/fetch/peek.ts') && mainThread.has('src/dispatch/dispatcher.ts'))
+  assert.deepEqual(
+    [...mainThread].filter(path => decoders.includes(path) || path.startsWith('workers/')),
+    []
+  )
+})
+
+test('only the adapters of the real world read the clock, set timers, roll dice or open sockets', () => {
+  const ADAPTERS = [
+    'src/real-world.ts',
+    'src/cls/http.ts',
+    'src/observe/logger.ts',
+    'src/emulator/server.ts',
+    'src/emulator/start.ts',
+    'src/emulator/main.ts',
+    'workers/run-batch.ts'
+  ]
+  const BANNED =
+    /Date\.now|new Date\(\)|performance\.|hrtime|\bset(Timeout|Interval|Immediate)\b|AbortSignal\.timeout|Math\.random|random(UUID|Bytes)/
+  const BANNED_MODULES = /^(node:(timers.*|net|http|https|http2|tls|dgram|stream.*)|undici)$/
+  const broken = sources
+    .filter(({ path }) => !ADAPTERS.includes(path) && !path.startsWith('src/cli/') && path !== 'src/cli.ts')
+    .filter(({ code, imports }) => BANNED.test(code) || imports.some(({ target }) => BANNED_MODULES.test(target)))
+    .map(({ path }) => path)
+  assert.deepEqual(broken, [])
+})
+
+test('only the command line ends the process or listens to signals', () => {
+  const broken = sources
+    .filter(({ path }) => !path.startsWith('src/cli') && path !== 'src/emulator/main.ts')
+    .filter(({ code }) => /(^|[^#\w.])process\.(exit\b|exitCode|on\b|once\b|kill\b)/m.test(code))
+    .map(({ path }) => path)
+  assert.deepEqual(broken, [])
+})
+
+test('each dependency is imported in one file', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  for (const name of Object.keys(dependencies)) {
+    const importers = sources.filter(({ imports }) =>
+      imports.some(({ target, isTypeOnly }) => target === name && !isTypeOnly)
+    )
+    assert.equal(
+      importers.length,
+      1,
+      `${name} is imported by ${importers.map(({ path }) => path).join(', ') || 'nobody'}`
+    )
+  }
+})
+
+test('every file of src and workers begins with what it is for', () => {
+  const broken = sources.filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text)).map(({ path }) => path)
+  assert.deepEqual(broken, [])
+})
+
+test('no type is forced: `any`, `as` and `!` stay out of src and workers', () => {
+  // Byte-level code and the borders of untyped libraries.
+  const ALLOWED = ['src/cls/log-group.ts']
+  const broken = sources
+    .filter(({ path }) => !ALLOWED.includes(path))
+    .filter(
+      ({ code }) =>
+        /\w\)?\]? as (?!const\b|unknown as)[A-Z{[(]|\bas unknown\b/.test(
+          code.replace(/^(import|export)[\s\S]*?from ''/gm, '')
+        ) || /@ts-|: any\b/.test(code)
+    )
+    .map(({ path }) => path)
+  assert.deepEqual(broken, [])
+})
+
+test('I8: no wait has a bare number for its length: each has a name', () => {
+  const broken = sources.flatMap(({ path, code }) =>
+    [...code.matchAll(/\.(?:after|sleep)\((\d[\d_]*)/g)].map(match => `${path}: ${match[0]}`)
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('I10: no offset passes through a number', () => {
+  const broken = sources.flatMap(({ path, code }) =>
+    [...code.matchAll(/(Number|parseInt|parseFloat)\([^()]*[oO]ffset\b[^()]*\)|[oO]ffset\??: number\b/g)].map(
+      match => `${path}: ${match[0]}`
+    )
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('every invariant has an assertion or a static check, and a test whose title starts with its number', () => {
+  const STATIC = ['I7', 'I8', 'I9', 'I10']
+  for (let number = 1; number <= 12; number++) {
+    const name = `I${number}`
+    const asserted = sources.some(({ text }) => new RegExp(`['"\`]${name}: `).test(text))
+    assert.ok(asserted || STATIC.includes(name), `${name} has no assertion`)
+    const tested = tests.some(({ text }) => new RegExp(`\\b(?:test|it)\\(\\s*['"\`]${name}: `).test(text))
+    assert.ok(tested, `${name} has no test`)
+  }
+})
+
+test("the README's option table is the option table", () => {
+  assert.equal(readReadme(), withOptionTable(readReadme()), 'run `npm run readme`')
+})
+
+test('flags and variables of the options are all different', () => {
+  const rows: readonly { readonly flag?: string; readonly env?: string }[] = Object.values(OPTIONS)
+  for (const kind of ['flag', 'env'] as const) {
+    const names = rows.flatMap(row => row[kind] ?? [])
+    assert.equal(new Set(names).size, names.length, kind)
+  }
+})
+
+interface Edge {
+  readonly from: string
+  readonly to: string
+  readonly isTypeOnly: boolean
+}
+
+function edges(files: readonly SourceFile[]): Edge[] {
+  return files.flatMap(({ path, imports }) =>
+    imports.map(({ target, isTypeOnly }) => ({ from: path, to: target, isTypeOnly }))
+  )
+}
