@@ -136,7 +136,7 @@ function createCall(options: ControlApiOptions): Call {
   return (action, body, at, read, how = {}) => {
     const place: ErrorPlace = { action, ...at }
     const text = printJson(body)
-    const attempt = async (signal: AbortSignal) => {
+    const attempt = async (signal: AbortSignal, checkDeadline: () => void) => {
       await limiter.wait(action, signal, place)
       return trySigned(signing, async ({ credentials, nowSeconds, secrets }) => {
         const { secretId, secretKey, token } = credentials
@@ -152,6 +152,7 @@ function createCall(options: ControlApiOptions): Call {
           Authorization: signTc3({ secretId, secretKey, host, contentType: CONTENT_TYPE, body: text, nowSeconds })
         }
         const bodyBytesMax = ANSWER_BYTES_MAX
+        checkDeadline()
         const answer = await http.request({ origin, path: '/', headers, body: text, signal, place, bodyBytesMax })
         signing.serviceClock.observe(answer.headers.get('date'))
         const success = readControlAnswer(answer, { place, secrets })

@@ -53,9 +53,14 @@ export interface RetryWorld {
   readonly random: Random
 }
 
-/** Errors that are not ours (a bug, the caller's abort) pass at once. */
+/**
+ * Errors that are not ours (a bug, the caller's abort) pass at once.
+ *
+ * `attempt` calls `checkDeadline` right before it sends. The timer alone does not do: the process is stopped and woken
+ * past the deadline; a shorter timer of this call fires first → a commit leaves for a lease that has ended (I12).
+ */
 export async function retry<T>(
-  attempt: (signal: AbortSignal) => Promise<T>,
+  attempt: (signal: AbortSignal, checkDeadline: () => void) => Promise<T>,
   options: RetryOptions,
   { clock, timers, random }: RetryWorld
 ): Promise<T> {
@@ -70,10 +75,13 @@ export async function retry<T>(
     const message = `no answer within the ${deadlineMs} ms of the call${before}`
     return new ClsConsumerError('API_TIMEOUT', message, { ...place, cause: last })
   }
+  const checkDeadline = () => {
+    if (clock.monotonic() - startedMs >= deadlineMs) throw timedOut()
+  }
   const loop = async (limited: AbortSignal): Promise<T> => {
     for (;;) {
       try {
-        return await attempt(limited)
+        return await attempt(limited, checkDeadline)
       } catch (error) {
         if (limited.aborted || !(error instanceof ClsConsumerError) || !isRetried(error)) throw error
         last = error

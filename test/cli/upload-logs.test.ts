@@ -106,13 +106,21 @@ test('a topic has one upload under way at a time, and a slow topic holds back re
   assert.equal(uploads.length, 10)
 })
 
-test('the first failed upload is the error, and nothing more is sent', TIMEOUT, async () => {
+test('the first failed upload is the error; nothing more is sent, or read', TIMEOUT, async () => {
   let calls = 0
   const { world, uploads } = fakeWorld(async () => {
     if (++calls === 3) throw new Error('refused')
   })
-  await assert.rejects(uploadLogs(logs(10_000), plan({ topicIds: ['a'], chunkLogCount: 10 }), world), /refused/)
+  let takenCount = 0
+  function* source() {
+    for (const log of logs(10_000)) {
+      takenCount++
+      yield log
+    }
+  }
+  await assert.rejects(uploadLogs(source(), plan({ topicIds: ['a'], chunkLogCount: 10 }), world), /refused/)
   assert.ok(uploads.length <= 4, `${uploads.length} uploads`)
+  assert.ok(takenCount <= 60, `${takenCount} logs read`)
 })
 
 test('where reading fails, uploads under way are waited for', TIMEOUT, async () => {

@@ -115,6 +115,27 @@ describe('retry', () => {
     assert.deepEqual(time.sleptMs, [100, 200])
   })
 
+  test('I12: a process that is woken past the deadline sends nothing more, whichever timer fires first', async () => {
+    let stoppedMs = 0
+    const time = createFakeTime()
+    const clock = { now: time.clock.now, monotonic: () => time.clock.monotonic() + stoppedMs }
+    let sentCount = 0
+    const promise = retry(
+      async (_signal, checkDeadline) => {
+        checkDeadline()
+        sentCount++
+        throw fail('API_UNAVAILABLE')
+      },
+      { deadlineMs: 5000, place },
+      { clock, timers: time.timers, random: chance(0.5) }
+    )
+    await time.advance(0)
+    assert.equal(sentCount, 1)
+    stoppedMs = 60_000 // the backoff's timer, of 100 ms, still comes before the deadline's
+    await rejection('API_TIMEOUT', time.settle(promise))
+    assert.equal(sentCount, 1)
+  })
+
   test('the caller’s abort ends a wait with its reason', async () => {
     const time = createFakeTime()
     const controller = new AbortController()

@@ -77,10 +77,13 @@ export function readEntries(lines: readonly Line[]): { entries: Entry[]; unfinis
   const unfinished: Entry[] = []
   for (const line of lines) {
     if (line.kind === 'event') continue
-    const key = `${line.process}/${line.topicId}/${line.partition}/${line.startOffset}/${line.attempt}`
+    const key = `${line.process}/${line.thread}/${line.topicId}/${line.partition}/${line.startOffset}`
     const seen = open.get(key)
-    if (line.kind === 'begin') open.set(key, { begin: line, lastMs: line.atMs })
-    else if (seen === undefined) throw new Error(`a batch that never began: ${key}`)
+    if (line.kind === 'begin') {
+      // Begun again: the first time it failed, or its thread ended.
+      if (seen !== undefined) unfinished.push(toEntry(seen.begin, seen.begin.atMs, seen.lastMs, tenures))
+      open.set(key, { begin: line, lastMs: line.atMs })
+    } else if (seen === undefined) throw new Error(`a batch that never began: ${key}`)
     else if (line.kind === 'alive') seen.lastMs = line.atMs
     else {
       entries.push(toEntry(line, seen.begin.atMs, line.atMs, tenures))

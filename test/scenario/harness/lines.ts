@@ -56,7 +56,7 @@ export function printLine(line: Line): string {
   return printJson(fields)
 }
 
-/** A line that a kill has cut is none: what it was about to say has not happened. */
+/** Whole lines. What a kill has cut is none: what it was about to say has not happened. */
 export function parseLines(text: string): Line[] {
   return text.split('\n').flatMap((line, index, all) => (index === all.length - 1 ? [] : [parseLine(line)]))
 }

@@ -1,0 +1,36 @@
+/**
+ * How the ledger's processor behaves: what a scenario may ask of it.
+ *
+ * In: `processorOptions`, from any process. Out: a `Behaviour`, checked. A gate is a file: while it exists, whoever
+ * waits at it waits. Files work from thread to thread and from process to process.
+ */
+
+/** What to do with batches that wait at the gate, once their signal aborts. block: the thread hears of nothing. */
+export type HoldMode = 'wait' | 'heed' | 'block'
+
+export interface Behaviour {
+  readonly ledgerFile: string
+  readonly process: string
+  /** Each batch takes at least this long, without keeping its thread busy. */
+  readonly batchMs?: number
+  /** Batches (of this partition alone, where it is given) wait at the gate. */
+  readonly hold?: { readonly gateFile: string; readonly mode: HoldMode; readonly partition?: number }
+  /** Throws for a batch that holds this log. */
+  readonly failOn?: string
+  /** Plants: does not process this log, or processes it twice. */
+  readonly skip?: string
+  readonly double?: string
+  /** The value of this key is written beside each log's id. */
+  readonly wordKey?: string
+}
+
+export function readBehaviour(options: unknown): Behaviour {
+  if (!isBehaviour(options)) throw new TypeError('the ledger processor was given no ledgerFile and process')
+  return options
+}
+
+/** Both ends are this harness, in one version: that the two names are there tells ours from anything else. */
+function isBehaviour(options: unknown): options is Behaviour {
+  if (typeof options !== 'object' || options === null) return false
+  return 'ledgerFile' in options && typeof options.ledgerFile === 'string' && 'process' in options
+}

@@ -1,0 +1,96 @@
+/**
+ * Runs one consumer and writes what it tells into its ledger.
+ *
+ * In: a spec that can cross to another process. Out: lines of the ledger; the consumer. Each event is written in the
+ * turn in which it is told.
+ */
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Consumer } from '../../../src/consumer.ts'
+import { ClsConsumerError } from '../../../src/errors.ts'
+import { createLogger } from '../../../src/observe/logger.ts'
+import type { ConsumerOptions, OnResult } from '../../../src/options.ts'
+import type { Behaviour } from './behaviour.ts'
+import { appendLine, type EventLine } from './lines.ts'
+import { nowMs } from './until.ts'
+
+export interface ConsumerSpec {
+  /** Unique for each consumer of a scenario; also its name in the group, unless `options` has another. */
+  readonly process: string
+  readonly ledgerFile: string
+  readonly options: Omit<ConsumerOptions, 'processor' | 'processorOptions' | 'onResult'>
+  readonly behaviour: Omit<Behaviour, 'ledgerFile' | 'process'>
+  /** Record the calls of `onResult`; each waits while the gate exists, and fails if it holds this log. */
+  readonly onResult?: { readonly gateFile?: string; readonly failOn?: string; readonly resultMs?: number }
+}
+
+const PROCESSOR = fileURLToPath(new URL('./ledger-processor.js', import.meta.url))
+
+/** Starts it. How it ends is told by the lines `finished`, after all else, and `start-failed`. */
+export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Consumer {
+  const { process, ledgerFile, options, behaviour, onResult } = spec
+  const write = (name: string, fields: Omit<Partial<EventLine>, 'kind' | 'process' | 'name' | 'atMs'> = {}): void =>
+    appendLine(ledgerFile, { kind: 'event', process, name, atMs: nowMs(), ...fields })
+  const consumer = new Consumer(
+    {
+      consumer: process,
+      ...options,
+      processor: PROCESSOR,
+      processorOptions: { ...behaviour, ledgerFile, process },
+      ...(onResult === undefined ? {} : { onResult: recordResults(onResult, write) })
+    },
+    { log: createLogger({ level: 'debug', write: writeLog }) }
+  )
+  consumer.on('joined', () => write('joined'))
+  consumer.on('assigned', ({ topicId, partition, epoch, startOffset, reason }) =>
+    write('assigned', { topicId, partition, epoch, offset: startOffset, text: reason })
+  )
+  consumer.on('revoked', ({ topicId, partition }) => write('revoked', { topicId, partition }))
+  consumer.on('released', ({ topicId, partition, committedOffset }) =>
+    write('released', { topicId, partition, ...(committedOffset === undefined ? {} : { offset: committedOffset }) })
+  )
+  consumer.on('committed', ({ topicId, partition, offset }) => write('committed', { topicId, partition, offset }))
+  consumer.on('leaseLost', ({ partitions }) => {
+    for (const { topicId, partition } of partitions) write('leaseLost', { topicId, partition })
+  })
+  consumer.on('commitFailed', ({ error }) => write('commitFailed', { code: error.code, text: error.message }))
+  consumer.on('retried', ({ error }) => write('retried', { code: error.code, text: error.message }))
+  consumer.on('batch', ({ topicId, partition, startOffset, nextOffset }) =>
+    write('batch', { topicId, partition, offset: startOffset, nextOffset })
+  )
+  consumer.on('partitionDone', ({ topicId, partition, nextOffset }) =>
+    write('partitionDone', { topicId, partition, nextOffset })
+  )
+  consumer.on('failed', ({ code, message }) => write('failed', { code, text: message }))
+  consumer.start().catch(error => write('start-failed', describe(error)))
+  consumer.finished.then(
+    () => write('finished'),
+    error => write('finished', describe(error))
+  )
+  return consumer
+}
+
+type Write = (name: string, fields: Pick<EventLine, 'topicId' | 'partition' | 'offset' | 'nextOffset' | 'ids'>) => void
+
+function recordResults({ gateFile, failOn, resultMs }: NonNullable<ConsumerSpec['onResult']>, write: Write): OnResult {
+  return async (result, { topicId, partition, startOffset, nextOffset }) => {
+    const ids = idsOf(result)
+    const fields = { topicId, partition, offset: startOffset, nextOffset, ids }
+    write('deliver', fields)
+    if (resultMs !== undefined) await sleep(resultMs)
+    while (gateFile !== undefined && existsSync(gateFile)) await sleep(10)
+    if (failOn !== undefined && ids.includes(failOn)) throw new Error(`the receiver refuses ${failOn}`)
+    write('delivered', fields)
+  }
+}
+
+function idsOf(result: unknown): string[] {
+  const ids = typeof result === 'object' && result !== null && 'ids' in result ? result.ids : undefined
+  return Array.isArray(ids) ? ids.map(String) : []
+}
+
+function describe(error: unknown): { code: string; text: string } {
+  const text = error instanceof Error ? error.message : String(error)
+  return { code: error instanceof ClsConsumerError ? error.code : 'not one of ours', text }
+}

@@ -1,0 +1,237 @@
+/**
+ * The stage of a scenario: an emulator in a process of its own, a producer, consumers, and a folder for their ledgers.
+ *
+ * In: what the emulator is to be like, and the scenario. Out: the scenario's own outcome; where it fails, the tail of each
+ * consumer's log. Must never happen: a process or a file that outlives the scenario.
+ */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createService, type Service } from '../../../src/cls/service.ts'
+import {
+  type EmulatorHandle,
+  type EmulatorOptions,
+  type EmulatorSnapshot,
+  startEmulator
+} from '../../../src/emulator/start.ts'
+import { createLogger } from '../../../src/observe/logger.ts'
+import { realClock, realRandom, realTimers } from '../../../src/real-world.ts'
+import type { ControlApi } from '../../../src/world.ts'
+import { ChildConsumer, LocalConsumer, type ScenarioConsumer } from './consumers.ts'
+import { type Evidence, type Interruption, readEntries, readTenures, type Sent } from './evidence.ts'
+import { Producer } from './producer.ts'
+import type { ConsumerSpec } from './recording.ts'
+import { until } from './until.ts'
+import { WireTap } from './wire-tap.ts'
+
+/** Short, so that a scenario takes seconds. */
+const TIMINGS = {
+  heartbeatIntervalMs: 1000,
+  pollIntervalMs: 50,
+  commitIntervalMs: 200,
+  callTimeoutMs: 10_000,
+  requestTimeoutMs: 3000
+} as const
+export const GROUP_TIMEOUT_MS = 2 * TIMINGS.heartbeatIntervalMs
+
+const LOG_TAIL_LINES = 25
+
+export interface Part {
+  readonly options?: Partial<ConsumerSpec['options']>
+  readonly behaviour?: ConsumerSpec['behaviour']
+  readonly onResult?: ConsumerSpec['onResult']
+}
+
+export class Stage {
+  readonly emulator: EmulatorHandle
+  readonly producer: Producer
+  readonly folder = mkdtempSync(join(tmpdir(), 'cls-scenario-'))
+  readonly group = 'scenario'
+  readonly consumers: ScenarioConsumer[] = []
+  readonly #taps: WireTap[] = []
+  readonly #service: Service
+  #endpoint: string
+
+  constructor(emulator: EmulatorHandle) {
+    this.emulator = emulator
+    this.#endpoint = emulator.endpoint
+    const limits = { network: 'public', bodyBytesMax: 2 ** 25, requestTimeoutMs: 5000, callTimeoutMs: 5000 } as const
+    const log = createLogger({ level: 'silent' })
+    const world = { clock: realClock, timers: realTimers, random: realRandom, log }
+    this.#service = createService({ ...this.#identity(), ...limits }, world)
+    this.producer = new Producer(this.#service.upload)
+  }
+
+  /** Of the first topic, which is the only one in most scenarios. */
+  get topicId(): string {
+    const [topicId] = this.emulator.topicIds
+    assert.ok(topicId !== undefined)
+    return topicId
+  }
+
+  /** The control plane, as an operator uses it. */
+  get control(): ControlApi {
+    return this.#service.control
+  }
+
+  /** From here on new consumers speak to the server through a tap. */
+  async tap(): Promise<WireTap> {
+    const tap = await WireTap.open(this.emulator.endpoint)
+    this.#taps.push(tap)
+    this.#endpoint = tap.endpoint
+    return tap
+  }
+
+  /** A consumer in a process of its own. */
+  fork(process: string, part: Part = {}): ChildConsumer {
+    const consumer = new ChildConsumer(this.#spec(process, part), join(this.folder, `${process}.log`))
+    this.consumers.push(consumer)
+    return consumer
+  }
+
+  /** A consumer in this process. */
+  run(process: string, part: Part = {}): LocalConsumer {
+    const consumer = new LocalConsumer(this.#spec(process, part), join(this.folder, `${process}.log`))
+    this.consumers.push(consumer)
+    return consumer
+  }
+
+  /** A gate, closed: whoever waits at it waits until `open`. */
+  gate(name: string): { readonly gateFile: string; open(): void } {
+    const gateFile = join(this.folder, name)
+    writeFileSync(gateFile, '')
+    return { gateFile, open: () => rmSync(gateFile, { force: true }) }
+  }
+
+  snapshot(): Promise<EmulatorSnapshot> {
+    return this.emulator.snapshot()
+  }
+
+  /** What the server has as committed, for each partition of the first topic. */
+  async committed(): Promise<Map<number, bigint>> {
+    const { groups } = await this.snapshot()
+    const partitions = groups.flatMap(({ partitions }) => partitions).filter(({ topicId }) => topicId === this.topicId)
+    return new Map(
+      partitions.flatMap(({ partition, committedOffset }) =>
+        committedOffset === null ? [] : [[partition, committedOffset]]
+      )
+    )
+  }
+
+  /** Where each partition of the first topic ends. */
+  async ends(): Promise<Map<number, bigint>> {
+    const { topics } = await this.snapshot()
+    const partitions = topics.find(({ topicId }) => topicId === this.topicId)?.partitions ?? []
+    return new Map(partitions.map(({ partition, endOffset }) => [partition, endOffset]))
+  }
+
+  /** Waits until all of these are processed, by whichever consumers. */
+  async processed(ids: Iterable<string>, withinMs?: number): Promise<void> {
+    const wanted = [...ids]
+    const missing = (): string[] => {
+      const done = new Set(this.consumers.flatMap(consumer => consumer.processedIds()))
+      return wanted.filter(id => !done.has(id))
+    }
+    try {
+      await until(`${wanted.length} logs are processed`, () => missing().length === 0, withinMs)
+    } catch (error) {
+      const list = missing()
+      throw new Error(`${list.length} logs were not processed, first ${list.slice(0, 5).join(', ')}`, { cause: error })
+    }
+  }
+
+  /** Waits until every partition's committed offset is its end: nothing that was stored is left. */
+  async allCommitted(withinMs?: number): Promise<void> {
+    await until(
+      'every committed offset is the end of its partition',
+      async () => {
+        const [committed, ends] = [await this.committed(), await this.ends()]
+        return [...ends].every(([partition, end]) => committed.get(partition) === end || end === 0n)
+      },
+      withinMs
+    )
+  }
+
+  /** What one consumer had processed and not committed may repeat, from what the server has as committed now. */
+  async interruptions(consumer: ScenarioConsumer, kind: Interruption['kind'], atMs: number): Promise<Interruption[]> {
+    // Twice: a commit that is in the server's socket already is taken before the second.
+    await this.committed()
+    const committed = await this.committed()
+    return [...committed].map(([partition, committedOffset]) => ({
+      process: consumer.name,
+      topicId: this.topicId,
+      partition,
+      kind,
+      atMs,
+      committedOffset
+    }))
+  }
+
+  /** All that happened. Unless said otherwise, every acknowledged log was due. */
+  evidence(more: Partial<Pick<Evidence, 'expected' | 'permitted' | 'interruptions'>> = {}): Evidence {
+    const expected: ReadonlyMap<string, Sent> = this.producer.acknowledged
+    const lines = this.consumers.flatMap(consumer => consumer.lines())
+    return {
+      expected,
+      permitted: this.producer.unsure,
+      interruptions: [],
+      ...readEntries(lines),
+      tenures: readTenures(lines),
+      ...more
+    }
+  }
+
+  logTails(): string {
+    return this.consumers.map(consumer => `--- ${consumer.name}\n${tail(consumer.log())}`).join('\n')
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.allSettled(this.consumers.map(consumer => consumer.dispose()))
+    await Promise.allSettled([this.#service.close(), ...this.#taps.map(tap => tap.close())])
+    await this.emulator.kill()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  #identity() {
+    const { endpoint, region, secretId, secretKey, logsetId } = this.emulator
+    return { endpoint, region, credentials: { secretId, secretKey }, logsetId }
+  }
+
+  #spec(process: string, { options = {}, behaviour = {}, onResult }: Part): ConsumerSpec {
+    return {
+      process,
+      ledgerFile: join(this.folder, `${process}.ledger`),
+      options: {
+        ...TIMINGS,
+        ...this.#identity(),
+        endpoint: this.#endpoint,
+        topicIds: this.emulator.topicIds,
+        group: this.group,
+        startFrom: 'begin',
+        threads: 1,
+        ...options
+      },
+      behaviour,
+      ...(onResult === undefined ? {} : { onResult })
+    }
+  }
+}
+
+/** Plays a scenario on a stage of its own: one topic of four partitions, unless said otherwise. */
+export async function play(options: EmulatorOptions, scenario: (stage: Stage) => Promise<void>): Promise<void> {
+  const emulator = await startEmulator({ topicCount: 1, partitionCount: 4, ...options, process: 'child' })
+  const stage = new Stage(emulator)
+  try {
+    await scenario(stage)
+  } catch (error) {
+    process.stderr.write(`${stage.logTails()}\n`)
+    throw error
+  } finally {
+    await stage.dispose()
+  }
+}
+
+function tail(text: string): string {
+  return text.trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')
+}

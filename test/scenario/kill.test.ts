@@ -1,0 +1,139 @@
+/** A consumer that dies, or is stopped for so long that it should be dead: another one takes over, and nothing is lost. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Line } from './harness/lines.ts'
+import { assertSound } from './harness/plant.ts'
+import { GROUP_TIMEOUT_MS, play } from './harness/stage.ts'
+import { until } from './harness/until.ts'
+import type { WireTap } from './harness/wire-tap.ts'
+
+const TIMEOUT = { timeout: 60_000 }
+
+describe('a consumer that dies', { concurrency: 2 }, () => {
+  test('I1: after kill -9 the other takes over from what was committed, and repeats only what was not', TIMEOUT, () =>
+    play({ partitionCount: 4 }, async stage => {
+      const tap = await stage.tap()
+      const load = stage.producer.keepSending(stage.producer.lanes(stage.topicId, 4))
+      // Seldom enough that the kill finds work processed and not committed.
+      const part = { options: { commitIntervalMs: 700 } }
+      const [a, b] = [stage.fork('A', part), stage.fork('B', part)]
+      await Promise.all([a.holds(2), b.holds(2)])
+      await until('A has committed twice, and processed more', () => hasUncommittedWork(a.lines()))
+      const killedMs = await a.kill()
+      const killed = await stage.interruptions(a, 'killed', killedMs)
+      await b.holds(4)
+      await load.rounds(10)
+      await load.stop()
+      await stage.processed(stage.producer.ids())
+      await stage.allCommitted()
+      await b.stop()
+
+      const verdict = assertSound(stage.evidence({ interruptions: killed }))
+      assert.ok(verdict.explained.length > 0, 'the kill came before the commit of what was processed')
+      for (const { partition, atMs, offset } of b.events('assigned', event => event.atMs > killedMs)) {
+        assert.ok(atMs >= lastBeatMs(tap, 'A') + GROUP_TIMEOUT_MS, 'not before the group timeout')
+        assert.equal(offset, killed.find(interruption => interruption.partition === partition)?.committedOffset)
+      }
+    })
+  )
+
+  test(
+    'I11: with startFrom end, what arrived before a kill -9 ahead of the first commit is read by the successor',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: 2 }, async stage => {
+        const lanes = stage.producer.lanes(stage.topicId, 2)
+        for (const lane of lanes) await stage.producer.send(lane, 5)
+        const before = new Set(stage.producer.ids())
+        const part = { options: { startFrom: 'end', commitIntervalMs: 60_000 } } as const
+        const a = stage.fork('A', part)
+        await a.holds(2)
+        for (const lane of lanes) await stage.producer.send(lane, 20)
+        await until('A has processed some of it', () => a.processedIds().length > 20)
+        const killed = await stage.interruptions(a, 'killed', await a.kill())
+        for (const lane of lanes) await stage.producer.send(lane, 5)
+        const b = stage.fork('B', part)
+        const due = new Map([...stage.producer.acknowledged].filter(([id]) => !before.has(id)))
+        await until('B has it all', () => new Set(b.processedIds()).size === due.size)
+        await b.stop()
+
+        assertSound(stage.evidence({ expected: due, interruptions: killed }))
+        assert.deepEqual(
+          killed.map(({ committedOffset }) => committedOffset),
+          [5n, 5n],
+          'only the start was committed'
+        )
+      })
+  )
+
+  test('I11: an empty partition read from its end loses nothing to a kill -9 either', TIMEOUT, () =>
+    play({ partitionCount: 1 }, async stage => {
+      const [lane] = stage.producer.lanes(stage.topicId, 1)
+      assert.ok(lane !== undefined)
+      const gate = stage.gate('gate')
+      const options = { startFrom: 'end' } as const
+      const a = stage.fork('A', { options, behaviour: { hold: { gateFile: gate.gateFile, mode: 'wait' } } })
+      await a.holds(1)
+      await stage.producer.send(lane, 10)
+      await until('a batch waits in A', () => a.lines().some(({ kind }) => kind === 'alive'))
+      await a.kill()
+      const b = stage.fork('B', { options })
+      await stage.processed(stage.producer.ids())
+      await b.stop()
+
+      const verdict = assertSound(stage.evidence())
+      assert.deepEqual(verdict.explained, [], 'A had processed nothing')
+    })
+  )
+
+  test('I12: a consumer stopped past its lease commits nothing after it wakes, and joins anew', TIMEOUT, () =>
+    play({ partitionCount: 4 }, async stage => {
+      const tap = await stage.tap()
+      const load = stage.producer.keepSending(stage.producer.lanes(stage.topicId, 4))
+      const part = { behaviour: { batchMs: 20 }, onResult: {} }
+      const [a, b] = [stage.fork('A', part), stage.fork('B', part)]
+      await Promise.all([a.holds(2), b.holds(2)])
+      await load.rounds(10)
+      a.freeze()
+      const frozen = await stage.interruptions(a, 'lease-lost', 0)
+      // The server may have had a later beat than the last one that it answered; the lease is counted from the latter.
+      const leaseEndMs = lastBeatMs(tap, 'A') + GROUP_TIMEOUT_MS
+      const lost = frozen.map(interruption => ({ ...interruption, atMs: leaseEndMs }))
+      const before = a.events('assigned').length
+      await b.holds(4)
+      await load.rounds(5)
+      a.thaw()
+      const back = await until('A is assigned anew', () => a.events('assigned')[before])
+      await load.rounds(10)
+      await load.stop()
+      await stage.processed(stage.producer.ids())
+      await stage.allCommitted()
+      await Promise.all([a.stop(), b.stop()])
+
+      assertSound(stage.evidence({ interruptions: lost }))
+      // By A, between the lease's end and its new assignment:
+      const isPast = ({ atMs }: { readonly atMs: number }): boolean => atMs > leaseEndMs && atMs < back.atMs
+      const commits = tap.of('CommitConsumerOffsets', 'A').map(({ receivedMs }) => ({ atMs: receivedMs }))
+      assert.deepEqual(commits.filter(isPast), [], 'no commit past the lease')
+      for (const name of ['deliver', 'delivered', 'batch', 'committed']) {
+        assert.deepEqual(a.events(name, isPast), [], `I3: no ${name} past the lease`)
+      }
+      assert.equal(a.events('leaseLost').length, 2)
+    })
+  )
+})
+
+/** Commits are behind it, and batches that the last of them does not cover. */
+function hasUncommittedWork(lines: readonly Line[]): boolean {
+  const commits = lines.filter(line => line.kind === 'event' && line.name === 'committed')
+  const last = commits.at(-1)
+  if (last === undefined || commits.length < 4) return false
+  return lines.filter(({ kind, atMs }) => kind === 'end' && atMs > last.atMs).length >= 4
+}
+
+/** When the last heartbeat that was answered left the consumer, at the latest. */
+function lastBeatMs(tap: WireTap, consumer: string): number {
+  const beat = tap.of('SendConsumerHeartbeat', consumer).findLast(({ answer }) => answer?.status === 200)
+  assert.ok(beat !== undefined, `${consumer} has beaten`)
+  return beat.receivedMs
+}
