@@ -7,7 +7,7 @@
  */
 import type { PullBound } from './fetch/pull-chain.ts'
 import type { Settings } from './options.ts'
-import type { Timer, World } from './world.ts'
+import type { Position, Timer, World } from './world.ts'
 
 const GUARD_MS = 2000
 
@@ -16,6 +16,9 @@ const END_TIME_MARGIN_S = 600
 
 /** Longer timers are set anew: the platform's end at 2^31 ms. */
 const TIMER_MS_MAX = 3_600_000
+
+/** The end of a partition that was never written: where it begins, whatever its first offset will be. */
+const UNWRITTEN = -1n
 
 /** none: not bounded. ahead → holding → known, as the time comes. */
 type Phase = 'none' | 'ahead' | 'holding' | 'known'
@@ -64,9 +67,13 @@ export class BoundedRun {
   async lookUp(topicId: string, partitions: readonly number[], signal: AbortSignal): Promise<Map<number, PullBound>> {
     const { stopAt = 'end', group } = this.#settings
     const endTime = typeof stopAt === 'number' ? stopAt : Math.floor(this.#world.clock.now() / 1000) + END_TIME_MARGIN_S
-    const from = typeof stopAt === 'number' ? stopAt : 'end'
-    const ends = await this.#world.control.describeConsumerOffsets({ group, topicId, from, own: true }, { signal })
-    return new Map(partitions.map(partition => [partition, { endOffset: ends.get(partition) ?? 0n, endTime }]))
+    const offsetsAt = (from: Position): Promise<Map<number, bigint>> =>
+      this.#world.control.describeConsumerOffsets({ group, topicId, from, own: true }, { signal })
+    const named = typeof stopAt === 'number' ? await offsetsAt(stopAt) : new Map<number, bigint>()
+    // A time past the last log has no position of its own: the end, not "nothing to read" (I6).
+    const isNamed = partitions.every(partition => named.has(partition))
+    const ends = isNamed ? named : new Map([...(await offsetsAt('end')), ...named])
+    return new Map(partitions.map(partition => [partition, { endOffset: ends.get(partition) ?? UNWRITTEN, endTime }]))
   }
 
   /** Until one guard past the time. */

@@ -18,11 +18,11 @@ export function resolveOptions(input: ConsumerOptions | Readonly<Record<string, 
   const problems: string[] = []
 
   for (const name of Object.keys(given)) {
-    if (!(name in OPTIONS)) problems.push(`unknown option ${name}${didYouMean(name)}`)
+    if (!Object.hasOwn(OPTIONS, name)) problems.push(`unknown option ${name}${didYouMean(name)}`)
   }
   for (const [name, option] of Object.entries(OPTIONS)) {
     const value = given[name]
-    if (value === undefined || value === null) {
+    if (isAbsent(value)) {
       if (option.required) problems.push(`${name} is missing: ${option.help}`)
       values[name] = option.default
       continue
@@ -30,6 +30,9 @@ export function resolveOptions(input: ConsumerOptions | Readonly<Record<string, 
     const parsed = option.parse(value)
     if (parsed instanceof Wrong) problems.push(`${name} is ${show(name, value)}, expected ${parsed.expected}`)
     else values[name] = parsed
+  }
+  if (isAbsent(given.endpoint) && isAbsent(given.region)) {
+    problems.push('neither endpoint nor region is given: give the region, such as ap-guangzhou')
   }
   problems.push(...contradictions(values))
 
@@ -40,11 +43,8 @@ export function resolveOptions(input: ConsumerOptions | Readonly<Record<string, 
 
 /** What is wrong between options that are each valid by themselves. */
 function contradictions(values: Readonly<Record<string, unknown>>): string[] {
-  const { endpoint, region, network, startFrom, stopAt, pullBytes, heldBytesMax } = values
+  const { endpoint, network, startFrom, stopAt, pullBytes, heldBytesMax } = values
   const problems: string[] = []
-  if (endpoint === undefined && region === undefined) {
-    problems.push('neither endpoint nor region is given: give the region, such as ap-guangzhou')
-  }
   if (endpoint !== undefined && network !== OPTIONS.network.default && network !== undefined) {
     problems.push(`endpoint and network ${network} contradict each other: give one of them`)
   }
@@ -58,6 +58,10 @@ function contradictions(values: Readonly<Record<string, unknown>>): string[] {
     )
   }
   return problems
+}
+
+function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null
 }
 
 /** The table's loop has filled every row; here its result gets its type. */

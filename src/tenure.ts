@@ -64,7 +64,6 @@ export class Tenure {
   #phase: Phase = 'opening'
   #chain: PullChain | undefined
   #frontier: Frontier | undefined
-  #bound: PullBound | undefined
   #startOffset: bigint | undefined
   #repullCount = 0
   /** The chain has stopped there; acted on once everything before it is settled, since a peek may have led it astray. */
@@ -91,14 +90,13 @@ export class Tenure {
   }
 
   /** The start position is known and committed: pulls begin. */
-  run(startOffset: bigint, bound: PullBound | undefined, chain: (handlers: PullHandlers) => PullChain): void {
+  run(startOffset: bigint, chain: (handlers: PullHandlers) => PullChain): void {
     this.#move('running')
     this.#startOffset = startOffset
-    this.#bound = bound
     this.#frontier = new Frontier(startOffset)
     this.#chain = chain({
       batch: batch => this.#dispatch(batch),
-      advanced: (from, to) => this.#advance(from, to),
+      advanced: (_from, to) => this.#advance(to),
       ended: () => {
         this.#hasPulledAll = true
         this.#checkRest()
@@ -125,7 +123,6 @@ export class Tenure {
   }
 
   setBound(bound: PullBound): void {
-    this.#bound = bound
     this.#chain?.setBound(bound)
   }
 
@@ -184,10 +181,11 @@ export class Tenure {
     this.#dispatcher.enqueue(batch)
   }
 
-  #advance(_from: bigint, to: bigint): void {
+  #advance(to: bigint): void {
     const frontier = this.#frontier
     if (frontier === undefined) return
-    this.#track(frontier, frontier.open(), to)
+    const before = frontier.nextOffset
+    this.#track(before, frontier.skip(to))
     this.#checkRest()
   }
 
@@ -218,7 +216,8 @@ export class Tenure {
     if (this.#hasEnded()) return
     this.#repullCount = 0
     this.#handlers.processed(batch, answer, nextOffset, this.#handlers.nowMs() - arrivedMs)
-    this.#track(frontier, slot, nextOffset)
+    const before = frontier.nextOffset
+    this.#track(before, frontier.settle(slot, nextOffset))
   }
 
   async #deliver(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint): Promise<void> {
@@ -245,15 +244,13 @@ export class Tenure {
   /** Where a processed batch ends, from what the service wrote as `NextOffset` (protocol of `pull_log`). */
   #endOf(batch: Batch, { nextOffset, messageCount }: ProcessedAnswer): bigint | ClsConsumerError {
     if (nextOffset !== undefined && nextOffset > batch.startOffset) return nextOffset
-    if (nextOffset === -1n && this.#bound !== undefined) return this.#bound.endOffset
+    if (nextOffset === -1n && batch.endOffset !== undefined) return batch.endOffset
     if (messageCount === 0) return batch.startOffset
     const message = `the service sent ${messageCount} messages and no offset to go on from: NextOffset is ${nextOffset}`
     return new ClsConsumerError('NEXT_OFFSET_STUCK', message, placeOfBatch(batch))
   }
 
-  #track(frontier: Frontier, slot: Slot, nextOffset: bigint): void {
-    const before = frontier.nextOffset
-    const after = frontier.settle(slot, nextOffset)
+  #track(before: bigint, after: bigint): void {
     if (after !== before) this.#handlers.progressed(after)
   }
 

@@ -147,10 +147,12 @@ export class Tenures implements Iterable<Tenure> {
           atJoin: this.partitionsAtJoin,
           signal
         })
-        const bounds = await this.#lookUpBounds(topicId, wanted)
         // Revoked or lost while we asked: their closing waits for this.
         wanted = wanted.filter(isWanted)
         if (await this.#commitStarts(wanted, starts)) {
+          // Nothing waits from here to `run`: an end that became known before is looked up, one that becomes known
+          // later finds these tenures running.
+          const bounds = await this.#lookUpBounds(topicId, wanted)
           for (const tenure of wanted.filter(isWanted)) this.#run(tenure, starts, bounds)
           return
         }
@@ -199,7 +201,7 @@ export class Tenures implements Iterable<Tenure> {
 
   #startPulling(tenure: Tenure, startOffset: bigint, bound: PullBound | undefined): void {
     const { world, settings, budget, boundedRun } = this.#parts
-    tenure.run(startOffset, bound, (handlers: PullHandlers) => {
+    tenure.run(startOffset, (handlers: PullHandlers) => {
       const chain = new PullChain({
         world,
         settings,
@@ -276,10 +278,12 @@ export class Tenures implements Iterable<Tenure> {
     dispatcher.renew(tenure.epoch, epoch)
     const next = this.#add(epoch)
     committer.track(epoch, startOffset)
-    const bounds = await this.#lookUpBounds(topicId, [next])
     while (next.phase === 'opening' && !(await committer.flush([epoch], settings.callTimeoutMs))) {
       world.log.warn('the new start is not committed yet', { topicId, partition, startOffset })
+      // Past the lease a flush ends at once, and only a timer tells that the lease has ended.
+      await world.timers.sleep(OPEN_RETRY_MS, signal)
     }
+    const bounds = await this.#lookUpBounds(topicId, [next])
     if (next.phase === 'opening') this.#startPulling(next, startOffset, bounds?.get(partition))
   }
 

@@ -3,19 +3,29 @@
  *
  * In: how many made-up lines, or a file. Out: logs with the ids 0 … n - 1 in order, by which the demo judges.
  */
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Log } from '../cls/log-group.ts'
 import type { CommandWorld } from './command-world.ts'
 import { lineGenerator } from './generate.ts'
 import { readLines } from './lines.ts'
 import { lineToLog } from './logs.ts'
+import { CHUNK_LOGS_MAX } from './upload-logs.ts'
 
 /** Made-up lines start here, 20 ms apart: the same seed gives the same lines at any time. */
 const FIRST_LINE_MS = Date.UTC(2026, 0, 31, 8)
 const LINE_STEP_MS = 20
 
+export interface DemoInput {
+  /** How many to make up. */
+  readonly lineCount: number
+  readonly seed: number
+  /** Taken whole, where given. */
+  readonly file: string | undefined
+}
+
 export async function* demoLogs(
-  plan: { readonly lineCount: number; readonly seed: number; readonly file: string | undefined },
+  plan: DemoInput,
   { cwd, stop, clock }: Pick<CommandWorld, 'cwd' | 'stop' | 'clock'>
 ): AsyncGenerator<Log, void, undefined> {
   let id = 0
@@ -29,4 +39,26 @@ export async function* demoLogs(
     const timeMs = FIRST_LINE_MS + id * LINE_STEP_MS
     yield lineToLog(nextLine(timeMs), timeMs, id)
   }
+}
+
+/** A guess that only cuts chunks. */
+const LINE_BYTES_TYPICAL = 250
+const CHUNKS_PER_PARTITION = 5
+
+/** Logs a chunk, so that every partition gets some chunks also where there are few logs. */
+export async function demoChunkSize(
+  { lineCount, file }: DemoInput,
+  { cwd }: Pick<CommandWorld, 'cwd'>,
+  partitionCount: number
+): Promise<number> {
+  // What cannot be looked at has no size; reading it tells why.
+  const fileBytes =
+    file === undefined
+      ? undefined
+      : await stat(resolve(cwd, file)).then(
+          found => found.size,
+          () => 0
+        )
+  const logCount = fileBytes === undefined ? lineCount : fileBytes / LINE_BYTES_TYPICAL
+  return Math.min(CHUNK_LOGS_MAX, Math.max(1, Math.floor(logCount / (partitionCount * CHUNKS_PER_PARTITION))))
 }

@@ -16,7 +16,7 @@ import { OPTIONS } from '../options.ts'
 import type { Logger, PartitionOffset } from '../world.ts'
 import type { CommandWorld } from './command-world.ts'
 import { DemoGroup, GROUP } from './demo-group.ts'
-import { demoLogs } from './demo-logs.ts'
+import { type DemoInput, demoChunkSize, demoLogs } from './demo-logs.ts'
 import { readCommitted, readEnds } from './demo-offsets.ts'
 import { progressTicker, STALL_MS, watch } from './demo-progress.ts'
 import { type DemoOutcome, faultsOf, reportLines, successLines } from './demo-report.ts'
@@ -24,7 +24,7 @@ import { count } from './format.ts'
 import { type Args, type Env, flagsOf, OptionCheck } from './option-flags.ts'
 import { chooseSeed, SEED } from './produce.ts'
 import { createScreen, type Screen } from './screen.ts'
-import { CHUNK_LOGS_MAX, uploadLogs } from './upload-logs.ts'
+import { uploadLogs } from './upload-logs.ts'
 
 const TOPIC_COUNT = 2
 const PARTITIONS_PER_TOPIC = 4
@@ -44,12 +44,6 @@ const OWN = {
 }
 
 export const demoFlags: Record<string, Options> = flagsOf(OWN)
-
-export interface DemoPlan {
-  readonly lineCount: number
-  readonly seed: number
-  readonly file: string | undefined
-}
 
 /** Seams for tests: what is planted must be found. */
 export interface DemoSeams {
@@ -92,7 +86,13 @@ function demoPlan(args: Args, world: CommandWorld) {
 
 const NO_ENV: Env = {}
 
-async function show(plan: DemoPlan, world: CommandWorld, screen: Screen, log: Logger, seams: DemoSeams): Promise<void> {
+async function show(
+  plan: DemoInput,
+  world: CommandWorld,
+  screen: Screen,
+  log: Logger,
+  seams: DemoSeams
+): Promise<void> {
   const what = plan.file ?? `${count(plan.lineCount)} made-up access-log lines, seed ${plan.seed}`
   screen.line(`cls-consumer demo: ${what}`)
   const emulator = await startEmulator({
@@ -141,7 +141,7 @@ async function joinAll(group: DemoGroup, world: CommandWorld, screen: Screen): P
 }
 
 async function uploadAndConsume(
-  plan: DemoPlan,
+  plan: DemoInput,
   group: DemoGroup,
   emulator: EmulatorHandle,
   world: CommandWorld,
@@ -187,7 +187,7 @@ interface Upload {
 }
 
 async function uploadAll(
-  plan: DemoPlan,
+  plan: DemoInput,
   { topicIds }: EmulatorHandle,
   { upload, control }: Service,
   world: CommandWorld,
@@ -198,8 +198,7 @@ async function uploadAll(
     demoLogs(plan, world),
     {
       topicIds,
-      // At least some chunks for each partition, whatever the count.
-      chunkLogCount: Math.min(CHUNK_LOGS_MAX, Math.max(1, Math.floor(plan.lineCount / (PARTITION_COUNT * 5)))),
+      chunkLogCount: await demoChunkSize(plan, world, PARTITION_COUNT),
       group: { source: 'demo', filename: 'access.log', logTags: [] }
     },
     {

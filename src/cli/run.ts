@@ -83,8 +83,7 @@ async function runUntilStopped(consumer: Consumer, stop: AbortSignal): Promise<u
   stop.addEventListener('abort', stopNow, { once: true })
   const finished = consumer.finished.catch(keep)
   try {
-    // `start` alone may go on retrying for as long as a call may take, also after the stop.
-    await Promise.race([consumer.start(), finished])
+    await consumer.start()
     await finished
   } catch (error) {
     if (!stop.aborted) keep(error) // what was cut short by the stop is no failure

@@ -78,7 +78,7 @@ export function createHttp({ requestTimeoutMs }: { readonly requestTimeoutMs: nu
 }
 
 function exchange(agent: Agent, request: HttpRequest, onReceived?: OnReceived): Promise<SharedAnswer> {
-  const { origin, path, headers, body, signal, place } = request
+  const { origin, path, headers, body, signal } = request
   if (signal.aborted) return Promise.reject(signal.reason)
   return new Promise((resolve, reject) => {
     const receiver = new Receiver(request, onReceived, {
@@ -93,11 +93,8 @@ function exchange(agent: Agent, request: HttpRequest, onReceived?: OnReceived): 
     })
     const onAbort = () => receiver.fail(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      agent.dispatch({ origin, path, method: 'POST', headers, body }, receiver)
-    } catch (error) {
-      receiver.fail(transportError(error, place)) // such as a header value that HTTP cannot carry
-    }
+    // What undici dislikes, such as a header that HTTP cannot carry, comes by `onResponseError` as well.
+    agent.dispatch({ origin, path, method: 'POST', headers, body }, receiver)
   })
 }
 

@@ -12,7 +12,7 @@
  *   unacknowledged and in doubt: the newest offset is sent until one call after it has been acknowledged, and once more.
  */
 import { type Epoch, keyOf } from '../batch.ts'
-import { ClsConsumerError, toFailure } from '../errors.ts'
+import { assert, ClsConsumerError, toFailure } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { PartitionOffset, Timer, World } from '../world.ts'
 
@@ -32,8 +32,6 @@ interface Entry {
   readonly epoch: Epoch
   wanted: bigint
   acknowledged: bigint | undefined
-  /** Acknowledged calls still needed after one whose fate is unknown. */
-  doubtCount: number
 }
 
 const DOUBT_CALLS = 2
@@ -44,7 +42,8 @@ const CALL_MS_MAX = 10_000
 /** Between a failed call and the next of a flush. */
 const RETRY_PAUSE_MS = 200
 
-type Phase = 'running' | 'stopped'
+/** broken: the service refuses commits for good. */
+type Phase = 'running' | 'broken' | 'stopped'
 
 export class Committer {
   readonly #world: Pick<World, 'timers' | 'control'>
@@ -52,6 +51,11 @@ export class Committer {
   readonly #consumer: string
   readonly #handlers: CommitHandlers
   readonly #entries = new Map<string, Entry>()
+  /**
+   * By partition: acknowledged calls still needed after one whose fate is unknown. Outlives the epoch: a rewind goes back
+   * to 50; the old epoch's call with 100 is executed late → 50 to 100 would be lost.
+   */
+  readonly #doubts = new Map<string, number>()
   #phase: Phase = 'running'
   #timer: Timer | undefined
   #inFlight: Promise<void> | undefined
@@ -77,12 +81,12 @@ export class Committer {
   track(epoch: Epoch, offset: bigint): void {
     const entry = this.#entries.get(keyOf(epoch))
     if (entry?.epoch.epoch === epoch.epoch) entry.wanted = offset
-    else this.#entries.set(keyOf(epoch), { epoch, wanted: offset, acknowledged: undefined, doubtCount: 0 })
+    else this.#enter({ epoch, wanted: offset, acknowledged: undefined })
   }
 
   /** The offset is the committed one already: nothing to send until it moves. */
   adopt(epoch: Epoch, offset: bigint): void {
-    this.#entries.set(keyOf(epoch), { epoch, wanted: offset, acknowledged: offset, doubtCount: 0 })
+    this.#enter({ epoch, wanted: offset, acknowledged: offset })
   }
 
   /** The epoch has ended: nothing of it is committed any more (I3). */
@@ -99,7 +103,7 @@ export class Committer {
   isClean(epochs: readonly Epoch[]): boolean {
     return epochs.every(epoch => {
       const entry = this.#entries.get(keyOf(epoch))
-      return entry?.epoch.epoch !== epoch.epoch || !isDirty(entry)
+      return entry?.epoch.epoch !== epoch.epoch || !this.#isDirty(entry)
     })
   }
 
@@ -113,7 +117,8 @@ export class Committer {
     const expired = new Promise<void>(resolve => deadline.signal.addEventListener('abort', () => resolve()))
     try {
       await Promise.resolve()
-      while (!this.isClean(epochs) && !deadline.signal.aborted && this.#handlers.leaseRemainingMs() > 0) {
+      const mayCommit = (): boolean => this.#phase !== 'broken' && this.#handlers.leaseRemainingMs() > 0
+      while (!this.isClean(epochs) && !deadline.signal.aborted && mayCommit()) {
         const failureCount = this.#failureCount
         await Promise.race([this.#commitOnce(), expired])
         const hasFailed = this.#failureCount > failureCount
@@ -133,16 +138,26 @@ export class Committer {
   }
 
   #schedule(): void {
-    if (this.#phase === 'stopped') return
+    if (this.#phase !== 'running') return
     this.#timer = this.#world.timers.after(this.#settings.commitIntervalMs, () => {
       void this.#commitOnce().finally(() => this.#schedule())
     })
   }
 
+  #enter(entry: Entry): void {
+    const { epoch } = entry
+    const before = this.#entries.get(keyOf(epoch))
+    assert(
+      before === undefined || before.epoch.epoch <= epoch.epoch,
+      `I3: epoch ${epoch.epoch} of ${keyOf(epoch)} has ended`
+    )
+    this.#entries.set(keyOf(epoch), entry)
+  }
+
   /** Joins the call in flight if there is one: what it did not carry goes with the next. */
   #commitOnce(): Promise<void> {
     if (this.#inFlight !== undefined) return this.#inFlight
-    const entries = [...this.#entries.values()].filter(isDirty)
+    const entries = [...this.#entries.values()].filter(entry => this.#isDirty(entry))
     if (entries.length === 0) return Promise.resolve()
     this.#inFlight = this.#send(entries).finally(() => {
       this.#inFlight = undefined
@@ -154,7 +169,7 @@ export class Committer {
     const error = await this.#call(entries)
     if (error === undefined || error.remedy === 'retry' || error.code === 'LEASE_LOST') return
     if (isBreaking(error)) {
-      this.#handlers.broken(error)
+      this.#break(error)
       return
     }
     // Refused, and it is not known for which partitions: commit one by one, and end only the refused epochs.
@@ -164,7 +179,7 @@ export class Committer {
       if (refusal === undefined || refusal.remedy === 'retry') continue
       if (refusal.code === 'LEASE_LOST') return
       if (isBreaking(refusal)) {
-        this.#handlers.broken(refusal)
+        this.#break(refusal)
         return
       }
       this.forget(entry.epoch)
@@ -189,7 +204,7 @@ export class Committer {
     } catch (thrown) {
       const error = toError(thrown)
       if (error.code === 'API_TIMEOUT' || error.code === 'API_UNREACHABLE') {
-        for (const { entry } of sent) entry.doubtCount = DOUBT_CALLS
+        for (const { entry } of sent) this.#doubts.set(keyOf(entry.epoch), DOUBT_CALLS)
       }
       this.#failureCount += 1
       if (error.remedy === 'retry') this.#handlers.failed(error, entries.length)
@@ -203,13 +218,20 @@ export class Committer {
     if (this.#entries.get(keyOf(entry.epoch)) !== entry) return
     const isNews = entry.acknowledged !== offset
     entry.acknowledged = offset
-    entry.doubtCount = Math.max(0, entry.doubtCount - 1)
+    const doubtCount = this.#doubts.get(keyOf(entry.epoch)) ?? 0
+    if (doubtCount > 1) this.#doubts.set(keyOf(entry.epoch), doubtCount - 1)
+    else this.#doubts.delete(keyOf(entry.epoch))
     if (isNews) this.#handlers.committed(entry.epoch, offset)
   }
-}
 
-function isDirty(entry: Entry): boolean {
-  return entry.wanted !== entry.acknowledged || entry.doubtCount > 0
+  #isDirty(entry: Entry): boolean {
+    return entry.wanted !== entry.acknowledged || this.#doubts.has(keyOf(entry.epoch))
+  }
+
+  #break(error: ClsConsumerError): void {
+    if (this.#phase === 'running') this.#phase = 'broken'
+    this.#handlers.broken(error)
+  }
 }
 
 /** Refused for reasons that no partition is to blame for. */

@@ -6,8 +6,9 @@
  */
 import { assert } from '../errors.ts'
 
-/** The place of one batch in the order of dispatch. */
+/** The place of one batch, or of one gap, in the order of dispatch. */
 export interface Slot {
+  readonly holds: 'batch' | 'gap'
   /** Where the settled batch ends; undefined while it is open. Set by `settle` alone. */
   nextOffset: bigint | undefined
 }
@@ -31,9 +32,12 @@ export class Frontier {
   }
 
   open(): Slot {
-    const slot: Slot = { nextOffset: undefined }
-    this.#slots.push(slot)
-    return slot
+    return this.#append('batch')
+  }
+
+  /** A range without logs, up to `nextOffset`: settled as it comes. Returns the next offset to commit. */
+  skip(nextOffset: bigint): bigint {
+    return this.settle(this.#append('gap'), nextOffset)
   }
 
   /** Returns the next offset to commit. */
@@ -52,8 +56,9 @@ export class Frontier {
     const index = this.#slots.indexOf(slot)
     assert(index >= 0, 'I1: only an open batch is followed by others')
     const dropped = this.#slots.splice(index + 1)
+    // A gap is settled while the batch before it is open; to look at it again costs nothing and loses nothing.
     assert(
-      dropped.every(candidate => candidate.nextOffset === undefined),
+      dropped.every(({ holds, nextOffset }) => holds === 'gap' || nextOffset === undefined),
       'I1: a settled batch is not dropped'
     )
   }
@@ -62,5 +67,11 @@ export class Frontier {
   truncateFrom(slot: Slot): void {
     this.truncateAfter(slot)
     this.#slots.pop()
+  }
+
+  #append(holds: Slot['holds']): Slot {
+    const slot: Slot = { holds, nextOffset: undefined }
+    this.#slots.push(slot)
+    return slot
   }
 }

@@ -60,6 +60,10 @@ export class Dispatcher {
   /** Resolves when `assign` of a seat has returned. */
   readonly #assigning = new WeakMap<Seat, Promise<void>>()
   readonly #draining = new WeakMap<Seat, Promise<void>>()
+  /** Whose `assign` has returned on the thread as it is now: only there is something to `revoke`. */
+  readonly #assigned = new WeakSet<Seat>()
+  /** Threads whose next batch waits for memory, the longest first. Overtaken, a large batch would wait for ever. */
+  #line: readonly number[] = []
   /** Batches that are with a thread: open ones less those whose answer is being dealt with. */
   readonly #running = new Set<number>()
 
@@ -87,6 +91,7 @@ export class Dispatcher {
       onMessage: (_thread, message) => this.#onMessage(message),
       onExit: thread => {
         this.#phases[thread] = 'down'
+        for (const seat of this.#lanes.seatsOf(thread)) this.#assigned.delete(seat)
       },
       onReplaced: thread => void this.#revive(thread),
       onBroken: error => this.#handlers.broken(toBroken(error))
@@ -101,7 +106,7 @@ export class Dispatcher {
 
   enqueue(batch: Batch): void {
     const seat = this.#lanes.find(batch)
-    if (seat === undefined || seat.phase === 'draining') {
+    if (seat === undefined || this.#draining.has(seat)) {
       this.#handlers.dropped(batch)
       return
     }
@@ -145,12 +150,14 @@ export class Dispatcher {
 
   async #drainSeat(seat: Seat, patienceMs: number, reason: string): Promise<void> {
     this.#dropQueued(seat)
+    // What was dropped may have stood in the way of others.
+    this.#pumpAll()
     await this.#assigning.get(seat)
-    const wasAssigned = seat.phase === 'ready'
     seat.phase = 'draining'
     await this.#endOpenBatch(seat, patienceMs, reason)
-    // Revoke goes ahead of batches that wait for their turn; on a thread that died meanwhile it does not run.
-    if (wasAssigned && this.#phases[seat.thread] === 'up') await this.#revoke(seat)
+    // Revoke goes ahead of batches that wait for their turn; on a thread that died meanwhile, or has replaced one that
+    // did, it does not run.
+    if (this.#assigned.has(seat)) await this.#revoke(seat)
     this.#lanes.remove(seat)
     this.#pumpAll()
   }
@@ -166,11 +173,6 @@ export class Dispatcher {
       })
     )
     await threads.close()
-  }
-
-  /** Memory was freed: threads that waited for it go on. */
-  pumpAll(): void {
-    this.#pumpAll()
   }
 
   #dropQueued(seat: Seat): void {
@@ -217,6 +219,7 @@ export class Dispatcher {
       this.#handlers.broken(error)
       return
     }
+    this.#assigned.add(seat)
     // Drained while `assign` ran: it takes no batch.
     if (seat.phase === 'assigning') seat.phase = 'ready'
     this.#pump(seat.thread)
@@ -248,7 +251,7 @@ export class Dispatcher {
   }
 
   #pumpAll(): void {
-    for (const thread of this.#phases.keys()) this.#pump(thread)
+    for (const thread of new Set([...this.#line, ...this.#phases.keys()])) this.#pump(thread)
   }
 
   #pump(thread: number): void {
@@ -256,13 +259,26 @@ export class Dispatcher {
       const seat = this.#lanes.next(thread)
       const batch = seat?.queue[0]
       if (seat === undefined || batch === undefined) return
-      if (!this.#handlers.mayStart(batch) || !this.#handlers.tryOpen(batch.decodedBytes)) return
+      if (!this.#handlers.mayStart(batch) || !this.#tryOpen(thread, batch)) return
       const run = this.#run(seat, this.#lanes.open(seat))
       this.#idle.set(
         seat,
         run.catch(error => this.#handlers.broken(toBroken(error)))
       )
     }
+  }
+
+  /**
+   * Reserves memory in turn: the thread that has waited longest comes first. While it is refused, at least one batch is
+   * open, whose end asks again. One whose thread was lost or whose batches were dropped leaves the line here.
+   */
+  #tryOpen(thread: number, batch: Batch): boolean {
+    const line = this.#line.filter(other => this.#phases[other] === 'up' && this.#lanes.next(other) !== undefined)
+    const isFirst = line.length === 0 || line[0] === thread
+    const isOpened = isFirst && this.#handlers.tryOpen(batch.decodedBytes)
+    if (isOpened) this.#line = line.filter(other => other !== thread)
+    else this.#line = line.includes(thread) ? line : [...line, thread]
+    return isOpened
   }
 
   async #run(seat: Seat, batch: Batch): Promise<void> {
@@ -293,6 +309,8 @@ export class Dispatcher {
     }
     this.#running.delete(batchId)
     this.#handlers.close(batch.decodedBytes)
+    // Not only once the answer is dealt with: `onResult` may take its time, and the memory is free now.
+    if (this.#line.length > 0) this.#pumpAll()
     if (answer.kind === 'failed' && answer.failure.code === 'THREAD_LOST' && this.#killed.has(thread)) {
       this.#returnLost(seat, batch)
     } else {

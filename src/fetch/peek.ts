@@ -65,6 +65,8 @@ function snappyFront(received: Uint8Array): Front | undefined {
     const element = readElement(received, at)
     if (element === undefined) break
     at = element.next
+    // More than the preamble declares: not a block at all.
+    if (length + element.length > declared.value) return undefined
     if (element.distance === 0) {
       const literal = received.subarray(at, at + Math.min(element.length, plain.length - length))
       plain.set(literal, length)
@@ -77,7 +79,7 @@ function snappyFront(received: Uint8Array): Front | undefined {
       for (; length < end; length++) plain[length] = plain[length - element.distance] ?? 0
     }
   }
-  return { plain: plain.subarray(0, length), isWhole: length === declared.value }
+  return { plain: plain.subarray(0, length), isWhole: length === declared.value && at === received.length }
 }
 
 interface Element {
@@ -131,9 +133,10 @@ function scanFront(text: string): Peek {
     const scalar = matchAt(SCALAR, text, key.end)
     if (scalar === undefined) return isScalarCut(text, key.end) ? { kind: 'more' } : { kind: 'not-at-front' }
     if (key.group === 'NextOffset') {
-      return INTEGER.test(scalar.group)
-        ? { kind: 'offset', nextOffset: BigInt(scalar.group) }
-        : { kind: 'not-at-front' }
+      const nextOffset = INTEGER.test(scalar.group) ? BigInt(scalar.group) : undefined
+      // No int64: a pull from there would be refused before the worker says what is wrong.
+      const isOffset = nextOffset !== undefined && BigInt.asIntN(64, nextOffset) === nextOffset
+      return isOffset ? { kind: 'offset', nextOffset } : { kind: 'not-at-front' }
     }
     at = scalar.end
   }

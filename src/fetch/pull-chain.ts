@@ -37,6 +37,8 @@ export interface PullBound {
 
 interface Pull {
   readonly startOffset: bigint
+  /** What it was sent with: -1 is the end of a bounded pull alone, and "nothing now" to one sent before the bound. */
+  readonly bound: PullBound | undefined
   readonly abort: AbortController
   /** What it counts in the budget: its reservation, then its body. */
   byteCount: number
@@ -128,7 +130,7 @@ export class PullChain {
     const isAwaited = this.#awaitedBatchId === batch.batchId
     if (!isAwaited && nextOffset === batch.peekedOffset) return true
     if (this.#phase === 'stopped') return isAwaited
-    if (nextOffset === -1n && this.#bound !== undefined) this.restart(this.#bound.endOffset)
+    if (nextOffset === -1n && batch.endOffset !== undefined) this.restart(batch.endOffset)
     else if (nextOffset !== undefined && nextOffset > batch.startOffset) this.restart(nextOffset)
     // No logs and no advance, in a response too large to see that here; with logs the worker fails the batch.
     else this.restart(batch.startOffset, this.#pace.idleMs())
@@ -142,6 +144,9 @@ export class PullChain {
     this.#awaitedBatchId = undefined
     this.#dropFrom(0)
     this.#next = offset
+    // Whatever it waited for belonged to where it has left.
+    this.#wait?.cancel()
+    this.#wait = undefined
     if (delayMs > 0) this.#waitThenPump(delayMs)
     else this.pump()
   }
@@ -179,6 +184,7 @@ export class PullChain {
     const { pullBytes, query } = this.#settings
     const pull: Pull = {
       startOffset,
+      bound: this.#bound,
       abort: new AbortController(),
       byteCount: pullBytes,
       peekedOffset: undefined,
@@ -238,9 +244,14 @@ export class PullChain {
     if (found.kind === 'whole') {
       const place = { topicId: this.#epoch.topicId, partition: this.#epoch.partition, offset: pull.startOffset }
       const small = readSmallResponse(found.text, place)
-      if (small.kind !== 'messages') {
-        if (small.kind === 'error') this.#broke(pull, small.error)
-        else this.#skipEmpty(pull, small.nextOffset)
+      if (small.kind === 'error') {
+        this.#broke(pull, small.error)
+        return
+      }
+      // A front that says other than the whole led the pulls behind astray: the worker has the last word on that.
+      const isAgreed = pull.peekedOffset === undefined || pull.peekedOffset === small.nextOffset
+      if (small.kind === 'empty' && isAgreed) {
+        this.#skipEmpty(pull, small.nextOffset)
         return
       }
       if (small.nextOffset !== undefined) this.#peeked(pull, small.nextOffset)
@@ -259,7 +270,7 @@ export class PullChain {
       ...this.#epoch,
       batchId: this.#nextBatchId(),
       startOffset: pull.startOffset,
-      endOffset: this.#bound?.endOffset,
+      endOffset: pull.bound?.endOffset,
       peekedOffset: pull.peekedOffset,
       body,
       decodedBytes: plainBytes * DECODED_FACTOR
@@ -274,9 +285,9 @@ export class PullChain {
       this.#pace.advanced()
       this.#handlers.advanced(startOffset, nextOffset)
       this.pump()
-    } else if (nextOffset === -1n && this.#bound !== undefined) {
+    } else if (nextOffset === -1n && pull.bound !== undefined) {
       this.#dropFrom(0)
-      this.#handlers.advanced(startOffset, this.#bound.endOffset)
+      this.#handlers.advanced(startOffset, pull.bound.endOffset)
       this.#end()
     } else if (nextOffset === undefined || nextOffset === 0n || nextOffset === -1n || nextOffset === startOffset) {
       this.#dropFrom(0)

@@ -28,7 +28,9 @@ export function readSmallResponse(text: string, place: ErrorPlace): SmallRespons
   }
   const response = isRecord(parsed) ? parsed.Response : undefined
   if (!isRecord(response)) return corrupt('has no Response')
-  const { NextOffset: next, Message: messages } = response
+  const { Error: error, NextOffset: next, Message: messages } = response
+  // Not the documented form, but an error all the same: never "nothing new" (I6).
+  if (error !== undefined && error !== null) return corrupt('has an Error without a Code')
   const nextOffset = int64(next)
   if (next !== undefined && next !== null && nextOffset === undefined)
     return corrupt('has a NextOffset that is no int64')

@@ -9,6 +9,7 @@
  * logs arrive, we die before a commit, the successor finds begin ≠ end and starts at the end → lost. Hence an equal
  * answer is committed too; for a committed offset that is a repetition without effect.
  */
+import { ClsConsumerError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { PartitionDescription, Position, World } from '../world.ts'
 
@@ -97,7 +98,7 @@ export async function lookUpStarts(
   const offsets = (from: Position, own: boolean): Promise<Map<number, bigint>> =>
     control.describeConsumerOffsets({ group, topicId, from, own }, { signal })
 
-  const named = { begin: await offsets('begin', false), end: await offsets('end', false) }
+  const named = await askBoth(from => offsets(from, false), topicId)
   const lacksSome = ask.partitions.some(partition => !named.begin.has(partition) || !named.end.has(partition))
   // "None" for what `From` names: ask for the log's own position before taking the partition for an unwritten one.
   const own = lacksSome ? { begin: await offsets('begin', true), end: await offsets('end', true) } : undefined
@@ -109,6 +110,36 @@ export async function lookUpStarts(
     partitionsAtJoin: ask.atJoin.get(topicId) ?? new Set()
   }
   return new Map(ask.partitions.map(partition => [partition, decideStart(partition, positions, startFrom)]))
+}
+
+type Offsets = ReadonlyMap<number, bigint>
+
+/** Positions that keep moving are asked for this often before the caller waits and begins anew. */
+const LOOKS_MAX = 10
+
+/**
+ * What `begin` and `end` name at one moment.
+ *
+ * Begin is answered with the committed 100; a commit of the former owner, late by a timeout, is executed; end is answered
+ * with 200 → they differ, a committed partition passes for one that is not, and `startFrom: end` loses logs. Hence, where
+ * they differ, begin is asked again: the same answer means that nothing was committed between.
+ */
+async function askBoth(
+  ask: (from: 'begin' | 'end') => Promise<Offsets>,
+  topicId: string
+): Promise<{ readonly begin: Offsets; readonly end: Offsets }> {
+  let begin = await ask('begin')
+  for (let look = 1; look <= LOOKS_MAX; look++) {
+    const before = begin
+    const end = await ask('end')
+    const differing = [...new Set([...before.keys(), ...end.keys()])].filter(id => before.get(id) !== end.get(id))
+    if (differing.length === 0) return { begin, end }
+    begin = await ask('begin')
+    const after = begin
+    if (differing.every(id => before.get(id) === after.get(id))) return { begin, end }
+  }
+  const message = `the positions of the partitions changed between each two of ${2 * LOOKS_MAX} looks`
+  throw new ClsConsumerError('API_UNAVAILABLE', message, { topicId })
 }
 
 /** The partitions of every topic at this moment: those that come later are read from their beginning (I11). */

@@ -172,10 +172,3 @@ test('one signal is enough, also where a server never answers', TIMEOUT, async t
     silent.close()
   }
 })
-
-test('a reader of standard output that goes away is no error', TIMEOUT, async t => {
-  const cli = startCli(['run', '--help'], { signal: t.signal })
-  cli.child.stdout.destroy()
-  assert.deepEqual(await cli.ended, { code: 0, signal: null })
-  assert.equal(cli.err(), '')
-})

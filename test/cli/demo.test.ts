@@ -36,6 +36,22 @@ test('the demo shows the whole way and exits 0', TIMEOUT, async t => {
   assert.equal(cli.err(), '')
 })
 
+test('a small file reaches every partition too, so that both consumers take part', TIMEOUT, async () => {
+  const next = lineGenerator(4)
+  const path = join(folder, 'small.log')
+  await writeFile(path, Array.from({ length: 60 }, (_, index) => next(Date.UTC(2026, 0, 1) + index)).join('\n'))
+  const world = captureWorld()
+  await demo({ file: path }, world)
+  const ends = [...world.out().matchAll(/^e0e0e0e0…00000[12] +[0-3] {2}demo-[ab] +\d+ +(\d+)$/gm)].map(row =>
+    Number(row[1])
+  )
+  assert.equal(ends.length, 8)
+  assert.ok(
+    ends.every(end => end > 0),
+    ends.join()
+  )
+})
+
 test('statuses counted from a file are those of its lines', TIMEOUT, async () => {
   const next = lineGenerator(3)
   const lines = Array.from({ length: 3000 }, (_, index) => next(Date.UTC(2026, 0, 1) + index))
@@ -135,6 +151,13 @@ for (const [when, pattern] of [
     assert.deepEqual(children.filter(isAlive), [])
   })
 }
+
+test('a reader of standard output that goes away is no error', TIMEOUT, async t => {
+  const cli = startCli(['demo', '--count', '200'], { signal: t.signal })
+  cli.child.stdout.destroy()
+  assert.deepEqual(await cli.ended, { code: 0, signal: null }, cli.err())
+  assert.equal(cli.err(), '')
+})
 
 test('bad options are refused before anything is started', TIMEOUT, async () => {
   const world = captureWorld()

@@ -97,6 +97,7 @@ test('every line of a file is stored once, over all topics, odd ones as they are
   await writeFile(path, `${lines.join('\n')}\n\nnot an access log line\n`)
   await withEmulator(async (emulator, env) => {
     const world = captureWorld({ env, cwd: folder })
+    const startedMs = Date.now()
     await produce({ file: 'access.log' }, world)
     assert.match(world.out(), /^5,001 logs uploaded to 2 topics in \d+\.\d+ s\n$/)
     const [one = '', two = ''] = emulator.topicIds
@@ -105,6 +106,11 @@ test('every line of a file is stored once, over all topics, odd ones as they are
     assert.deepEqual(new Set(paths), new Set(lines.map((_, id) => `/${id}`)))
     assert.equal(paths.length, 5000)
     assert.deepEqual(values([...first, ...second], 'message'), ['not an access log line'])
+    assert.deepEqual(values([...first, ...second], 'id'), [])
+    const times = new Set([...first, ...second].flatMap(({ logs }) => logs.map(({ time }) => Number(time))))
+    const [lineMs = 0, nowMs = 0] = [...times].sort((a, b) => a - b)
+    assert.equal(lineMs, Date.UTC(2015, 4, 17, 10, 5, 3), 'the time that the line tells')
+    assert.ok(times.size === 2 && nowMs >= startedMs && nowMs <= Date.now(), 'or else that of its upload')
     assert.equal(values(first, 'path').length, 2500)
     assert.equal(first[0]?.filename, 'access.log')
   })

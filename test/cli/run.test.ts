@@ -155,7 +155,8 @@ test('what stops a consumer is exit code 1, with what happened and what to do', 
 
 test('a signal while the server is down ends the run at once, with exit code 0', TIMEOUT, async t => {
   const env = { CLS_ENDPOINT: 'http://127.0.0.1:1', CLS_SECRET_ID: 'i', CLS_SECRET_KEY: 'k' }
-  const args = ['run', '--logset', 'l', '--topic', 't', '--group', 'g', '--processor', 'count.mjs']
+  const patient = ['--call-timeout-ms', '3600000']
+  const args = ['run', '--logset', 'l', '--topic', 't', '--group', 'g', '--processor', 'count.mjs', ...patient]
   const cli = startCli(args, { env, cwd: folder, signal: t.signal })
   await cli.seen(/ retried /)
   cli.child.kill('SIGINT')

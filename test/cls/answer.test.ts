@@ -42,7 +42,9 @@ describe('error codes of the service', () => {
     ['InvalidAuthorization', 400, 'API_UNAUTHORIZED'],
     ['Unauthorized', 401, 'API_UNAUTHORIZED'],
     ['NotAllowed', 403, 'API_UNAUTHORIZED'],
+    ['Whatever', 401, 'API_UNAUTHORIZED'],
     ['Whatever', 403, 'API_UNAUTHORIZED'],
+    ['Whatever', 408, 'API_TIMEOUT'],
     ['InternalError', 200, 'API_UNAVAILABLE'],
     ['FailedOperation.Timeout', 200, 'API_UNAVAILABLE'],
     ['Whatever', 503, 'API_UNAVAILABLE'],
@@ -135,7 +137,7 @@ describe('what a server says is not repeated blindly', () => {
   test('I9: a secret that comes back is hidden, in messages, pages and codes', () => {
     const echoes = [
       answer(400, '{"errorcode":"X","errormessage":"your key sEcret and tok/en"}'),
-      answer(502, `<html>${'x'.repeat(115)}sEcret`),
+      answer(502, `<html>${'x'.repeat(110)}sEcret`),
       answer(400, '{"errorcode":"tok/en","errormessage":""}')
     ]
     for (const echo of echoes) {

@@ -17,7 +17,7 @@ afterEach(async () => {
   open = []
 })
 
-async function setUp(answer: (request: Received, index: number) => Scripted, requestTimeoutMs = 10_000) {
+async function setUp(answer: (request: Received, index: number) => Scripted, requestTimeoutMs = 60_000) {
   const server = await startServer(answer)
   const http = createHttp({ requestTimeoutMs })
   open.push(server.close, http.close)

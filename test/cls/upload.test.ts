@@ -68,6 +68,12 @@ describe('upload', () => {
     })
   }
 
+  test('lz4 where nothing is said', LIMIT, async () => {
+    const { server, upload } = await setUp()
+    await upload()
+    assert.equal(server.received[0]?.headers['x-cls-compress-type'], 'lz4')
+  })
+
   test('tried again by remedy, with a log line', LIMIT, async () => {
     const { server, log, upload } = await setUp([
       { status: 429, body: '{"errorcode":"SpeedQuotaExceed"}' },

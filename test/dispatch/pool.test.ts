@@ -295,6 +295,7 @@ async function blockThread(
   )
   const run = threads.run(0, someLogs())
   for (;;) {
+    t.signal.throwIfAborted()
     // Refused until the thread has the other end open; from then on it is in a call that ends when this end closes.
     const end = await open(fifo, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined)
     if (end !== undefined) {
@@ -349,15 +350,14 @@ test('killing a thread twice, or one that has ended, is one end', BOUNDED, async
 })
 
 test('a killed idle thread is replaced, again and again', BOUNDED, async t => {
-  const { threads, happened } = await booted(t, { count: 2 })
+  const { threads, happened, when } = await booted(t, { count: 2 })
   for (let round = 1; round <= 3; round++) {
-    const replaced = new Promise<void>(resolve => {
-      const look = () =>
-        happened.filter(([kind]) => kind === 'replaced').length === round ? resolve() : setImmediate(look)
-      look()
-    })
     await threads.kill(1)
-    await replaced
+    await when('replaced')
+    assert.deepEqual(happened.splice(0), [
+      ['exit', 1],
+      ['replaced', 1]
+    ])
   }
   await startAll(threads, 'export default () => "up"')
   assert.equal(await resultOf(threads, 1), 'up')
@@ -380,7 +380,8 @@ for (const [name, source] of [
   test(`a pool whose module ${name} does not boot`, BOUNDED, async t => {
     const file = join(folder, `boot-${name.replace(' ', '-')}.mjs`)
     await writeFile(file, source)
-    const made = bench(t, { count: 2, file: pathToFileURL(file) })
+    // Boot timers that are never turned: it must be seen at once.
+    const made = bench(t, { count: 2, file: pathToFileURL(file), timers: bootTimers().timers, threadBootMs: 1234 })
     await assert.rejects(made.boot(), { code: 'POOL_BROKEN' })
     assert.deepEqual(made.happened, [])
   })

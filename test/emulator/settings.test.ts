@@ -9,7 +9,9 @@ test('two emulators started alike have the same identities', () => {
 })
 
 test('an option given as undefined has its default', () => {
-  assert.deepEqual(resolveEmulatorOptions({ port: undefined, topicIds: undefined }), resolveEmulatorOptions({}))
+  const given = { partitionCount: 7, port: undefined, topicIds: undefined, logsetId: undefined }
+  assert.deepEqual(resolveEmulatorOptions(given), resolveEmulatorOptions({ partitionCount: 7 }))
+  assert.equal(resolveEmulatorOptions(given).partitionCount, 7)
 })
 
 test('every fault is named, in one error', () => {

@@ -105,6 +105,7 @@ test('the host may be sent and signed with its port, without it, or sent with it
 test("the scope may name the service or the endpoint's first label, and nothing else", () => {
   verifyTc3(signedTc3('127.0.0.1:9320', { service: '127' }), KEY, T0)
   verifyTc3(signedTc3('localhost:9320', { service: 'localhost:9320' }), KEY, T0)
+  verifyTc3(signedTc3('localhost:9320', { service: 'localhost' }), KEY, T0)
   assert.throws(
     () => verifyTc3(signedTc3('127.0.0.1:9320', { service: 'cvm' }), KEY, T0),
     refusal('AuthFailure.InvalidAuthorization')

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { type EmulatorHandle, startEmulator } from '../../src/emulator/start.ts'
@@ -27,6 +27,28 @@ async function assertRefused(endpoint: string): Promise<void> {
   await assert.rejects(post(endpoint, '/emulator/state', {}, '', 'GET'), { code: 'ECONNREFUSED' })
 }
 
+/** A connection that has had its answer and waits for the next request. */
+async function idleConnection(emulator: EmulatorHandle, agent: Agent): Promise<Socket> {
+  const call = request(`${emulator.endpoint}/emulator/state`, { agent }).end()
+  const [response] = await once(call, 'response')
+  const { socket } = response
+  await once(response.resume(), 'end')
+  // An idle connection of an agent does not keep this process waiting by itself.
+  socket.ref()
+  return socket
+}
+
+/** A connection whose request the server has begun to read. */
+async function busyConnection(emulator: EmulatorHandle): Promise<Socket> {
+  const headers = { expect: '100-continue', 'content-length': 10 }
+  const call = request(`${emulator.endpoint}/pull_log`, { method: 'POST', headers, agent: false })
+  call.on('error', () => undefined)
+  call.flushHeaders()
+  const [socket] = await once(call, 'socket')
+  await once(call, 'continue')
+  return socket
+}
+
 for (const place of PLACES) {
   test(`suspended it refuses connections, and resumed it goes on with its state on its port (${place})`, {
     timeout: 60_000
@@ -46,22 +68,17 @@ for (const place of PLACES) {
     await emulator.stop()
   })
 
-  test(`suspending cuts connections that are kept alive (${place})`, { timeout: 60_000 }, async () => {
+  test(`suspending cuts connections, idle ones and those with a request under way (${place})`, {
+    timeout: 60_000
+  }, async () => {
     const emulator = await startEmulator({ process: place })
     const agent = new Agent({ keepAlive: true })
     try {
-      const kept = request(`${emulator.endpoint}/emulator/state`, { agent })
-      const connected = once(kept, 'socket')
-      kept.end()
-      const [socket] = await connected
-      const [response] = await once(kept, 'response')
-      response.resume()
-      await once(response, 'end')
-      const closed = once(socket, 'close')
-      // An idle connection of an agent does not keep this process waiting by itself.
-      socket.ref()
+      const idle = await idleConnection(emulator, agent)
+      const busy = await busyConnection(emulator)
+      const bothClosed = Promise.all([once(idle, 'close'), once(busy, 'close')])
       await emulator.suspend()
-      await closed
+      await bothClosed
     } finally {
       agent.destroy()
       await emulator.stop()

@@ -21,6 +21,17 @@ test('the answer lists partitions by topic, and no topic without any', () => {
   assert.deepEqual(listAt(other, 'TopicPartitionsInfo'), [])
 })
 
+test('what a consumer lists is not given to another before it leaves it out', () => {
+  const bench = new Bench({ partitionCount: 2 })
+  bench.createGroup()
+  bench.beat('A', [])
+  assert.deepEqual(bench.beat('B', []), [])
+  const [kept] = bench.beat('A', [0, 1])
+  assert.deepEqual(bench.beat('B', []), [], 'A lists both')
+  bench.beat('A', [kept ?? -1])
+  assert.deepEqual(bench.beat('B', []), [kept === 0 ? 1 : 0], 'A lists one')
+})
+
 test('topics and partitions that the group does not read are ignored where a consumer lists them', () => {
   const bench = new Bench({ partitionCount: 1 })
   bench.createGroup()

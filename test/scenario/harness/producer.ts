@@ -2,9 +2,10 @@
  * The producer: uploads logs with an id each, and remembers which the server has acknowledged.
  *
  * In: lanes (a topic and a hash key, so that a lane's logs go to one partition, in order) and how much. Out: `Sent` per
- * id. Each log group is one log, so that each log has an offset of its own. Must never happen: an id sent twice; a log
- * that may or may not have been stored counted as acknowledged.
+ * id. Unless said otherwise each log is a message, and has an offset of its own. Must never happen: an id sent twice; a
+ * log that may or may not have been stored counted as acknowledged.
  */
+import type { Log, LogGroup } from '../../../src/cls/log-group.ts'
 import type { UploadApi } from '../../../src/cls/upload.ts'
 import { realTimers } from '../../../src/real-world.ts'
 import type { Sent } from './evidence.ts'
@@ -18,6 +19,8 @@ export interface Upload extends Sent {
   readonly sentWallMs: number
   readonly acknowledgedWallMs: number
 }
+
+type Contents = Log['contents']
 
 export interface Lane {
   readonly name: string
@@ -57,17 +60,19 @@ export class Producer {
     return added
   }
 
-  /** The next `count` logs of a lane; each carries its id and `text`. Resolves to their ids, in order. */
+  /** The next `count` logs of a lane, a message each, with `text`. Resolves to their ids, in order. */
   async send(lane: Lane, count: number, text: (sequence: number) => string = () => ''): Promise<string[]> {
+    const first = lane.sequence + 1
+    const logs = Array.from({ length: count }, (_, index) => [{ key: 'text', value: text(first + index) }])
+    return await this.sendLogs(lane, logs, 1)
+  }
+
+  /** Logs of any contents, so many a message; their ids are added. */
+  async sendLogs(lane: Lane, logs: readonly Contents[], logsPerMessage: number): Promise<string[]> {
     const ids: string[] = []
-    while (ids.length < count) {
-      const size = Math.min(GROUPS_PER_BODY_MAX, count - ids.length)
-      ids.push(
-        ...(await this.#upload(
-          lane,
-          Array.from({ length: size }, () => text(lane.sequence + 1))
-        ))
-      )
+    const step = GROUPS_PER_BODY_MAX * logsPerMessage
+    for (let from = 0; from < logs.length; from += step) {
+      ids.push(...(await this.#upload(lane, logs.slice(from, from + step), logsPerMessage)))
     }
     return ids
   }
@@ -86,33 +91,31 @@ export class Producer {
       .map(({ id }) => id)
   }
 
-  async #upload(lane: Lane, texts: readonly string[]): Promise<string[]> {
+  async #upload(lane: Lane, logs: readonly Contents[], logsPerMessage: number): Promise<string[]> {
     const { name, topicId, hashKey } = lane
-    const logs = texts.map(text => {
+    const numbered = logs.map(contents => {
       lane.sequence += 1
-      const id = `${name}-${lane.sequence}`
-      return { id, sequence: lane.sequence, text }
+      return { id: `${name}-${lane.sequence}`, sequence: lane.sequence, contents }
     })
-    for (const { id } of logs) this.unsure.add(id)
-    const groups = logs.map(({ id, text }) => ({
-      logs: [{ time: BigInt(Date.now()), contents: contentsOf(id, text) }],
-      logTags: []
-    }))
+    for (const { id } of numbered) this.unsure.add(id)
+    const groups: LogGroup[] = []
+    for (let from = 0; from < numbered.length; from += logsPerMessage) {
+      groups.push({ logs: numbered.slice(from, from + logsPerMessage).map(toLog), logTags: [] })
+    }
     const [sentMs, sentWallMs] = [nowMs(), Date.now()]
     await this.#api.upload({ topicId, hashKey, groups, whenUnsure: 'fail' })
     const [acknowledgedMs, acknowledgedWallMs] = [nowMs(), Date.now()]
-    for (const { id, sequence } of logs) {
+    for (const { id, sequence } of numbered) {
       this.unsure.delete(id)
       const times = { sentMs, sentWallMs, acknowledgedMs, acknowledgedWallMs }
       this.acknowledged.set(id, { id, topicId, lane: name, sequence, ...times })
     }
-    return logs.map(({ id }) => id)
+    return numbered.map(({ id }) => id)
   }
 }
 
-function contentsOf(id: string, text: string): { key: string; value: string }[] {
-  const contents = [{ key: 'id', value: id }]
-  return text === '' ? contents : [...contents, { key: 'text', value: text }]
+function toLog({ id, contents }: { readonly id: string; readonly contents: Contents }): Log {
+  return { time: BigInt(Date.now()), contents: [{ key: 'id', value: id }, ...contents] }
 }
 
 /** Pause between two rounds: a load that leaves the machine's few cores to the consumers. */

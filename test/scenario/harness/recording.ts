@@ -15,16 +15,27 @@ import type { Behaviour } from './behaviour.ts'
 import { appendLine, type EventLine } from './lines.ts'
 import { nowMs } from './until.ts'
 
+export interface ResultBehaviour {
+  /** Calls for `partition`, or all, wait while this file exists. */
+  readonly gateFile?: string
+  readonly partition?: number
+  /** Throws where the batch holds this log. */
+  readonly failOn?: string
+  /** Each call takes this long. */
+  readonly resultMs?: number
+}
+
 export interface ConsumerSpec {
   /** Unique for each consumer of a scenario; also its name in the group, unless `options` has another. */
   readonly process: string
   readonly ledgerFile: string
   readonly options: Omit<ConsumerOptions, 'processor' | 'processorOptions' | 'onResult'>
   readonly behaviour: Omit<Behaviour, 'ledgerFile' | 'process'>
-  /** Record the calls of `onResult`; each waits while the gate exists, and fails if it holds this log. */
-  readonly onResult?: { readonly gateFile?: string; readonly failOn?: string; readonly resultMs?: number }
+  /** Records the calls of `onResult`. */
+  readonly onResult?: ResultBehaviour
 }
 
+const LOOK_INTERVAL_MS = 10
 const PROCESSOR = fileURLToPath(new URL('./ledger-processor.js', import.meta.url))
 
 /** Starts it. How it ends is told by the lines `finished`, after all else, and `start-failed`. */
@@ -73,13 +84,15 @@ export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Co
 
 type Write = (name: string, fields: Pick<EventLine, 'topicId' | 'partition' | 'offset' | 'nextOffset' | 'ids'>) => void
 
-function recordResults({ gateFile, failOn, resultMs }: NonNullable<ConsumerSpec['onResult']>, write: Write): OnResult {
+function recordResults(behaviour: ResultBehaviour, write: Write): OnResult {
+  const { gateFile, failOn, resultMs } = behaviour
   return async (result, { topicId, partition, startOffset, nextOffset }) => {
     const ids = idsOf(result)
     const fields = { topicId, partition, offset: startOffset, nextOffset, ids }
     write('deliver', fields)
     if (resultMs !== undefined) await sleep(resultMs)
-    while (gateFile !== undefined && existsSync(gateFile)) await sleep(10)
+    const isGated = behaviour.partition === undefined || behaviour.partition === partition
+    while (isGated && gateFile !== undefined && existsSync(gateFile)) await sleep(LOOK_INTERVAL_MS)
     if (failOn !== undefined && ids.includes(failOn)) throw new Error(`the receiver refuses ${failOn}`)
     write('delivered', fields)
   }

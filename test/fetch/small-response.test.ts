@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { readSmallResponse } from '../../src/fetch/small-response.ts'
+
+const PLACE = { topicId: 't', partition: 3, offset: 2n ** 60n }
+const read = (text: string) => readSmallResponse(text, PLACE)
+
+describe('small responses', () => {
+  for (const [text, kind, nextOffset] of [
+    ['{"Response":{"NextOffset":5,"Message":[]}}', 'empty', 5n],
+    ['{"Response":{"NextOffset":5,"Message":null}}', 'empty', 5n],
+    ['{"Response":{"NextOffset":5}}', 'empty', 5n],
+    ['{"Response":{}}', 'empty', undefined],
+    ['{"Response":{"NextOffset":null,"Error":null,"Message":[]}}', 'empty', undefined],
+    ['{"Response":{"NextOffset":-1,"Message":[]}}', 'empty', -1n],
+    ['{"Response":{"NextOffset":0,"Message":[]}}', 'empty', 0n],
+    ['{"Response":{"NextOffset":9223372036854775807,"Message":[]}}', 'empty', 2n ** 63n - 1n],
+    ['{"Response":{"NextOffset":"9007199254740993","Message":[]}}', 'empty', 2n ** 53n + 1n],
+    ['{"Response":{"NextOffset":6,"Message":["QQ=="]}}', 'messages', 6n],
+    ['{"Response":{"Message":["QQ=="]}}', 'messages', undefined]
+  ] as const) {
+    test(`${text} is ${kind}, and goes on at ${nextOffset}`, () => assert.deepEqual(read(text), { kind, nextOffset }))
+  }
+
+  for (const [title, text, code] of [
+    [
+      'an error inside a 200',
+      '{"Response":{"Error":{"Code":"FailedOperation","Message":"x"},"RequestId":"r"}}',
+      'API_REFUSED'
+    ],
+    [
+      'an expired offset',
+      '{"Response":{"Error":{"Code":"InvalidParameter.InvalidOffset","Message":"x"}}}',
+      'API_INVALID_OFFSET'
+    ],
+    ['a throttled pull', '{"Response":{"Error":{"Code":"SpeedQuotaExceed","Message":"x"}}}', 'API_THROTTLED'],
+    ['the flat form of an error', '{"errorcode":"InternalError","errormessage":"x"}', 'API_UNAVAILABLE'],
+    ['I6: an error without a code', '{"Response":{"Error":{"Message":"boom"},"NextOffset":5}}', 'BODY_CORRUPT'],
+    ['I6: an error that is a text', '{"Response":{"Error":"boom","NextOffset":5,"Message":[]}}', 'BODY_CORRUPT'],
+    ['I6: an empty error', '{"Response":{"Error":{}}}', 'BODY_CORRUPT'],
+    ['no JSON', '<html>', 'BODY_CORRUPT'],
+    ['nothing', '', 'BODY_CORRUPT'],
+    ['JSON that is cut', '{"Response":{"NextOffset":5', 'BODY_CORRUPT'],
+    ['no Response', '{"NextOffset":5}', 'BODY_CORRUPT'],
+    ['a Response that is a list', '{"Response":[]}', 'BODY_CORRUPT'],
+    ['an offset beyond int64', '{"Response":{"NextOffset":9223372036854775808}}', 'BODY_CORRUPT'],
+    ['an offset that is no number', '{"Response":{"NextOffset":"soon"}}', 'BODY_CORRUPT'],
+    ['a Message that is no list', '{"Response":{"NextOffset":5,"Message":"QQ=="}}', 'BODY_CORRUPT']
+  ] as const) {
+    test(`${title} is ${code}, with its place`, () => {
+      const found = read(text)
+      assert.ok(found.kind === 'error', found.kind)
+      assert.equal(found.error.code, code, found.error.message)
+      const { topicId, partition, offset } = found.error.place
+      assert.deepEqual({ topicId, partition, offset }, PLACE)
+    })
+  }
+})

@@ -1,0 +1,42 @@
+/** A processor that really loses a log, or really doubles one: the ledger must tell, or no scenario proves anything. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Behaviour } from './harness/behaviour.ts'
+import { judge, type Verdict } from './harness/judge.ts'
+import { assertSound } from './harness/plant.ts'
+import { play } from './harness/stage.ts'
+
+const TIMEOUT = { timeout: 60_000 }
+const VICTIM = 'lane1-17'
+
+describe('planted faults', { concurrency: 2 }, () => {
+  test('a processor that skips a log is found out, and nothing else is complained of', TIMEOUT, async () => {
+    const verdict = await runWith({ skip: VICTIM })
+    assert.deepEqual(verdict.lost, [VICTIM])
+    assert.deepEqual([verdict.repeats, verdict.unknown, verdict.faults], [[], [], []])
+  })
+
+  test('a processor that processes a log twice is found out, and nothing else is complained of', TIMEOUT, async () => {
+    const verdict = await runWith({ double: VICTIM })
+    assert.deepEqual(
+      verdict.repeats.map(({ id }) => id),
+      [VICTIM]
+    )
+    assert.deepEqual([verdict.lost, verdict.unknown, verdict.faults], [[], [], []])
+  })
+})
+
+/** The same run as the other scenarios', with a processor that is faulty by itself. */
+async function runWith(fault: Pick<Behaviour, 'skip' | 'double'>): Promise<Verdict> {
+  let verdict: Verdict | undefined
+  await play({ partitionCount: 2 }, async stage => {
+    for (const lane of stage.producer.lanes(stage.topicId, 2)) await stage.producer.send(lane, 30)
+    const run = stage.run('run', { options: { stopAt: 'now' }, behaviour: fault })
+    await run.finished()
+    const evidence = stage.evidence()
+    verdict = judge(evidence)
+    assert.throws(() => assertSound(evidence), 'what all scenarios end with fails')
+  })
+  assert.ok(verdict !== undefined)
+  return verdict
+}

@@ -1,0 +1,105 @@
+/** Pulling does not wait for processing, and processing of one partition does not wait for another. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { int64 } from '../../src/cls/json.ts'
+import { assertSound } from './harness/plant.ts'
+import { play } from './harness/stage.ts'
+import { until } from './harness/until.ts'
+import { readPull, type WireTap } from './harness/wire-tap.ts'
+
+const TIMEOUT = { timeout: 60_000 }
+const PULL_BYTES = 64 * 1024
+
+describe('pulling ahead', { concurrency: 2 }, () => {
+  test('with pullBytes of 64 KB at least 3 pulls of a partition are held while its processor sleeps', TIMEOUT, () =>
+    play({ partitionCount: 1 }, async stage => {
+      const tap = await stage.tap()
+      const [lane] = stage.producer.lanes(stage.topicId, 1)
+      assert.ok(lane !== undefined)
+      await stage.producer.send(lane, 400, noise)
+      const gate = stage.gate('gate')
+      const run = stage.run('run', {
+        options: { pullBytes: PULL_BYTES },
+        behaviour: { hold: { gateFile: gate.gateFile, mode: 'wait' } }
+      })
+      await until('3 pulls with logs are answered behind the open batch', () => pulledStarts(tap).size >= 4)
+      const { heldBytes, batchCount } = await run.snapshot()
+      assert.equal(batchCount, 0, 'nothing is processed yet')
+      assert.ok(heldBytes > 3 * PULL_BYTES, `${heldBytes} bytes are held`)
+      const begun = run.lines().filter(({ kind }) => kind === 'begin')
+      assert.equal(begun.length, 1, 'I2: one batch is in the processor')
+      gate.open()
+      await stage.processed(stage.producer.ids())
+      await run.stop()
+      assertSound(stage.evidence())
+    })
+  )
+
+  test('I5: what is pulled ahead of a sleeping processor stays within heldBytesMax', TIMEOUT, () =>
+    play({ partitionCount: 1 }, async stage => {
+      const tap = await stage.tap()
+      const [lane] = stage.producer.lanes(stage.topicId, 1)
+      assert.ok(lane !== undefined)
+      await stage.producer.send(lane, 800, longNoise)
+      const gate = stage.gate('gate')
+      const heldBytesMax = 4 * 1024 * 1024
+      const run = stage.run('run', {
+        options: { pullBytes: 4 * PULL_BYTES, heldBytesMax },
+        behaviour: { hold: { gateFile: gate.gateFile, mode: 'wait' } }
+      })
+      // It stands still when the budget is full: then it sends no pull, not even an idle one.
+      let pullCount = -1
+      let heldBytes = 0
+      await until('pulling has come to a stop', async () => {
+        const before = pullCount
+        pullCount = tap.of('pull_log').length
+        heldBytes = (await run.snapshot()).heldBytes
+        return heldBytes > heldBytesMax / 2 && pullCount === before
+      })
+      assert.ok(heldBytes <= heldBytesMax, `${heldBytes} bytes are held of ${heldBytesMax}`)
+      const pulled = [...pulledStarts(tap).keys()].length
+      assert.ok(pulled >= 4, `${pulled} pulls are held`)
+      assert.ok((await stage.ends()).get(0) !== undefined && pulled * 4 * PULL_BYTES < 800 * 8000, 'more is there')
+      gate.open()
+      await stage.processed(stage.producer.ids())
+      await run.stop()
+      assertSound(stage.evidence())
+    })
+  )
+
+  test('a partition whose processor sleeps does not keep another one of its thread waiting', TIMEOUT, () =>
+    play({ partitionCount: 2 }, async stage => {
+      const lanes = stage.producer.lanes(stage.topicId, 2)
+      for (const lane of lanes) await stage.producer.send(lane, 30)
+      const gate = stage.gate('gate')
+      const run = stage.run('run', { behaviour: { hold: { gateFile: gate.gateFile, mode: 'wait', partition: 0 } } })
+      await stage.processed(stage.producer.ids(lanes[1]))
+      assert.ok(run.lines().every(line => line.kind !== 'end' || line.partition === 1))
+      gate.open()
+      await stage.processed(stage.producer.ids())
+      await run.stop()
+      assertSound(stage.evidence())
+    })
+  )
+})
+
+/** Start offsets of pulls that were answered with logs. */
+function pulledStarts(tap: WireTap): Set<bigint> {
+  const pulls = tap.of('pull_log').filter(exchange => (readPull(exchange)?.messages.length ?? 0) > 0)
+  return new Set(pulls.map(({ request }) => int64(request.StartOffset) ?? -1n))
+}
+
+/** Text that hardly compresses: pseudo-random, the same for each number. */
+function noise(seed: number): string {
+  let state = seed + 1
+  let text = ''
+  while (text.length < 2000) {
+    state = (state * 48_271) % 2_147_483_647
+    text += state.toString(36)
+  }
+  return text
+}
+
+function longNoise(seed: number): string {
+  return [1, 2, 3, 4].map(part => noise(seed * 4 + part)).join('')
+}

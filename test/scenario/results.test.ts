@@ -1,0 +1,66 @@
+/** `onResult`: in order per partition, one at a time, awaited, and never past what is committed. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { ScenarioConsumer } from './harness/consumers.ts'
+import type { EventLine } from './harness/lines.ts'
+import { assertSound } from './harness/plant.ts'
+import { play } from './harness/stage.ts'
+import { until } from './harness/until.ts'
+
+const TIMEOUT = { timeout: 60_000 }
+const SMALL = { pullBytes: 4096 } as const
+
+describe('results', { concurrency: 2 }, () => {
+  test(
+    'I3: results come in the order of offsets per partition, one at a time, each with the logs of its batch',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: 3 }, async stage => {
+        for (const lane of stage.producer.lanes(stage.topicId, 3)) await stage.producer.send(lane, 100)
+        const run = stage.run('run', { options: { ...SMALL, threads: 2 }, onResult: { resultMs: 5 } })
+        await stage.processed(stage.producer.ids())
+        await run.stop()
+
+        assertSound(stage.evidence())
+        for (const partition of [0, 1, 2]) assertAlternating(run, partition)
+        const delivered = run.events('delivered').flatMap(({ ids = [] }) => ids)
+        assert.deepEqual(delivered.toSorted(), stage.producer.ids().toSorted(), 'each log once')
+        assert.deepEqual(await stage.committed(), await stage.ends())
+      })
+  )
+
+  test('I1: what waits in onResult is not committed, and the next batch of its partition does not start', TIMEOUT, () =>
+    play({ partitionCount: 2 }, async stage => {
+      const lanes = stage.producer.lanes(stage.topicId, 2)
+      for (const lane of lanes) await stage.producer.send(lane, 50)
+      const gate = stage.gate('gate')
+      const run = stage.run('run', { options: SMALL, onResult: { gateFile: gate.gateFile, partition: 0 } })
+      // Partition 1 goes on, and its commits go with those of partition 0, had that any.
+      await until('partition 1 is committed', async () => (await stage.committed()).get(1) === 50n)
+      assert.equal(run.events('deliver', ({ partition }) => partition === 0).length, 1)
+      assert.equal((await stage.committed()).get(0), 0n, 'nothing of partition 0 but its start')
+      const begun = run.lines().filter(line => line.kind === 'begin' && line.partition === 0)
+      assert.equal(begun.length, 1, 'I2: one batch of it was begun')
+      gate.open()
+      await stage.processed(stage.producer.ids())
+      await run.stop()
+      assertSound(stage.evidence())
+    })
+  )
+})
+
+/** deliver, delivered, deliver, delivered …, each from where the last one ended. */
+function assertAlternating(run: ScenarioConsumer, partition: number): void {
+  const calls = run
+    .lines()
+    .filter((line): line is EventLine => line.kind === 'event' && line.partition === partition)
+    .filter(({ name }) => name === 'deliver' || name === 'delivered')
+  let nextOffset = 0n
+  for (const [index, call] of calls.entries()) {
+    assert.equal(call.name, index % 2 === 0 ? 'deliver' : 'delivered')
+    if (call.name === 'delivered') continue
+    assert.equal(call.offset, nextOffset)
+    nextOffset = call.nextOffset ?? -1n
+  }
+  assert.ok(calls.length >= 4, 'there were several results')
+}
