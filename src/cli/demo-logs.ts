@@ -43,6 +43,7 @@ export async function* demoLogs(
 
 /** A guess that only cuts chunks. */
 const LINE_BYTES_TYPICAL = 250
+const LINES_UNKNOWN = 4000
 const CHUNKS_PER_PARTITION = 5
 
 /** Logs a chunk, so that every partition gets some chunks also where there are few logs. */
@@ -51,14 +52,14 @@ export async function demoChunkSize(
   { cwd }: Pick<CommandWorld, 'cwd'>,
   partitionCount: number
 ): Promise<number> {
-  // What cannot be looked at has no size; reading it tells why.
-  const fileBytes =
-    file === undefined
-      ? undefined
-      : await stat(resolve(cwd, file)).then(
-          found => found.size,
-          () => 0
-        )
-  const logCount = fileBytes === undefined ? lineCount : fileBytes / LINE_BYTES_TYPICAL
+  const logCount = file === undefined ? lineCount : await typicalLineCount(resolve(cwd, file))
   return Math.min(CHUNK_LOGS_MAX, Math.max(1, Math.floor(logCount / (partitionCount * CHUNKS_PER_PARTITION))))
+}
+
+async function typicalLineCount(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size / LINE_BYTES_TYPICAL
+  } catch {
+    return LINES_UNKNOWN // standard input, or a file whose reading will tell what is wrong
+  }
 }

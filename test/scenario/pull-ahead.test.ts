@@ -22,12 +22,13 @@ describe('pulling ahead', { concurrency: 2 }, () => {
         options: { pullBytes: PULL_BYTES },
         behaviour: { hold: { gateFile: gate.gateFile, mode: 'wait' } }
       })
-      await until('3 pulls with logs are answered behind the open batch', () => pulledStarts(tap).size >= 4)
+      const begun = (): unknown[] => run.lines().filter(({ kind }) => kind === 'begin')
+      await until('a batch is in the processor', () => begun().length > 0)
+      await until('3 pulls with logs are answered behind it', () => pulledStarts(tap).size >= 4)
       const { heldBytes, batchCount } = await run.snapshot()
       assert.equal(batchCount, 0, 'nothing is processed yet')
       assert.ok(heldBytes > 3 * PULL_BYTES, `${heldBytes} bytes are held`)
-      const begun = run.lines().filter(({ kind }) => kind === 'begin')
-      assert.equal(begun.length, 1, 'I2: one batch is in the processor')
+      assert.equal(begun().length, 1, 'I2: one batch of the partition is in the processor')
       gate.open()
       await stage.processed(stage.producer.ids())
       await run.stop()

@@ -50,6 +50,7 @@ export class Stage {
   readonly group = 'scenario'
   readonly consumers: ScenarioConsumer[] = []
   readonly #taps: WireTap[] = []
+  readonly #gateFiles: string[] = []
   readonly #service: Service
   #endpoint: string
 
@@ -101,6 +102,7 @@ export class Stage {
   gate(name: string): { readonly gateFile: string; open(): void } {
     const gateFile = join(this.folder, name)
     writeFileSync(gateFile, '')
+    this.#gateFiles.push(gateFile)
     return { gateFile, open: () => rmSync(gateFile, { force: true }) }
   }
 
@@ -187,6 +189,7 @@ export class Stage {
   }
 
   async dispose(): Promise<void> {
+    for (const gateFile of this.#gateFiles) rmSync(gateFile, { force: true })
     await Promise.allSettled(this.consumers.map(consumer => consumer.dispose()))
     await Promise.allSettled([this.#service.close(), ...this.#taps.map(tap => tap.close())])
     await this.emulator.kill()

@@ -1,0 +1,110 @@
+/** A `DataApi` whose responses arrive in pieces, when the test says so. */
+import assert from 'node:assert/strict'
+import { compress } from '../../src/cls/compression.ts'
+import type { Compression, DataApi, PulledBody, PullProgress, PullRequest } from '../../src/world.ts'
+import { Calls } from './calls.ts'
+
+export interface AskedPull extends PullRequest {
+  readonly signal: AbortSignal
+  readonly onProgress: ((progress: PullProgress) => void) | undefined
+}
+
+export interface FakePull {
+  readonly request: PullRequest
+  readonly isAborted: boolean
+  /** The first bytes have arrived; all of them where no count is given. */
+  arrive(text: string, byteCount?: number): void
+  /** The response is complete. */
+  complete(text: string, compression?: Compression): Promise<void>
+  fail(error: unknown): Promise<void>
+}
+
+export interface FakeData {
+  readonly api: DataApi
+  /** Every pull so far. */
+  readonly pulls: FakePull[]
+  /** Start offsets of the pulls that nobody has answered or aborted. */
+  readonly openOffsets: bigint[]
+  /** The open pull from this offset. */
+  from(offset: bigint): FakePull
+}
+
+export function createFakeData(): FakeData {
+  const calls = new Calls<AskedPull, PulledBody>()
+  const pulls: FakePull[] = []
+  const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+  const api: DataApi = {
+    pull(request, { signal, onProgress }) {
+      const promise = calls.make({ ...request, signal, onProgress }, signal)
+      const call = calls.all.at(-1)
+      assert.ok(call !== undefined)
+      pulls.push({
+        request,
+        get isAborted() {
+          return signal.aborted
+        },
+        arrive(text, byteCount) {
+          const body = compress(Buffer.from(text), 'snappy')
+          onProgress?.({ received: body.subarray(0, byteCount ?? body.length), compression: 'snappy' })
+        },
+        complete(text, compression = 'snappy') {
+          call.answer(bodyOf(text, compression))
+          return settled()
+        },
+        fail(error) {
+          call.refuse(error)
+          return settled()
+        }
+      })
+      return promise
+    }
+  }
+  const isOpen = (_: FakePull, index: number): boolean => calls.all[index]?.isOpen === true
+  return {
+    api,
+    pulls,
+    get openOffsets() {
+      return pulls.filter(isOpen).map(({ request }) => request.startOffset)
+    },
+    from(offset) {
+      const found = pulls.filter(isOpen).filter(({ request }) => request.startOffset === offset)
+      const [pull, ...others] = found
+      assert.ok(pull !== undefined && others.length === 0, `${found.length} pulls are open from ${offset}`)
+      return pull
+    }
+  }
+}
+
+export function bodyOf(text: string, compression: Compression = 'snappy'): PulledBody {
+  const compressed = compress(Buffer.from(text), compression)
+  const bytes = new SharedArrayBuffer(compressed.length)
+  new Uint8Array(bytes).set(compressed)
+  return { bytes, byteCount: compressed.length, compression, requestId: 'r' }
+}
+
+/** Random enough that no compressor makes it small: longer than what a peek looks at, in any case. */
+const LONG = Array.from({ length: 400 }, (_, index) => Buffer.from(`${(index * 7919) % 10_007}`).toString('base64'))
+const LIST = JSON.stringify(LONG)
+
+/** With messages, `NextOffset` in front. */
+export function withMessages(nextOffset: bigint | undefined): string {
+  return `{"Response":{${nextOffset === undefined ? '' : `"NextOffset":${nextOffset},`}"Message":${LIST},"RequestId":"r"}}`
+}
+
+/** With messages, `NextOffset` behind them: only the worker finds it. */
+export function withLateOffset(nextOffset: bigint): string {
+  return `{"Response":{"Message":${LIST},"NextOffset":${nextOffset},"RequestId":"r"}}`
+}
+
+export function withoutMessages(nextOffset: bigint | undefined): string {
+  return `{"Response":{${nextOffset === undefined ? '' : `"NextOffset":${nextOffset},`}"Message":[],"RequestId":"r"}}`
+}
+
+/** A whole small response with messages. */
+export function withFewMessages(nextOffset: bigint | undefined): string {
+  return `{"Response":{${nextOffset === undefined ? '' : `"NextOffset":${nextOffset},`}"Message":["QQ=="]}}`
+}
+
+export function withError(code: string): string {
+  return `{"Response":{"Error":{"Code":"${code}","Message":"no"},"RequestId":"r"}}`
+}
