@@ -55,6 +55,7 @@ describe('TC3-HMAC-SHA256', () => {
   test('the references cover ports, other alphabets and a year’s end', () => {
     assert.ok(vectors.tc3.length >= 12)
     assert.ok(vectors.tc3.some(({ host }) => host.includes(':')))
+    assert.ok(vectors.tc3.some(({ now }) => new Date(now * 1000).toISOString().includes('-12-31T')))
     assert.ok(vectors.tc3.some(({ body }) => /[^ -~]/.test(body)))
   })
 })

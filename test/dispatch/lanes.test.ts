@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { Batch, Epoch } from '../../src/batch.ts'
+import { Lanes, type Seat } from '../../src/dispatch/lanes.ts'
+import { bodyOf } from '../support/fake-data.ts'
+
+const BODY = bodyOf('x')
+const epochOf = (partition: number, epoch = 1): Epoch => ({ topicId: 't', partition, epoch })
+
+function batchOf(partition: number, batchId: number, epoch = 1): Batch {
+  return {
+    ...epochOf(partition, epoch),
+    batchId,
+    startOffset: BigInt(batchId),
+    endOffset: undefined,
+    peekedOffset: undefined,
+    body: BODY,
+    decodedBytes: 10
+  }
+}
+
+function ready(lanes: Lanes, partition: number, ...batchIds: number[]): Seat {
+  const seat = lanes.add(epochOf(partition))
+  seat.phase = 'ready'
+  for (const batchId of batchIds) lanes.enqueue(seat, batchOf(partition, batchId))
+  return seat
+}
+
+describe('lanes', () => {
+  test('a partition gets the lane that has the fewest, and keeps it until it leaves', () => {
+    const lanes = new Lanes(3, 4)
+    const seats = [0, 1, 2, 3].map(partition => lanes.add(epochOf(partition)))
+    assert.deepEqual(
+      seats.map(({ thread }) => thread),
+      [0, 1, 2, 0]
+    )
+    const [first, second] = seats
+    assert.ok(first !== undefined && second !== undefined)
+    lanes.remove(second)
+    assert.equal(lanes.add(epochOf(9)).thread, 1)
+    assert.equal(lanes.find(epochOf(0))?.thread, first.thread)
+  })
+
+  test('I2: a partition is seated once, in one epoch', () => {
+    const lanes = new Lanes(2, 4)
+    const seat = lanes.add(epochOf(0))
+    assert.throws(() => lanes.add(epochOf(0, 2)), { code: 'INVARIANT_BROKEN' })
+    lanes.remove(seat)
+    lanes.add(epochOf(0, 2))
+  })
+
+  test('I3: a seat is found in its own epoch alone', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = lanes.add(epochOf(0, 5))
+    assert.deepEqual(
+      [lanes.find(epochOf(0, 5)), lanes.find(epochOf(0, 4)), lanes.find(epochOf(1, 5))],
+      [seat, undefined, undefined]
+    )
+    seat.epoch = 6
+    assert.deepEqual([lanes.find(epochOf(0, 5)), lanes.find(epochOf(0, 6))], [undefined, seat])
+  })
+
+  test('I2: one batch of a partition is open at a time, and the next is offered once it is closed', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 1, 2)
+    assert.equal(lanes.next(0), seat)
+    assert.equal(lanes.open(seat).batchId, 1)
+    assert.equal(lanes.next(0), undefined)
+    assert.throws(() => lanes.open(seat), { code: 'INVARIANT_BROKEN' })
+    lanes.close(seat)
+    assert.equal(lanes.open(seat).batchId, 2)
+  })
+
+  test('I2: batches start in offset order', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 5)
+    assert.throws(() => lanes.enqueue(seat, batchOf(0, 4)), { code: 'INVARIANT_BROKEN' })
+    lanes.open(seat)
+    assert.throws(() => lanes.enqueue(seat, batchOf(0, 5)), { code: 'INVARIANT_BROKEN' })
+  })
+
+  test('I2: a partition leaves its lane only when none of its batches is open', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 1)
+    lanes.open(seat)
+    assert.throws(() => lanes.remove(seat), { code: 'INVARIANT_BROKEN' })
+    lanes.close(seat)
+    lanes.remove(seat)
+    assert.deepEqual(lanes.seatsOf(0), [])
+  })
+
+  test('a seat that is being assigned or drained is not offered', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 1)
+    for (const phase of ['assigning', 'draining'] as const) {
+      seat.phase = phase
+      assert.equal(lanes.next(0), undefined)
+    }
+  })
+
+  test('a thread opens no more than its batches, of different partitions, which take turns', () => {
+    const lanes = new Lanes(1, 2)
+    const seats = [0, 1, 2].map(partition => ready(lanes, partition, partition * 10 + 1, partition * 10 + 2))
+    const opened: number[] = []
+    for (let turn = 0; turn < 6; turn++) {
+      for (let seat = lanes.next(0); seat !== undefined; seat = lanes.next(0)) opened.push(lanes.open(seat).batchId)
+      const oldest = seats.find(seat => seat.open?.batchId === opened[turn])
+      assert.ok(oldest !== undefined)
+      lanes.close(oldest)
+    }
+    assert.deepEqual(opened, [1, 11, 21, 2, 12, 22])
+  })
+
+  test('a batch that did not run to its end is the next one again, as a further attempt', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 1, 2)
+    lanes.open(seat)
+    lanes.reopen(seat)
+    assert.deepEqual([seat.attempt, seat.open, seat.queue.map(({ batchId }) => batchId)], [2, undefined, [1, 2]])
+    assert.equal(lanes.open(seat).batchId, 1)
+    lanes.close(seat)
+    assert.equal(seat.attempt, 1)
+    assert.throws(() => lanes.reopen(seat), { code: 'INVARIANT_BROKEN' })
+  })
+
+  test('an open batch is found by its number, a waiting one is not', () => {
+    const lanes = new Lanes(2, 4)
+    const seat = ready(lanes, 0, 1, 2)
+    lanes.open(seat)
+    assert.equal(lanes.openBatch(1), seat.open)
+    assert.equal(lanes.openBatch(2), undefined)
+  })
+
+  test('cleared batches are returned in order, and the open one stays', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 1, 2, 3)
+    lanes.open(seat)
+    assert.deepEqual(
+      lanes.clear(seat).map(({ batchId }) => batchId),
+      [2, 3]
+    )
+    assert.equal(seat.open?.batchId, 1)
+    assert.deepEqual(seat.queue, [])
+  })
+
+  test('I2: under any schedule a partition has one open batch at most, in order, and each thread no more than its limit', () => {
+    const act = fc.record({
+      kind: fc.constantFrom('enqueue' as const, 'open' as const, 'close' as const, 'reopen' as const),
+      seat: fc.nat(5),
+      thread: fc.nat(1)
+    })
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3 }), fc.array(act, { maxLength: 100 }), (limit, acts) => {
+        const lanes = new Lanes(2, limit)
+        const seats = Array.from({ length: 6 }, (_, partition) => ready(lanes, partition))
+        const started = new Map<number, number>()
+        let batchId = 0
+        for (const { kind, seat: index, thread } of acts) {
+          const seat = seats[index]
+          if (seat === undefined) continue
+          if (kind === 'enqueue') lanes.enqueue(seat, batchOf(index, ++batchId))
+          else if (kind === 'close' && seat.open !== undefined) lanes.close(seat)
+          else if (kind === 'reopen' && seat.open !== undefined) {
+            lanes.reopen(seat)
+            started.set(index, (seat.queue[0]?.batchId ?? 0) - 1)
+          } else if (kind === 'open') {
+            const next = lanes.next(thread)
+            if (next === undefined) continue
+            assert.equal(next.thread, thread)
+            const { partition, batchId: opened } = lanes.open(next)
+            assert.ok(opened > (started.get(partition) ?? 0))
+            started.set(partition, opened)
+          }
+          for (const each of [0, 1])
+            assert.ok(lanes.seatsOf(each).filter(({ open }) => open !== undefined).length <= limit)
+        }
+        assert.equal(lanes.seatsOf(0).length + lanes.seatsOf(1).length, 6)
+      })
+    )
+  })
+})
