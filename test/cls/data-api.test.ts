@@ -1,54 +1,18 @@
 import assert from 'node:assert/strict'
-import { afterEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { compress, decompress } from '../../src/cls/compression.ts'
-import { createService, type ServiceSettings } from '../../src/cls/service.ts'
 import { signQ } from '../../src/cls/sign-q.ts'
-import { realClock, realTimers } from '../../src/real-world.ts'
-import type { Compression, PullRequest } from '../../src/world.ts'
-import { chance, createKeptLog, rejection } from './fakes.ts'
-import { type Received, refusal, type Scripted, startServer } from './scripted-server.ts'
+import type { Compression } from '../../src/world.ts'
+import { rejection } from './fakes.ts'
+import { refusal, type Scripted } from './scripted-server.ts'
+import { CREDENTIALS, LIMIT, PULL, setUpService } from './service-setup.ts'
 
-const LIMIT = { timeout: 20_000 }
-const credentials = { secretId: 'id', secretKey: 'a-secret-key' }
 const RESPONSE = Buffer.from('{"Response":{"NextOffset":1002,"Message":["eHg=","eHg="],"RequestId":"r"}}')
-const REQUEST: PullRequest = { topicId: 't*1', partition: 3, startOffset: 2n ** 53n + 1n, sizeBytes: 2_097_152 }
-
-let open: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of open.reverse()) await close()
-  open = []
-})
-
-async function setUp(answer: (request: Received, index: number) => Scripted, settings: Partial<ServiceSettings> = {}) {
-  const server = await startServer(answer)
-  const given: ServiceSettings = {
-    endpoint: server.origin,
-    region: undefined,
-    network: 'public',
-    credentials,
-    logsetId: 'logset-1',
-    bodyBytesMax: 1024 * 1024,
-    requestTimeoutMs: 5000,
-    callTimeoutMs: 10_000,
-    ...settings
-  }
-  const service = createService(given, {
-    clock: realClock,
-    timers: realTimers,
-    random: chance(0),
-    log: createKeptLog()
-  })
-  open.push(server.close, service.close)
-  const pull = (request: Partial<PullRequest> = {}, signal = new AbortController().signal) =>
-    service.data.pull({ ...REQUEST, ...request }, { signal })
-  return { server, data: service.data, pull }
-}
-
 const snappy = (plain: string | Uint8Array): Scripted => ({ body: compress(Buffer.from(plain), 'snappy') })
 
 describe('data API: requests', () => {
   test('I10: the body has an exact start offset, and only what was asked for', LIMIT, async () => {
-    const { server, pull } = await setUp(() => snappy(RESPONSE))
+    const { server, pull } = await setUpService(() => snappy(RESPONSE))
     await pull()
     await pull({ startOffset: -1n, endTime: 1_700_000_000, query: 'log_keep(op_eq(v("a"),"b"))' })
     assert.equal(
@@ -63,7 +27,9 @@ describe('data API: requests', () => {
   })
 
   test('path, headers and signature as the protocol has them', LIMIT, async () => {
-    const { server, pull } = await setUp(() => snappy(RESPONSE), { credentials: { ...credentials, token: 'tok' } })
+    const { server, pull } = await setUpService(() => snappy(RESPONSE), {
+      credentials: { ...CREDENTIALS, token: 'tok' }
+    })
     await pull()
     const { url, headers } = server.received[0] ?? assert.fail('nothing was sent')
     assert.equal(url, '/pull_log?topic_id=t%2A1')
@@ -72,7 +38,7 @@ describe('data API: requests', () => {
     const startSeconds = Number(/q-sign-time=(\d+);/.exec(headers.authorization ?? '')?.[1])
     assert.ok(Math.abs(startSeconds + 60 - Date.now() / 1000) < 10)
     const signed = signQ({
-      ...credentials,
+      ...CREDENTIALS,
       method: 'POST',
       path: '/pull_log',
       query: { topic_id: 't*1' },
@@ -95,9 +61,9 @@ describe('data API: answers', () => {
   for (const [name, compression, header] of ways) {
     test(`the body comes as it was sent, with its compression: ${name}`, LIMIT, async () => {
       const headers = { 'X-Cls-Requestid': 'r-1', ...(header === undefined ? {} : { 'x-cls-compress-type': header }) }
-      const { data } = await setUp(() => ({ headers, body: compress(RESPONSE, compression) }))
+      const { service } = await setUpService(() => ({ headers, body: compress(RESPONSE, compression) }))
       const seen: Compression[] = []
-      const body = await data.pull(REQUEST, {
+      const body = await service.data.pull(PULL, {
         signal: new AbortController().signal,
         onProgress: progress => seen.push(progress.compression)
       })
@@ -121,7 +87,7 @@ describe('data API: answers', () => {
       ]) {
         const body = compress(Buffer.from(start.padEnd(123)), 'snappy')
         assert.equal(body[0], 0x7b)
-        const { pull } = await setUp(() => ({ body }))
+        const { pull } = await setUpService(() => ({ body }))
         assert.equal((await pull()).compression, 'snappy')
       }
     }
@@ -134,7 +100,7 @@ describe('data API: answers', () => {
       '{\n  "errorcode": "InvalidOffset", "errormessage": "expired" }'
     ]
     for (const body of bodies) {
-      const { pull } = await setUp(() => ({ body }))
+      const { pull } = await setUpService(() => ({ body }))
       const error = await rejection('API_INVALID_OFFSET', pull())
       assert.equal(error.place.offset, 2n ** 53n + 1n)
       assert.match(error.message, /expired.*pull_log, topic t\*1, partition 3, offset 9007199254740993/)
@@ -155,7 +121,7 @@ describe('data API: answers', () => {
   ] as const
   for (const [status, body, code] of statuses) {
     test(`HTTP ${status} ${body.slice(0, 40)} is ${code}, after one try`, LIMIT, async () => {
-      const { server, pull } = await setUp(() => ({ status, body, headers: { 'X-Cls-Requestid': 'r-2' } }))
+      const { server, pull } = await setUpService(() => ({ status, body, headers: { 'X-Cls-Requestid': 'r-2' } }))
       const error = await rejection(code, pull())
       assert.equal(error.place.httpStatus, status)
       assert.equal(error.place.requestId, 'r-2')
@@ -166,18 +132,18 @@ describe('data API: answers', () => {
   test('a page of something on the way, and a compression never asked for, are API_MALFORMED', LIMIT, async () => {
     const headers = [{ 'Content-Type': 'text/html' }, { 'x-cls-compress-type': 'zstd' }]
     for (const each of headers) {
-      const { pull } = await setUp(() => ({ headers: each, body: '<html>log in</html>' }))
+      const { pull } = await setUpService(() => ({ headers: each, body: '<html>log in</html>' }))
       await rejection('API_MALFORMED', pull())
     }
   })
 
   test('a body over bodyBytesMax is BODY_TOO_LARGE', LIMIT, async () => {
-    const { pull } = await setUp(() => ({ body: Buffer.alloc(2000) }), { bodyBytesMax: 1999 })
+    const { pull } = await setUpService(() => ({ body: Buffer.alloc(2000) }), { bodyBytesMax: 1999 })
     await rejection('BODY_TOO_LARGE', pull())
   })
 
   test('I8: a body that trickles in is given up at callTimeoutMs', LIMIT, async () => {
-    const { pull } = await setUp(
+    const { pull } = await setUpService(
       () => response => {
         const trickle = setInterval(() => response.write('x'), 20)
         response.on('close', () => clearInterval(trickle))
@@ -191,7 +157,7 @@ describe('data API: answers', () => {
   test('an abort ends the pull with the signal’s reason', LIMIT, async () => {
     const controller = new AbortController()
     const reason = new Error('revoked')
-    const { pull } = await setUp(() => () => controller.abort(reason))
+    const { pull } = await setUpService(() => () => controller.abort(reason))
     await assert.rejects(pull({}, controller.signal), reason)
   })
 })

@@ -1,41 +1,12 @@
 import assert from 'node:assert/strict'
-import { afterEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
 import { compress } from '../../src/cls/compression.ts'
-import { createService, type ServiceSettings } from '../../src/cls/service.ts'
-import { realClock, realTimers } from '../../src/real-world.ts'
-import { chance, createKeptLog, rejection } from './fakes.ts'
-import { ok, type Received, refusal, type Scripted, startServer } from './scripted-server.ts'
+import { rejection } from './fakes.ts'
+import { ok, type Received, refusal, type Scripted } from './scripted-server.ts'
+import { LIMIT, setUpService } from './service-setup.ts'
 
-const LIMIT = { timeout: 20_000 }
 const TEN_MINUTES_S = 600
-const PULL = { topicId: 't', partition: 0, startOffset: 0n, sizeBytes: 1000 }
-
-let open: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of open.reverse()) await close()
-  open = []
-})
-
-async function setUp(answer: (request: Received, index: number) => Scripted, settings: Partial<ServiceSettings> = {}) {
-  const server = await startServer(answer)
-  const log = createKeptLog()
-  const given: ServiceSettings = {
-    endpoint: server.origin,
-    region: undefined,
-    network: 'public',
-    credentials: { secretId: 'id', secretKey: 'a-secret-key' },
-    logsetId: 'logset-1',
-    bodyBytesMax: 1024 * 1024,
-    requestTimeoutMs: 5000,
-    callTimeoutMs: 10_000,
-    ...settings
-  }
-  const service = createService(given, { clock: realClock, timers: realTimers, random: chance(0), log })
-  open.push(server.close, service.close)
-  const pull = () => service.data.pull(PULL, { signal: new AbortController().signal })
-  return { server, log, service, pull }
-}
 
 /** A server whose clock is off, and which refuses what is not signed within 5 minutes of it, as each plane does. */
 function skewedServer(offSeconds: number) {
@@ -60,7 +31,7 @@ describe('clock skew', () => {
       `a server ${offSeconds} s off is recovered from within one call, and no call after it is refused`,
       LIMIT,
       async () => {
-        const { server, service, pull, log } = await setUp(skewedServer(offSeconds))
+        const { server, service, pull, log } = await setUpService(skewedServer(offSeconds))
         await service.control.deleteConsumerGroup('g')
         assert.equal(server.received.length, 2)
         await service.control.deleteConsumerGroup('g')
@@ -77,7 +48,7 @@ describe('clock skew', () => {
       `a pull refused by a server ${offSeconds} s off is API_CLOCK_SKEWED, and the next is signed right`,
       LIMIT,
       async () => {
-        const { pull } = await setUp(skewedServer(offSeconds))
+        const { pull } = await setUpService(skewedServer(offSeconds))
         const error = await rejection('API_CLOCK_SKEWED', pull())
         assert.equal(error.remedy, 'retry')
         assert.equal(error.place.httpStatus, 401)
@@ -87,25 +58,25 @@ describe('clock skew', () => {
   }
 
   test('pulls refused together for the clock are all API_CLOCK_SKEWED: none stops the consumer', LIMIT, async () => {
-    const { pull } = await setUp(skewedServer(TEN_MINUTES_S))
+    const { pull } = await setUpService(skewedServer(TEN_MINUTES_S))
     await Promise.all([1, 2, 3, 4].map(() => rejection('API_CLOCK_SKEWED', pull())))
     await pull()
   })
 
   test('uploads recover too', LIMIT, async () => {
-    const { service, server } = await setUp(skewedServer(TEN_MINUTES_S))
+    const { service, server } = await setUpService(skewedServer(TEN_MINUTES_S))
     await service.upload.upload({ topicId: 't', groups: [] })
     assert.equal(server.received.length, 2)
   })
 
   test('a server that calls every time wrong is given up after two corrections', LIMIT, async () => {
-    const { service, server } = await setUp(() => refusal('AuthFailure.SignatureExpire'))
+    const { service, server } = await setUpService(() => refusal('AuthFailure.SignatureExpire'))
     await rejection('API_CLOCK_SKEWED', service.control.deleteConsumerGroup('g'))
     assert.equal(server.received.length, 3)
   })
 
   test('bad credentials are not taken for a clock that is off', LIMIT, async () => {
-    const { service, server, pull } = await setUp(() => ({ status: 401, body: '{"errorcode":"Unauthorized"}' }))
+    const { service, server, pull } = await setUpService(() => ({ status: 401, body: '{"errorcode":"Unauthorized"}' }))
     await rejection('API_UNAUTHORIZED', service.control.deleteConsumerGroup('g'))
     await rejection('API_UNAUTHORIZED', pull())
     assert.equal(server.received.length, 2)
@@ -113,7 +84,11 @@ describe('clock skew', () => {
 
   test('bad credentials stay bad when the clock is off as well', LIMIT, async () => {
     const headers = { Date: new Date(Date.now() + 600_000).toUTCString() }
-    const { service, server } = await setUp(() => ({ headers, status: 401, body: '{"errorcode":"Unauthorized"}' }))
+    const { service, server } = await setUpService(() => ({
+      headers,
+      status: 401,
+      body: '{"errorcode":"Unauthorized"}'
+    }))
     await rejection('API_UNAUTHORIZED', service.control.deleteConsumerGroup('g'))
     assert.equal(server.received.length, 2)
   })
@@ -131,7 +106,7 @@ describe('temporary credentials', () => {
   }
 
   test('a token called expired is renewed within the call', LIMIT, async () => {
-    const { service, server } = await setUp(onlyToken2, { credentials: provider() })
+    const { service, server } = await setUpService(onlyToken2, { credentials: provider() })
     await service.control.deleteConsumerGroup('g')
     assert.deepEqual(
       server.received.map(({ headers }) => headers['x-tc-token']),
@@ -140,13 +115,13 @@ describe('temporary credentials', () => {
   })
 
   test('a pull refused for its token is API_TOKEN_EXPIRED, and the next has a new one', LIMIT, async () => {
-    const { pull } = await setUp(onlyToken2, { credentials: provider() })
+    const { pull } = await setUpService(onlyToken2, { credentials: provider() })
     await rejection('API_TOKEN_EXPIRED', pull())
     await pull()
   })
 
   test('fixed credentials that expired stop the consumer, as no try can mend that', LIMIT, async () => {
-    const { service, server } = await setUp(() => expired)
+    const { service, server } = await setUpService(() => expired)
     const error = await rejection('API_UNAUTHORIZED', service.control.deleteConsumerGroup('g'))
     assert.match(error.message, /expired, and there is no provider/)
     assert.equal(server.received.length, 1)
@@ -158,7 +133,7 @@ describe('temporary credentials', () => {
       if (++asked < 3) throw new Error('offline')
       return { secretId: 'id', secretKey: 'k' }
     }
-    const { service } = await setUp(() => ok({}), { credentials })
+    const { service } = await setUpService(() => ok({}), { credentials })
     await service.control.deleteConsumerGroup('g')
     assert.equal(asked, 3)
   })
@@ -174,7 +149,7 @@ test(
       body: `<html>${secrets[0]} ${JSON.stringify(headers)}</html>`
     })
     const credentials = { secretId: 'id', secretKey: 'a-secret-key', token: 'a-secret-token' }
-    const { service, log, pull } = await setUp(echo, { credentials })
+    const { service, log, pull } = await setUpService(echo, { credentials })
     const errors = [
       await service.control.deleteConsumerGroup('g', { deadlineMs: 100 }).catch((error: unknown) => error),
       await pull().catch((error: unknown) => error)

@@ -45,6 +45,7 @@ export class Producer {
   readonly unsure = new Set<string>()
   readonly #api: UploadApi
   readonly #lanes: Lane[] = []
+  readonly #loads: Load[] = []
 
   constructor(api: UploadApi) {
     this.#api = api
@@ -79,9 +80,16 @@ export class Producer {
 
   /** Sends a few logs to every lane again and again, until told to stop. What fails is unsure, and not sent again. */
   keepSending(lanes: readonly Lane[], logsPerUpload = 3): Load {
-    return new Load(async () => {
+    const load = new Load(async () => {
       for (const lane of lanes) await this.send(lane, logsPerUpload).catch(() => undefined)
     })
+    this.#loads.push(load)
+    return load
+  }
+
+  /** Ends what `keepSending` began. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#loads.map(load => load.stop()))
   }
 
   /** Ids acknowledged, of one lane or all, in the order of sending. */

@@ -190,6 +190,7 @@ export class Stage {
 
   async dispose(): Promise<void> {
     for (const gateFile of this.#gateFiles) rmSync(gateFile, { force: true })
+    await this.producer.stop()
     await Promise.allSettled(this.consumers.map(consumer => consumer.dispose()))
     await Promise.allSettled([this.#service.close(), ...this.#taps.map(tap => tap.close())])
     await this.emulator.kill()

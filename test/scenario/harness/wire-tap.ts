@@ -28,8 +28,12 @@ export interface Exchange {
   answer: { readonly status: number; readonly body: Buffer; readonly atMs: number } | undefined
 }
 
-/** Returns another body for an answer, or undefined to leave it as it is. */
-export type Tamper = (exchange: Exchange, body: Buffer) => Buffer | undefined
+/**
+ * What becomes of an answer of the server, which has done what it was asked: undefined passes it on as it is, a body
+ * takes the place of its own, `lost` breaks the connection. The answer waits for as long as this takes.
+ */
+export type Tamper = (exchange: Exchange, body: Buffer) => TamperedAnswer | Promise<TamperedAnswer>
+export type TamperedAnswer = Buffer | 'lost' | undefined
 
 export class WireTap {
   readonly exchanges: Exchange[] = []
@@ -85,7 +89,12 @@ export class WireTap {
     this.exchanges.push(exchange)
     const answer = await this.#forward(request, body)
     const answered = await readAll(answer)
-    const sent = this.tamper(exchange, answered) ?? answered
+    const tampered = await this.tamper(exchange, answered)
+    if (tampered === 'lost') {
+      response.destroy()
+      return
+    }
+    const sent = tampered ?? answered
     exchange.answer = { status: answer.statusCode ?? 0, body: sent, atMs: nowMs() }
     const { 'content-length': _, 'transfer-encoding': __, connection: ___, ...headers } = answer.headers
     response.writeHead(answer.statusCode ?? 502, { ...headers, 'content-length': sent.length })
@@ -107,11 +116,14 @@ export interface PullAnswer {
 }
 
 const PLAIN_BYTES_MAX = 2 ** 26
+const OPENING_BRACE = 0x7b
 
-/** What a pull was answered; undefined for an error, or none. */
-export function readPull({ action, answer }: Exchange): PullAnswer | undefined {
-  if (action !== 'pull_log' || answer?.status !== 200) return undefined
-  const { Response: response } = recordOf(decompress(answer.body, 'snappy', PLAIN_BYTES_MAX))
+/** What a pull was answered; undefined for an error, or none. `body` is the answer's own, before it is tampered with. */
+export function readPull({ action, answer }: Exchange, body = answer?.body): PullAnswer | undefined {
+  if (action !== 'pull_log' || body === undefined) return undefined
+  // Errors come in the clear.
+  if (body[0] === OPENING_BRACE) return undefined
+  const { Response: response } = recordOf(decompress(body, 'snappy', PLAIN_BYTES_MAX))
   if (!isRecord(response)) return undefined
   const { NextOffset: next, Message: messages } = response
   return { nextOffset: int64(next), messages: Array.isArray(messages) ? messages.map(String) : [] }
