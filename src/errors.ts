@@ -5,6 +5,8 @@
  * data. Nobody branches on message text. Across a thread boundary an error travels as a `Failure` and is rebuilt.
  */
 
+import { inspect } from 'node:util'
+
 /**
  * What the one who catches an error does next:
  * - `retry`: the same call may succeed later (transport faults, throttling, 5xx).
@@ -75,6 +77,8 @@ export interface ErrorPlace {
   readonly partition?: number
   /** Offset in the partition; int64, as a bigint. */
   readonly offset?: bigint
+  /** Within what was being decoded, from 0. */
+  readonly bytePosition?: number
   readonly file?: string
   readonly action?: string
   readonly requestId?: string
@@ -91,12 +95,15 @@ export interface ErrorExtras extends ErrorPlace {
 export class ClsConsumerError extends Error {
   override readonly name = 'ClsConsumerError'
   readonly code: ErrorCode
+  /** The message without the place. */
+  readonly what: string
   readonly place: ErrorPlace
 
-  constructor(code: ErrorCode, message: string, extras: ErrorExtras = {}) {
+  constructor(code: ErrorCode, what: string, extras: ErrorExtras = {}) {
     const { cause, ...place } = extras
-    super(`${message}${describePlace(place)}`, cause === undefined ? undefined : { cause })
+    super(`${what}${describePlace(place)}`, cause === undefined ? undefined : { cause })
     this.code = code
+    this.what = what
     this.place = place
   }
 
@@ -119,9 +126,18 @@ export function toFailure(thrown: unknown, fallback: ErrorCode, place: ErrorPlac
     const { code, message } = thrown
     return { code, message, stack: thrown.stack ?? message, place: { ...place, ...thrown.place } }
   }
-  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : `thrown: ${String(thrown)}`
+  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : `thrown: ${words(thrown)}`
   const stack = thrown instanceof Error && thrown.stack !== undefined ? thrown.stack : message
   return { code: fallback, message, stack, place }
+}
+
+/** What a value that is no Error says of itself; not every object can. */
+function words(thrown: unknown): string {
+  try {
+    return String(thrown)
+  } catch {
+    return inspect(thrown)
+  }
 }
 
 /** The error that a `Failure` describes; its stack is the one of the other side. */
@@ -147,6 +163,7 @@ const PLACE_LABELS: readonly (readonly [keyof ErrorPlace, string])[] = [
   ['topicId', 'topic'],
   ['partition', 'partition'],
   ['offset', 'offset'],
+  ['bytePosition', 'byte'],
   ['file', 'file'],
   ['httpStatus', 'HTTP'],
   ['serviceCode', 'code'],

@@ -29,17 +29,18 @@ export function openResponse(task: BatchTask, responseBytesMax: number): OpenedR
   const body = new Uint8Array(task.body, 0, task.byteCount)
   const plain = decompress(body, task.compression, responseBytesMax, place)
   const response = readResponse(plain, place)
-  assertMoves(response, task.startOffset, place)
+  assertMoves(response, task, place)
   return { ...response, responseBytes: plain.length }
 }
 
 /**
- * Messages with an offset that does not advance would be processed again with the next pull, and again. -1 passes: at
- * the end of a bounded run it is the regular last answer, and what it means otherwise is for the main thread to say.
+ * Messages with an offset that does not advance would be processed again with the next pull, and again. -1 passes at the
+ * end of a bounded pull, where it is the regular last answer; elsewhere it leads nowhere.
  */
-function assertMoves({ nextOffset, messages }: PullResponse, startOffset: bigint, place: ErrorPlace): void {
-  if (messages.length === 0 || nextOffset === -1n) return
-  if (nextOffset !== undefined && nextOffset > startOffset) return
+function assertMoves({ nextOffset, messages }: PullResponse, task: BatchTask, place: ErrorPlace): void {
+  if (messages.length === 0) return
+  if (nextOffset !== undefined && nextOffset > task.startOffset) return
+  if (nextOffset === -1n && task.endOffset !== undefined) return
   throw new ClsConsumerError(
     'NEXT_OFFSET_STUCK',
     `a response with ${messages.length} messages has ${nextOffset === undefined ? 'no next offset' : `the next offset ${nextOffset}`}`,
@@ -102,11 +103,11 @@ function decodeMessage(message: unknown): LogGroup | Reason {
   }
 }
 
-/** The codec tells the byte at the end of its message, counted from where its own layer begins. */
+/** The codec counts bytes from where its own layer begins. */
 function reasonOf(error: unknown, layerAt: number): Reason {
-  const message = error instanceof ClsConsumerError ? error.message : describeThrown(error).message
-  const match = /^(.*), at byte (\d+)$/s.exec(message)
-  return { reason: match?.[1] ?? message, bytePosition: match === null ? undefined : layerAt + Number(match[2]) }
+  if (!(error instanceof ClsConsumerError)) return { reason: describeThrown(error).message, bytePosition: undefined }
+  const { bytePosition } = error.place
+  return { reason: error.what, bytePosition: bytePosition === undefined ? undefined : layerAt + bytePosition }
 }
 
 /**

@@ -218,5 +218,5 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 function corrupt(what: string, bytePosition: number, cause?: unknown): ClsConsumerError {
-  return new ClsConsumerError('MESSAGE_CORRUPT', `${what}, at byte ${bytePosition}`, { cause })
+  return new ClsConsumerError('MESSAGE_CORRUPT', what, { bytePosition, cause })
 }

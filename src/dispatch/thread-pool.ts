@@ -172,7 +172,7 @@ export class ThreadPool implements Threads {
     const tenant = slot.bind(worker, port1)
     worker.once('error', error => this.#onError(slot, tenant, error))
     worker.once('exit', code => this.#onExit(slot, tenant, code))
-    port1.on('message', (message: FromThread) => this.#tell(slot, tenant, message))
+    port1.on('message', (message: FromThread) => this.#handlers?.onMessage(thread, message))
     // Piscina's own ports keep the process up while tasks run; this one must not when none does.
     port1.unref()
     try {
@@ -204,16 +204,12 @@ export class ThreadPool implements Threads {
     for (;;) {
       const received: { message: FromThread } | undefined = receiveMessageOnPort(tenant.port)
       if (received === undefined) return
-      this.#tell(slot, tenant, received.message)
+      this.#handlers?.onMessage(slot.thread, received.message)
     }
   }
 
-  #tell(slot: Slot, tenant: Tenant, message: FromThread): void {
-    // What was delivered to us after the exit is of a thread that nobody knows any more.
-    if (slot.tenant === tenant) this.#handlers?.onMessage(slot.thread, message)
-  }
-
   #onExit(slot: Slot, tenant: Tenant, exitCode: number): void {
+    // Its last words first; then its port closes, and nothing more can come.
     this.#deliver(slot, tenant)
     const known = slot.phase !== 'booting' && this.#phase !== 'booting'
     slot.vacate()

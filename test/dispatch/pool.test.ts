@@ -33,12 +33,15 @@ interface Bench {
   /** The first happening of a kind, once there is one. */
   readonly when: (kind: Happening[0], what?: unknown) => Promise<Happening>
   readonly log: string[]
+  /** What must be let go before the pool can close. */
+  readonly letGo: (() => Promise<void>)[]
 }
 
 function bench(t: TestContext, options: Partial<ThreadsOptions> = {}): Bench & { boot: () => Promise<void> } {
   const happened: Happening[] = []
   const waiting = new Set<() => void>()
   const log: string[] = []
+  const letGo: (() => Promise<void>)[] = []
   const note = (...happening: Happening) => {
     happened.push(happening)
     for (const look of waiting) look()
@@ -58,12 +61,14 @@ function bench(t: TestContext, options: Partial<ThreadsOptions> = {}): Bench & {
   const stayUp = setInterval(() => {}, 60_000)
   t.after(async () => {
     clearInterval(stayUp)
+    for (const release of letGo) await release()
     await threads.close()
   })
   return {
     threads,
     happened,
     log,
+    letGo,
     boot: () =>
       threads.boot({
         onMessage: (thread, message) => note('message', `${thread} ${told(message)}`),
@@ -284,8 +289,8 @@ const turn = () => new Promise(resolve => setImmediate(resolve))
 /** A batch that blocks in a system call, where no thread can be terminated, until it is let go. */
 async function blockThread(
   t: TestContext,
-  threads: Threads
-): Promise<{ readonly run: Promise<unknown>; readonly letGo: () => Promise<void> }> {
+  { threads, letGo }: Bench
+): Promise<{ readonly run: Promise<unknown>; readonly release: () => Promise<void> }> {
   const fifo = join(folder, `fifo-${moduleCount++}`)
   await promisify(execFile)('mkfifo', [fifo])
   await startAll(
@@ -299,23 +304,25 @@ async function blockThread(
     // Refused until the thread has the other end open; from then on it is in a call that ends when this end closes.
     const end = await open(fifo, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined)
     if (end !== undefined) {
-      t.after(() => end.close())
-      return { run, letGo: () => end.close() }
+      const release = () => end.close()
+      letGo.push(release)
+      return { run, release }
     }
     await turn()
   }
 }
 
 test('I2: a killed thread that cannot exit yet still counts as running', BOUNDED, async t => {
-  const { threads, happened } = await booted(t)
-  const { run, letGo } = await blockThread(t, threads)
+  const made = await booted(t)
+  const { threads, happened } = made
+  const { run, release } = await blockThread(t, made)
   run.catch(() => happened.push(['rejected', 'the open run']))
   const kill = threads.kill(0)
   const killed = kill.then(() => happened.push(['killed', 0]))
   threads.run(0, someLogs()).catch(() => happened.push(['rejected', 'a later run']))
   for (let i = 0; i < 100; i++) await turn()
   assert.deepEqual(happened, [['message', '0 next-offset']], 'the exit is still to come')
-  await letGo()
+  await release()
   await killed
   await assert.rejects(run, { code: 'THREAD_LOST' })
   await turn()
@@ -329,12 +336,13 @@ test('I2: a killed thread that cannot exit yet still counts as running', BOUNDED
 })
 
 test('a thread that does not exit in time is THREAD_STUCK, told to the killer and to the handler', BOUNDED, async t => {
-  const { threads, happened, when } = await booted(t, { threadExitMs: 50 })
-  const { run, letGo } = await blockThread(t, threads)
+  const made = await booted(t, { threadExitMs: 50 })
+  const { threads, happened, when } = made
+  const { run, release } = await blockThread(t, made)
   run.catch(() => happened.push(['rejected', 'the open run']))
   await assert.rejects(threads.kill(0), { code: 'THREAD_STUCK' })
   assert.deepEqual(happened.slice(1), [['broken', 'THREAD_STUCK']])
-  await letGo()
+  await release()
   await when('exit')
 })
 

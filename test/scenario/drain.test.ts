@@ -6,6 +6,7 @@ import type { BatchLine } from './harness/lines.ts'
 import { assertSound } from './harness/plant.ts'
 import { play, type Stage } from './harness/stage.ts'
 import { until } from './harness/until.ts'
+import { type Exchange, readPull } from './harness/wire-tap.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const PATIENCE = { drainTimeoutMs: 300, abortGraceMs: 300, threadExitMs: 5000 } as const
@@ -43,26 +44,28 @@ describe('draining', { concurrency: 2 }, () => {
     TIMEOUT,
     () =>
       play({ partitionCount: 2 }, async stage => {
-        const lanes = stage.producer.lanes(stage.topicId, 2)
+        const tap = await stage.tap()
+        const [lane0, lane1] = stage.producer.lanes(stage.topicId, 2)
+        assert.ok(lane0 !== undefined && lane1 !== undefined)
         const gate = stage.gate('gate')
-        // Both partitions on one thread: which of them B is given is the server's choice.
-        const hold = { gateFile: gate.gateFile, mode: 'block' } as const
+        const hold = { gateFile: gate.gateFile, mode: 'block', partition: 1 } as const
         const a = stage.fork('A', { options: PATIENCE, behaviour: { hold } })
         await a.holds(2)
-        for (const lane of lanes) await stage.producer.send(lane, 10)
+        await stage.producer.send(lane1, 10)
         await until('A blocks', () => alive(a).length > 2)
+        await stage.producer.send(lane0, 10)
+        await until('a batch of partition 0 waits for the same thread', () => tap.of('pull_log').some(bringsPartition0))
         const b = stage.fork('B')
         await b.holds(1)
-        const [taken] = b.held()
-        const lastAlive = alive(a)
-          .filter(({ partition }) => partition === taken)
-          .at(-1)
+        assert.deepEqual(b.held(), [1], 'the server leaves partition 0 where it is')
         const [assigned] = b.events('assigned')
-        assert.ok(assigned !== undefined && (lastAlive?.atMs ?? 0) < assigned.atMs)
-        // The neighbour's batch died with the thread, whether it was the one that blocked or waited behind it.
+        const lastAlive = alive(a).at(-1)
+        assert.ok(assigned !== undefined && lastAlive !== undefined)
+        assert.ok(lastAlive.atMs < assigned.atMs, 'the thread was last seen before B was assigned its partition')
+        // What waited behind it died with the thread, through no fault of its own, and is tried again on another one.
         const isAgain = ({ partition, attempt, thread }: BatchLine): boolean =>
-          partition !== taken && attempt === 2 && thread !== alive(a)[0]?.thread
-        await until('the batch of the other partition begins again, on another thread', () => begun(a).some(isAgain))
+          partition === 0 && attempt === 2 && thread !== lastAlive.thread
+        await until('the batch of partition 0 begins on another thread', () => begun(a).some(isAgain))
         gate.open()
         await stage.processed(stage.producer.ids())
         await Promise.all([a.stop(), b.stop()])
@@ -106,6 +109,10 @@ describe('draining', { concurrency: 2 }, () => {
     })
   )
 })
+
+function bringsPartition0(exchange: Exchange): boolean {
+  return exchange.request.PartitionId === 0 && (readPull(exchange)?.messages.length ?? 0) > 0
+}
 
 function begun(consumer: ScenarioConsumer): BatchLine[] {
   return consumer.lines().filter((line): line is BatchLine => line.kind === 'begin')

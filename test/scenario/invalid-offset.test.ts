@@ -14,7 +14,7 @@ const text = (): string => 'x'.repeat(1000)
 describe('an offset that is gone', { concurrency: 2 }, () => {
   test('I6: with onInvalidOffset stop, the default, it stops the consumer with API_INVALID_OFFSET', TIMEOUT, () =>
     play(KEPT, async stage => {
-      await expire(stage)
+      const lane = await expire(stage)
       const before = await stage.committed()
       const two = stage.run('two')
       const { code, text } = await two.finished()
@@ -22,6 +22,7 @@ describe('an offset that is gone', { concurrency: 2 }, () => {
       assert.match(text ?? '', /partition 0, offset 20/)
       assert.deepEqual(two.processedIds(), [])
       assert.deepEqual(await stage.committed(), before, 'nothing is committed over what is gone')
+      assertSound(stage.evidence({ expected: await firstIds(stage, lane) }))
     })
   )
 

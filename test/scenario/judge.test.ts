@@ -85,6 +85,14 @@ describe('the judge', () => {
     assert.deepEqual(uncommitted.repeats, [])
   })
 
+  test('explains a second time by the interruption of the first, and not a third time by it', () => {
+    const again = entry(['a3', 'a4'], [2, 4], { process: 'B', startMs: 90, endMs: 91 })
+    const third = entry(['a4'], [4, 5], { process: 'B', startMs: 92, endMs: 93 })
+    const interruptions = [interruption('killed', 50, 0n)]
+    const verdict = judge(evidence([FIRST, SECOND, again, third], { interruptions }))
+    assert.deepEqual([verdict.explained.length, verdict.repeats.map(({ id }) => id)], [2, ['a4']])
+  })
+
   test('explains no repeat of what was processed after the kill, or by another process', () => {
     const again = entry(['a3', 'a4'], [2, 4], { process: 'B', startMs: 90, endMs: 91 })
     const early = judge(evidence([FIRST, SECOND, again], { interruptions: [interruption('killed', 10, 0n)] }))

@@ -1,12 +1,14 @@
 /** A consumer that dies, or is stopped for so long that it should be dead: another one takes over, and nothing is lost. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { ChildConsumer } from './harness/consumers.ts'
+import type { Interruption } from './harness/evidence.ts'
 import type { Line } from './harness/lines.ts'
 import { assertSound } from './harness/plant.ts'
 import type { Lane } from './harness/producer.ts'
-import { GROUP_TIMEOUT_MS, play } from './harness/stage.ts'
+import { GROUP_TIMEOUT_MS, play, type Stage } from './harness/stage.ts'
 import { until } from './harness/until.ts'
-import type { WireTap } from './harness/wire-tap.ts'
+import { type Exchange, readPull, type WireTap } from './harness/wire-tap.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 
@@ -101,11 +103,8 @@ describe('a consumer that dies', { concurrency: 2 }, () => {
       const [a, b] = [stage.fork('A', part), stage.fork('B', part)]
       await Promise.all([a.holds(2), b.holds(2)])
       await load.rounds(10)
-      a.freeze()
-      const frozen = await stage.interruptions(a, 'lease-lost', 0)
-      // The server may have had a later beat than the last one that it answered; the lease is counted from the latter.
+      const lost = await freeze(stage, tap, a)
       const leaseEndMs = lastBeatMs(tap, 'A') + GROUP_TIMEOUT_MS
-      const lost = frozen.map(interruption => ({ ...interruption, atMs: leaseEndMs }))
       const before = a.events('assigned').length
       await b.holds(4)
       await load.rounds(5)
@@ -131,7 +130,51 @@ describe('a consumer that dies', { concurrency: 2 }, () => {
       assert.equal(a.events('leaseLost').length, 2)
     })
   )
+
+  test('I12: a batch that waits on its thread does not start when its process wakes past the lease', TIMEOUT, () =>
+    play({ partitionCount: 2 }, async stage => {
+      const tap = await stage.tap()
+      const [lane0, lane1] = stage.producer.lanes(stage.topicId, 2)
+      assert.ok(lane0 !== undefined && lane1 !== undefined)
+      const gate = stage.gate('gate')
+      const hold = { gateFile: gate.gateFile, mode: 'block', partition: 1 } as const
+      const a = stage.fork('A', { behaviour: { hold } })
+      await a.holds(2)
+      await stage.producer.send(lane1, 10)
+      await until('A blocks', () => a.lines().some(({ kind }) => kind === 'alive'))
+      await stage.producer.send(lane0, 10)
+      await until('a batch of partition 0 waits for the same thread', () => tap.of('pull_log').some(bringsPartition0))
+      const lost = await freeze(stage, tap, a)
+      gate.open()
+      const b = stage.fork('B')
+      await stage.processed(stage.producer.ids())
+      a.thaw()
+      await a.event('leaseLost')
+      await until('the blocked batch has come to its end', () => a.lines().some(({ kind }) => kind === 'end'))
+      await Promise.all([a.stop(), b.stop()])
+
+      const verdict = assertSound(stage.evidence({ interruptions: lost }))
+      assert.deepEqual(
+        verdict.explained.map(({ first }) => first.partition),
+        Array(10).fill(1),
+        'the open batch alone'
+      )
+    })
+  )
 })
+
+/** Stops the process. From its last heartbeat on its lease runs out; what the server has as committed now, stays. */
+async function freeze(stage: Stage, tap: WireTap, consumer: ChildConsumer): Promise<Interruption[]> {
+  consumer.freeze()
+  const frozen = await stage.interruptions(consumer, 'lease-lost', 0)
+  // Read last: a beat may have been under way.
+  const atMs = lastBeatMs(tap, consumer.name) + GROUP_TIMEOUT_MS
+  return frozen.map(interruption => ({ ...interruption, atMs }))
+}
+
+function bringsPartition0(exchange: Exchange): boolean {
+  return exchange.request.PartitionId === 0 && (readPull(exchange)?.messages.length ?? 0) > 0
+}
 
 function second(lanes: readonly Lane[]): Lane {
   const [, lane] = lanes

@@ -30,7 +30,7 @@ test('a body that is not a block is BODY_CORRUPT with its place', () => {
   })
 })
 
-for (const nextOffset of [100n, 99n, 0n, null, undefined]) {
+for (const nextOffset of [100n, 99n, 0n, -1n, null, undefined]) {
   test(`messages with the next offset ${nextOffset} after a start at 100 are stuck`, () => {
     const task = batchTask(responseText(nextOffset, messagesOf({ a: '1' })))
     assert.throws(() => openResponse(task, LIMIT), { code: 'NEXT_OFFSET_STUCK' })
@@ -42,7 +42,7 @@ for (const nextOffset of [100n, 99n, 0n, null, undefined]) {
 }
 
 test('messages with the next offset -1, the end of a bounded pull, pass', () => {
-  const task = batchTask(responseText(-1n, messagesOf({ a: '1' })))
+  const task = { ...batchTask(responseText(-1n, messagesOf({ a: '1' }))), endOffset: 200n }
   assert.equal(openResponse(task, LIMIT).nextOffset, -1n)
 })
 
@@ -67,7 +67,7 @@ test('one bad message costs no other', () => {
   const positions = poison.map(({ bytePosition }) => bytePosition)
   assert.deepEqual([positions[0], positions[1], positions[2]], [undefined, 0, 92])
   assert.ok((positions[3] ?? 0) >= 96, 'a position in the payload counts from the start of the message')
-  assert.ok(poison.every(({ reason }) => reason.length > 0 && !reason.includes(', at byte')))
+  assert.ok(poison.every(({ reason }) => reason.length > 0 && !reason.includes('byte ')))
 })
 
 test('an empty payload is a group without logs, not poison', () => {

@@ -173,7 +173,7 @@ test('the next offset is told as the response has it, though a bounded run ends 
 
 test('at the end of a bounded run the batch names no next offset, and the answer says -1', async t => {
   const made = await started(t, 'export default batch => batch.nextOffset === undefined')
-  const answer = processed(await made.run(batchTask(responseText(-1n, messagesOf({ a: '1' })))))
+  const answer = processed(await made.run(batchTask(responseText(-1n, messagesOf({ a: '1' })), { endOffset: 200n })))
   assert.deepEqual([answer.nextOffset, answer.result], [-1n, true])
 })
 

@@ -26,19 +26,22 @@ export interface Verdict {
 
 export function judge(evidence: Evidence): Verdict {
   const { expected, permitted, entries, interruptions } = evidence
-  const firsts = new Map<string, Entry>()
+  const seen = new Map<string, Entry[]>()
   const unknown: string[] = []
   const repeats: Repeat[] = []
   const explained: Repeat[] = []
   for (const entry of entries) {
     for (const id of entry.ids) {
-      const first = firsts.get(id)
-      if (first === undefined) firsts.set(id, entry)
-      else (isExplained(first, entry, interruptions) ? explained : repeats).push({ id, first, second: entry })
+      const earlier = seen.get(id) ?? []
+      // All of them: that the first was cut off does not excuse a third time after a second that was not.
+      const culprit = earlier.find(first => !isExplained(first, entry, interruptions))
+      if (culprit !== undefined) repeats.push({ id, first: culprit, second: entry })
+      else if (earlier[0] !== undefined) explained.push({ id, first: earlier[0], second: entry })
+      seen.set(id, [...earlier, entry])
       if (!expected.has(id) && !permitted.has(id)) unknown.push(id)
     }
   }
-  const lost = [...expected.keys()].filter(id => !firsts.has(id))
+  const lost = [...expected.keys()].filter(id => !seen.has(id))
   const faults = [...findStrays(evidence), ...findDisorder(evidence), ...findOverlaps(evidence)]
   return { lost, unknown, repeats, explained, faults }
 }
