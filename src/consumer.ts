@@ -186,12 +186,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await this.#membership.leave()
     await this.#committer.stop()
     // 6. `stop` runs on every thread; threads and connections are closed.
-    try {
-      await this.#dispatcher.stop()
-      await this.#world.close()
-    } catch (thrown) {
-      this.#fail(toClsError(thrown))
-    }
+    // Threads that do not exit must not keep the connections open.
+    await this.#dispatcher.stop().catch(thrown => this.#fail(toClsError(thrown)))
+    await this.#world.close().catch(thrown => this.#fail(toClsError(thrown)))
     this.#phase = 'stopped'
     log.info('stopped', { consumer: this.name, batches: this.#counts.batchCount, logs: this.#counts.logCount })
     this.#finish(this.#error)

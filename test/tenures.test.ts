@@ -240,6 +240,48 @@ describe('closing a partition', () => {
     )
   })
 
+  test('I3: what a lost epoch had settled is not committed once the lease is back', BOUNDED, async t => {
+    const { start, time, data, threads, stopProcess, news, idFrom, control } = bench(t)
+    await start()
+    for (const offset of [90n, 100n]) {
+      data.from(offset).arrive(withMessages(offset + 10n))
+      await data.from(offset).complete(withMessages(offset + 10n))
+    }
+    await threads.finish(idFrom(90n), { nextOffset: 100n })
+    news()
+    stopProcess(2 * INTERVAL_MS)
+    // The next heartbeat is answered: the lease is back, and the lost batch still runs.
+    await time.advance(2 * INTERVAL_MS)
+    assert.equal(control.heartbeats.asks.at(-1)?.held[0]?.partitions.length, 1)
+    assert.deepEqual(
+      news().filter(line => line.startsWith('commit')),
+      []
+    )
+  })
+
+  test('I3: nothing of an epoch whose commit was refused is delivered or committed', BOUNDED, async t => {
+    const delivered: bigint[] = []
+    const onResult = (_: unknown, { startOffset }: { readonly startOffset: bigint }) => void delivered.push(startOffset)
+    const { start, time, data, threads, idFrom, news, control } = bench(t, { onResult })
+    await start()
+    for (const offset of [90n, 100n]) {
+      data.from(offset).arrive(withMessages(offset + 10n))
+      await data.from(offset).complete(withMessages(offset + 10n))
+    }
+    await threads.finish(idFrom(90n), { nextOffset: 100n })
+    const accept = control.commits.always
+    control.commits.always = () => {
+      throw fail('API_REFUSED')
+    }
+    await time.advance(3000)
+    control.commits.always = accept
+    news()
+    await threads.finish(idFrom(100n), { nextOffset: 110n })
+    await time.advance(10_000)
+    assert.deepEqual(delivered, [90n])
+    assert.ok(!news().includes('commit 0:110'))
+  })
+
   test('a refused commit ends its epoch alone, and the partition comes back in a new one', BOUNDED, async t => {
     const { start, time, control, data, threads, grant, idFrom, news, consumer } = bench(t, { commitIntervalMs: 1000 })
     grant(0, 1)
@@ -383,6 +425,15 @@ describe('stopping', () => {
     const before = time.clock.monotonic()
     await assert.rejects(time.settle(consumer.finished), { code: 'API_UNAUTHORIZED' })
     assert.ok(time.clock.monotonic() - before < 5000, `${time.clock.monotonic() - before} ms`)
+  })
+
+  test('threads that do not exit are an error, and the connections are closed all the same', BOUNDED, async t => {
+    const { start, threads, consumer, time, news } = bench(t)
+    await start()
+    threads.closeError = fail('THREAD_STUCK')
+    await time.settle(consumer.stop())
+    await assert.rejects(consumer.finished, { code: 'THREAD_STUCK' })
+    assert.equal(news().at(-1), 'closed')
   })
 
   test('an idle partition has nothing to wait for', BOUNDED, async t => {

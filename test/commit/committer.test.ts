@@ -138,6 +138,16 @@ describe('committer: the interval', () => {
   })
 })
 
+test('a committer that was stopped between two calls sends nothing more', BOUNDED, async () => {
+  const { committer, commits, time } = bench()
+  committer.start()
+  committer.track(P0, 1n)
+  await committer.stop()
+  assert.equal(time.pendingCount, 0)
+  await time.advance(10 * INTERVAL_MS)
+  assert.equal(commits.all.length, 0)
+})
+
 describe('committer: epochs', () => {
   test('I3: a forgotten epoch is in no further call', BOUNDED, async () => {
     const { committer, commits, interval } = bench()
@@ -391,8 +401,9 @@ describe('committer: flush', () => {
   test('flushes of one turn share one call', BOUNDED, async () => {
     const { committer, commits, sent, answer } = bench()
     committer.track(P0, 1n)
+    const first = committer.flush([P0], 1000)
     committer.track(P1, 2n)
-    const flushed = Promise.all([committer.flush([P0], 1000), committer.flush([P1], 1000)])
+    const flushed = Promise.all([first, committer.flush([P1], 1000)])
     await turn()
     assert.deepEqual(sent(), ['0:1', '1:2'])
     await answer()

@@ -662,6 +662,21 @@ describe('dispatcher: threads that end', () => {
     }
   )
 
+  test('a replacement that dies by itself answers its batches: no death is forgiven twice', BOUNDED, async () => {
+    const { threads, start, dispatcher, enqueue, time, answeredIds } = bench()
+    await start(0, 1)
+    enqueue(0)
+    enqueue(1)
+    const drained = dispatcher.drain(epochOf(0), 0, 'lost')
+    await time.advance(GRACE_MS)
+    await threads.exit(0)
+    await drained
+    await threads.replace(0)
+    assert.deepEqual([threads.openBatchIds, answeredIds()], [[2], []])
+    await threads.exit(0)
+    assert.deepEqual(answeredIds(), ['2 failed'])
+  })
+
   test('a replacement runs start, then assign for every partition of its lane, before any batch', BOUNDED, async () => {
     const { threads, start, enqueue } = bench({ threads: 2 })
     await start(0, 1, 2)

@@ -104,6 +104,7 @@ describe('lanes', () => {
     const seats = [0, 1, 2].map(partition => ready(lanes, partition, partition * 10 + 1, partition * 10 + 2))
     const opened: number[] = []
     for (let turn = 0; turn < 6; turn++) {
+      assert.ok(seats.filter(({ open }) => open !== undefined).length <= 2)
       for (let seat = lanes.next(0); seat !== undefined; seat = lanes.next(0)) opened.push(lanes.open(seat).batchId)
       const oldest = seats.find(seat => seat.open?.batchId === opened[turn])
       assert.ok(oldest !== undefined)

@@ -194,6 +194,21 @@ describe('peek: properties', () => {
     assert.ok(refusedCount > 100, 'the garbage is garbage')
   })
 
+  for (const [title, ...bytes] of [
+    ['a copy that goes beyond the declared size', 5, 0x00, 0x61, 0x1d, 0x01],
+    ['a literal that goes beyond the declared size', 1, 0x04, 0x61, 0x62],
+    ['a copy of distance 0', 6, 0x04, 0x61, 0x62, 0x01, 0x00, 0x63, 0x64, 0x65, 0x66],
+    ['a copy from before the start', 5, 0x00, 0x61, 0x01, 0x02],
+    ['bytes behind the end', 1, 0x00, 0x61, 0x00],
+    ['fewer bytes than declared', 9, 0x00, 0x61]
+  ] as const) {
+    test(`${title} makes no whole response`, () => {
+      const received = Buffer.from(bytes)
+      assert.throws(() => decompress(received, 'snappy', 1000), { code: 'BODY_CORRUPT' })
+      assert.notEqual(peek({ received, compression: 'snappy' }, true).kind, 'whole')
+    })
+  }
+
   test('I7: it never tells more than PEEK_BYTES, whatever a body declares', () => {
     fc.assert(
       fc.property(fc.nat(4000), fc.constantFrom('snappy', 'none'), (length, compression) => {

@@ -259,6 +259,16 @@ describe('membership: the lease', () => {
     assert.deepEqual(told, ['assigned 1', 'lost 1'], 'told once')
   })
 
+  test('I12: a heartbeat that fails after the end ends the epochs, where no timer has fired', BOUNDED, async () => {
+    const { time, heartbeats, join, told, stopProcess } = bench()
+    await join(1)
+    await time.advance(INTERVAL_MS)
+    stopProcess(INTERVAL_MS)
+    heartbeats.only.refuse(fail('API_UNREACHABLE'))
+    await turn()
+    assert.deepEqual(told, ['assigned 1', 'lost 1'])
+  })
+
   test('I4: lost partitions stay in the heartbeat until their work has ended', BOUNDED, async () => {
     const { time, heartbeats, join, told, heldInLast } = bench()
     await join(1)
@@ -330,10 +340,10 @@ describe('membership: leaving', () => {
       await left
       assert.equal(holdings.heldCount, 0)
       assert.deepEqual(told, ['assigned 1'])
+      assert.equal(time.pendingCount, 0, 'no timer is left')
       const count = heartbeats.all.length
       await time.advance(10 * TIMEOUT_MS)
       assert.equal(heartbeats.all.length, count)
-      assert.equal(time.pendingCount, 0)
     }
   )
 
@@ -359,6 +369,22 @@ describe('membership: leaving', () => {
     await left
     assert.deepEqual(told, [])
   })
+
+  test(
+    'an answer that comes after leaving has begun changes nothing, not even what could not be released',
+    BOUNDED,
+    async () => {
+      const { time, membership, join, answer, told } = bench()
+      await join(1)
+      await time.advance(INTERVAL_MS)
+      const left = membership.leave()
+      await answer()
+      assert.deepEqual(told, ['assigned 1'])
+      await answer()
+      await left
+      assert.deepEqual(told, ['assigned 1'])
+    }
+  )
 
   test('a lost last heartbeat is no error', BOUNDED, async () => {
     const { membership, heartbeats, join, told, log } = bench()

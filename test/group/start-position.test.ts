@@ -108,6 +108,11 @@ describe('where a partition starts', () => {
       assert.equal(startOf(family({}, 80n)), 90n))
     test('I11: keys that only touch make no child', () =>
       assert.equal(startOf(family({ beginKey: QUARTER, endKey: MIDDLE }, 70n)), 90n))
+    test('I11: nor do keys that only touch from the other side', () => {
+      const at = family({ beginKey: MIDDLE, endKey: LAST }, 70n)
+      const partitions = [...at.partitions.slice(0, 1), partitionOf(1, { beginKey: QUARTER, endKey: MIDDLE })]
+      assert.equal(startOf({ ...at, partitions }), 90n)
+    })
     test('I11: a partition that is still written is nobody’s parent', () =>
       assert.equal(startOf(family({ status: 'readwrite' }, 70n)), 90n))
     test('I11: a partition is not its own parent', () => {
@@ -237,7 +242,7 @@ describe('asking for start positions', () => {
     control.partitions.always = () => [partitionOf(0), partitionOf(1)]
     const starts = await lookUpStarts(
       { control: control.api },
-      { group: 'group', startFrom: 'end' },
+      { group: 'group', startFrom: 'begin' },
       {
         topicId: 'topic-a',
         partitions: [0, 1],

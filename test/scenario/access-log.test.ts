@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { lineToLog } from '../../src/cli/logs.ts'
 import { assertSound } from './harness/plant.ts'
-import { play, type Stage } from './harness/stage.ts'
+import { play } from './harness/play.ts'
+import type { Stage } from './harness/stage.ts'
 
 /** Beside the repository, where there is one. */
 const FILE = fileURLToPath(new URL('../../../../shared/data/access.log', import.meta.url))

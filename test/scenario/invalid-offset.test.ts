@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Sent } from './harness/evidence.ts'
 import { assertSound } from './harness/plant.ts'
+import { play } from './harness/play.ts'
 import type { Lane } from './harness/producer.ts'
-import { play, type Stage } from './harness/stage.ts'
+import type { Stage } from './harness/stage.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 /** Each message has over 1,000 bytes: some 40 of them are kept. */

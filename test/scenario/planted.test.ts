@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import type { Behaviour } from './harness/behaviour.ts'
 import { judge, type Verdict } from './harness/judge.ts'
 import { assertSound } from './harness/plant.ts'
-import { play } from './harness/stage.ts'
+import { play } from './harness/play.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const VICTIM = 'lane1-17'
@@ -24,6 +24,32 @@ describe('planted faults', { concurrency: 2 }, () => {
     )
     assert.deepEqual([verdict.lost, verdict.unknown, verdict.faults], [[], [], []])
   })
+
+  test(
+    'a scenario that fails after a lease was lost for no reason of its own is played again, any other is not',
+    TIMEOUT,
+    async () => {
+      let playCount = 0
+      await play({ partitionCount: 1 }, async stage => {
+        playCount += 1
+        const run = stage.run('run')
+        await run.holds(1)
+        if (playCount === 2) return
+        await stage.emulator.suspend()
+        await run.event('leaseLost')
+        await stage.emulator.resume()
+        throw new Error('planted')
+      })
+      assert.equal(playCount, 2)
+
+      const failing = play({ partitionCount: 1 }, async () => {
+        playCount += 1
+        throw new Error('planted')
+      })
+      await assert.rejects(failing, /planted/)
+      assert.equal(playCount, 3)
+    }
+  )
 })
 
 /** The same run as the other scenarios', with a processor that is faulty by itself. */

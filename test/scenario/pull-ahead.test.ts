@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { int64 } from '../../src/cls/json.ts'
 import { assertSound } from './harness/plant.ts'
-import { play } from './harness/stage.ts'
+import { play } from './harness/play.ts'
 import { until } from './harness/until.ts'
 import { readPull, type WireTap } from './harness/wire-tap.ts'
 

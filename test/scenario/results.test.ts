@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import type { ScenarioConsumer } from './harness/consumers.ts'
 import type { EventLine } from './harness/lines.ts'
 import { assertSound } from './harness/plant.ts'
-import { play } from './harness/stage.ts'
+import { play } from './harness/play.ts'
 import { until } from './harness/until.ts'
 
 const TIMEOUT = { timeout: 60_000 }

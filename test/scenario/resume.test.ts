@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { EmulatorOptions } from '../../src/emulator/start.ts'
 import { assertSound } from './harness/plant.ts'
-import { play } from './harness/stage.ts'
+import { play } from './harness/play.ts'
 import { until } from './harness/until.ts'
 
 const TIMEOUT = { timeout: 60_000 }

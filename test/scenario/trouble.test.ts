@@ -5,7 +5,8 @@ import type { ClsConsumerError } from '../../src/errors.ts'
 import { REMEDIES } from '../../src/errors.ts'
 import type { ChildConsumer } from './harness/consumers.ts'
 import { assertSound } from './harness/plant.ts'
-import { GROUP_TIMEOUT_MS, play } from './harness/stage.ts'
+import { play } from './harness/play.ts'
+import { GROUP_TIMEOUT_MS } from './harness/stage.ts'
 import { nowMs, until } from './harness/until.ts'
 
 const TIMEOUT = { timeout: 60_000 }

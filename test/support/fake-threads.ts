@@ -23,6 +23,8 @@ export class FakeThreads implements Threads {
   readonly kills = new Calls<number, void>()
   readonly posted: { readonly thread: number; readonly message: ToThread }[] = []
   closeCount = 0
+  /** What `close` rejects with, where set. */
+  closeError: ClsConsumerError | undefined
   /** Tasks of these kinds are done at once. */
   readonly doneAtOnce = new Set<ThreadTask['kind']>(['start', 'assign', 'revoke', 'stop'])
   #handlers: ThreadHandlers | undefined
@@ -51,6 +53,7 @@ export class FakeThreads implements Threads {
 
   async close(): Promise<void> {
     this.closeCount += 1
+    if (this.closeError !== undefined) throw this.closeError
   }
 
   get handlers(): ThreadHandlers {

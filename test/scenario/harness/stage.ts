@@ -1,20 +1,15 @@
 /**
  * The stage of a scenario: an emulator in a process of its own, a producer, consumers, and a folder for their ledgers.
  *
- * In: what the emulator is to be like, and the scenario. Out: the scenario's own outcome; where it fails, the tail of each
- * consumer's log. Must never happen: a process or a file that outlives the scenario.
+ * In: an emulator. Out: consumers on it, and what they, the producer and the server know. Must never happen: a process or
+ * a file that outlives `dispose`.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createService, type Service } from '../../../src/cls/service.ts'
-import {
-  type EmulatorHandle,
-  type EmulatorOptions,
-  type EmulatorSnapshot,
-  startEmulator
-} from '../../../src/emulator/start.ts'
+import type { EmulatorHandle, EmulatorSnapshot } from '../../../src/emulator/start.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
 import { realClock, realRandom, realTimers } from '../../../src/real-world.ts'
 import type { ControlApi } from '../../../src/world.ts'
@@ -51,6 +46,8 @@ export class Stage {
   readonly consumers: ScenarioConsumer[] = []
   readonly #taps: WireTap[] = []
   readonly #gateFiles: string[] = []
+  /** Consumers that the scenario takes the lease from. */
+  readonly #meantToLose = new Set<string>()
   readonly #service: Service
   #endpoint: string
 
@@ -157,6 +154,7 @@ export class Stage {
 
   /** What one consumer had processed and not committed may repeat, from what the server has as committed now. */
   async interruptions(consumer: ScenarioConsumer, kind: Interruption['kind'], atMs: number): Promise<Interruption[]> {
+    if (kind === 'lease-lost') this.#meantToLose.add(consumer.name)
     // Twice: a commit that is in the server's socket already is taken before the second.
     await this.committed()
     const committed = await this.committed()
@@ -182,6 +180,12 @@ export class Stage {
       tenures: readTenures(lines),
       ...more
     }
+  }
+
+  /** Names of consumers that lost a lease which the scenario did not take from them. */
+  strayedConsumers(): string[] {
+    const names = this.consumers.filter(consumer => consumer.events('leaseLost').length > 0).map(({ name }) => name)
+    return names.filter(name => !this.#meantToLose.has(name))
   }
 
   logTails(): string {
@@ -219,20 +223,6 @@ export class Stage {
       behaviour,
       ...(onResult === undefined ? {} : { onResult })
     }
-  }
-}
-
-/** Plays a scenario on a stage of its own: one topic of four partitions, unless said otherwise. */
-export async function play(options: EmulatorOptions, scenario: (stage: Stage) => Promise<void>): Promise<void> {
-  const emulator = await startEmulator({ topicCount: 1, partitionCount: 4, ...options, process: 'child' })
-  const stage = new Stage(emulator)
-  try {
-    await scenario(stage)
-  } catch (error) {
-    process.stderr.write(`${stage.logTails()}\n`)
-    throw error
-  } finally {
-    await stage.dispose()
   }
 }
 

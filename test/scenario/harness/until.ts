@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const LOOK_INTERVAL_MS = 10
+const LOOK_INTERVAL_MS = 20
 export const WITHIN_MS = 20_000
 
 /** Nothing found yet. */
