@@ -209,6 +209,12 @@ describe('options: what contradicts', () => {
     assert.deepEqual(problems({ network: 'public' }), [])
   })
 
+  test('contradictions are listed with everything else', () => {
+    const lines = problems({ threads: 0, startFrom: 1000, stopAt: 1000 })
+    assert.equal(lines.length, 2)
+    assert.match(lines.join(), /threads is 0.*nothing would be read/)
+  })
+
   test('a stop at or before the start', () => {
     for (const stopAt of [1000, 999]) assert.match(onlyProblem({ startFrom: 1000, stopAt }), /nothing would be read/)
     assert.deepEqual(problems({ startFrom: 1000, stopAt: 1001 }), [])

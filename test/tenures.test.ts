@@ -75,14 +75,16 @@ function bench(t: TestContext, options: Partial<ConsumerOptions> = {}) {
     close: async () => void seen.push('closed')
   }
   const consumer = new Consumer({ ...REQUIRED, heartbeatIntervalMs: INTERVAL_MS, threads: 1, ...options }, { world })
-  t.after(async () => {
+  const end = async (): Promise<void> => {
     for (const each of control.heartbeats.open) each.answer([])
     control.heartbeats.always = () => []
     control.commits.always = () => undefined
     for (const each of control.commits.open) each.answer()
-    threads.kills.always = () => undefined
+    threads.exitsWhenKilled = true
+    for (const each of threads.kills.open) await threads.exit(each.ask)
     await time.settle(consumer.stop())
-  })
+  }
+  t.after(end, BOUNDED)
   return {
     time,
     control,

@@ -166,7 +166,7 @@ describe('a consumer that dies', { concurrency: 2 }, () => {
 
 /** Stops the process. From its last heartbeat on its lease runs out; what the server has as committed now, stays. */
 async function freeze(stage: Stage, tap: WireTap, consumer: ChildConsumer): Promise<Interruption[]> {
-  consumer.freeze()
+  await consumer.freeze()
   const frozen = await stage.interruptions(consumer, 'lease-lost', 0)
   // Read last: a beat may have been under way.
   const atMs = lastBeatMs(tap, consumer.name) + GROUP_TIMEOUT_MS

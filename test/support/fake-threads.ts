@@ -23,6 +23,8 @@ export class FakeThreads implements Threads {
   readonly kills = new Calls<number, void>()
   readonly posted: { readonly thread: number; readonly message: ToThread }[] = []
   closeCount = 0
+  /** A thread that is killed exits at once. */
+  exitsWhenKilled = false
   /** What `close` rejects with, where set. */
   closeError: ClsConsumerError | undefined
   /** Tasks of these kinds are done at once. */
@@ -48,7 +50,9 @@ export class FakeThreads implements Threads {
   }
 
   kill(thread: number): Promise<void> {
-    return this.kills.make(thread)
+    const killed = this.kills.make(thread)
+    if (this.exitsWhenKilled) void this.exit(thread)
+    return killed
   }
 
   async close(): Promise<void> {

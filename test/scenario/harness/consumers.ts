@@ -4,7 +4,7 @@
  * In: a spec. Out: what its ledger says, and the ways to stop it, orderly or not. Signals go to the one process, by id.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { appendFileSync, closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { appendFileSync, closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import type { ConsumerSnapshot } from '../../../src/consumer-events.ts'
 import type { Command, SnapshotAnswer } from './consumer-process.ts'
 import { LedgerReader } from './ledger-reader.ts'
@@ -160,9 +160,10 @@ export class ChildConsumer extends ScenarioConsumer {
     return nowMs()
   }
 
-  /** Stops the process where it is; it knows nothing of the time that passes. */
-  freeze(): void {
+  /** Stops the process where it is; it knows nothing of the time that passes. Resolves once all its threads stand still. */
+  async freeze(): Promise<void> {
     this.#child.kill('SIGSTOP')
+    await until(`every thread of ${this.name} stands still`, () => isStopped(this.#child.pid ?? 0))
   }
 
   thaw(): void {
@@ -190,4 +191,15 @@ export class ChildConsumer extends ScenarioConsumer {
 /** Both ends are this harness, in one version. */
 function isSnapshotAnswer(message: unknown): message is SnapshotAnswer {
   return typeof message === 'object' && message !== null && 'snapshot' in message
+}
+
+/**
+ * The signal is taken by one thread, which stops the others when it is given time: on a busy machine they go on for a
+ * while. Only Linux tells each thread's state; elsewhere the signal has to do.
+ */
+function isStopped(pid: number): boolean {
+  const threads = `/proc/${pid}/task`
+  if (!existsSync(threads)) return true
+  // After the name, which is in parentheses and may hold anything, comes the state.
+  return readdirSync(threads).every(id => /^.*\) T /s.test(readFileSync(`${threads}/${id}/stat`, 'utf8')))
 }
