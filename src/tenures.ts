@@ -284,7 +284,13 @@ export class Tenures implements Iterable<Tenure> {
       await world.timers.sleep(OPEN_RETRY_MS, signal)
     }
     const bounds = await this.#lookUpBounds(topicId, [next])
-    if (next.phase === 'opening') this.#startPulling(next, startOffset, bounds?.get(partition))
+    if (next.phase !== 'opening') return
+    this.#parts.handlers.assigned({
+      ...epoch,
+      startOffset,
+      reason: `offset ${offset} is gone, onInvalidOffset ${from}`
+    })
+    this.#startPulling(next, startOffset, bounds?.get(partition))
   }
 
   // ---- Closing ----

@@ -71,7 +71,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
     handlers =>
       new PullChain({
         world: { timers: time.timers, random: chance(0.5), data: data.api },
-        settings: { pullBytes: 64 * 1024, pollIntervalMs: 1000, query: undefined },
+        settings: { pullBytes: 64 * 1024, responseBytesMax: 1e6, pollIntervalMs: 1000, query: undefined },
         epoch: EPOCH,
         startOffset,
         bound,

@@ -351,8 +351,11 @@ describe('an offset that is gone', () => {
         await start()
         const epoch = consumer.snapshot().partitions[0]?.epoch ?? 0
         news()
+        const assigned: [bigint, string][] = []
+        consumer.on('assigned', event => assigned.push([event.startOffset, event.reason]))
         await data.from(5n).complete(withError('InvalidParameter.InvalidOffset'))
         assert.deepEqual(news(), [`commit 0:${startOffset}`, `pull 0:${startOffset}`])
+        assert.deepEqual(assigned, [[startOffset, `offset 5 is gone, onInvalidOffset ${onInvalidOffset}`]])
         assert.ok(hasLogged('an offset is gone: going on elsewhere'))
         assert.ok((consumer.snapshot().partitions[0]?.epoch ?? 0) > epoch)
       }

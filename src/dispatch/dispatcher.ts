@@ -375,7 +375,11 @@ export class Dispatcher {
       return
     }
     const batch = this.#lanes.openBatch(message.batchId)
-    if (batch !== undefined) this.#handlers.nextOffset(batch, message.nextOffset)
+    try {
+      if (batch !== undefined) this.#handlers.nextOffset(batch, message.nextOffset)
+    } catch (error) {
+      this.#handlers.broken(toBroken(error))
+    }
   }
 }
 

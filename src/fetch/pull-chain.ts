@@ -57,7 +57,7 @@ const UNDECLARED_FACTOR = 8
 
 export class PullChain {
   readonly #world: Pick<World, 'timers' | 'random' | 'data'>
-  readonly #settings: Pick<Settings, 'pullBytes' | 'pollIntervalMs' | 'query'>
+  readonly #settings: Pick<Settings, 'pullBytes' | 'responseBytesMax' | 'pollIntervalMs' | 'query'>
   readonly #epoch: Epoch
   #bound: PullBound | undefined
   readonly #budget: ByteBudget
@@ -77,7 +77,7 @@ export class PullChain {
 
   constructor(parts: {
     readonly world: Pick<World, 'timers' | 'random' | 'data'>
-    readonly settings: Pick<Settings, 'pullBytes' | 'pollIntervalMs' | 'query'>
+    readonly settings: Pick<Settings, 'pullBytes' | 'responseBytesMax' | 'pollIntervalMs' | 'query'>
     readonly epoch: Epoch
     readonly startOffset: bigint
     readonly bound: PullBound | undefined
@@ -204,10 +204,14 @@ export class PullChain {
       onProgress: (progress: PullProgress) => this.#progressed(pull, progress)
     }
     // A dropped pull still settles here; it is no longer in #pulls then, and ignored.
-    this.#world.data.pull(request, hooks).then(
-      body => this.#arrived(pull, body),
-      error => this.#broke(pull, toPullError(error))
-    )
+    this.#world.data
+      .pull(request, hooks)
+      .then(
+        body => this.#arrived(pull, body),
+        error => this.#broke(pull, toPullError(error))
+      )
+      // An invariant that broke in there: the consumer stops in order, on the error, instead of the process crashing.
+      .catch(error => this.#giveUp(toPullError(error), startOffset))
   }
 
   /** The next pull leaves while this body is still arriving. */
@@ -265,7 +269,9 @@ export class PullChain {
   }
 
   #toBatch(pull: Pull, body: PulledBody, progress: PullProgress): Batch {
-    const plainBytes = declaredBytes(progress) ?? body.byteCount * UNDECLARED_FACTOR
+    // What a body declares is bounded before it is believed; the worker refuses what is larger.
+    const declared = declaredBytes(progress) ?? body.byteCount * UNDECLARED_FACTOR
+    const plainBytes = Math.min(declared, this.#settings.responseBytesMax)
     return {
       ...this.#epoch,
       batchId: this.#nextBatchId(),
@@ -305,8 +311,7 @@ export class PullChain {
     if (index < 0) return
     this.#dropFrom(index)
     if (error.remedy !== 'retry') {
-      this.#phase = 'failed'
-      this.#handlers.failed(error, pull.startOffset)
+      this.#giveUp(error, pull.startOffset)
       return
     }
     // A pull behind this one may have failed for good: that was based on this one, and will show again.
@@ -315,6 +320,11 @@ export class PullChain {
     this.#next = pull.startOffset
     this.#handlers.retried(error, pull.startOffset, waitMs)
     this.#waitThenPump(waitMs)
+  }
+
+  #giveUp(error: ClsConsumerError, offset: bigint): void {
+    this.#phase = 'failed'
+    this.#handlers.failed(error, offset)
   }
 
   #waitThenPump(delayMs: number): void {

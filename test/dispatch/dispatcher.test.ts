@@ -15,6 +15,8 @@ const PATIENCE_MS = 30_000
 const GRACE_MS = 5000
 const EXIT_MS = 10_000
 const BODY = bodyOf('a body')
+/** The bench's handler breaks on this offset. */
+const PLANTED = 666n
 
 const epochOf = (partition: number, epoch = 1): Epoch => ({ topicId: 't', partition, epoch })
 
@@ -54,7 +56,10 @@ function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBytes = 1
         memory.openBytes -= bytes
         memory.openCount -= 1
       },
-      nextOffset: ({ batchId }, nextOffset) => nextOffsets.push(`${batchId} ${nextOffset}`),
+      nextOffset: ({ batchId }, nextOffset) => {
+        if (nextOffset === PLANTED) throw new ClsConsumerError('INVARIANT_BROKEN', 'I2: planted')
+        nextOffsets.push(`${batchId} ${nextOffset}`)
+      },
       answered: (batch, answer) => answered.make({ batch, answer }),
       dropped: ({ batchId }) => dropped.push(batchId),
       broken: error => broken.push(error.code)
@@ -844,4 +849,12 @@ test('a batch task is answered as processed with what the thread says', BOUNDED,
   enqueue(0)
   await threads.finish(1, { nextOffset: 2n ** 62n, result: { errors: 3 } })
   assert.deepEqual(answered.asks[0]?.answer, processed({ nextOffset: 2n ** 62n, result: { errors: 3 } }))
+})
+
+test('an invariant that breaks on a word of a thread stops the consumer, and not the process', BOUNDED, async () => {
+  const { threads, broken, start, enqueue } = bench()
+  await start(0)
+  const batchId = enqueue(0)
+  threads.tell(0, { kind: 'next-offset', batchId, nextOffset: PLANTED, messageCount: 1 })
+  assert.deepEqual(broken, ['INVARIANT_BROKEN'])
 })

@@ -17,6 +17,7 @@ import {
 
 const BOUNDED = { timeout: 10_000 }
 const PULL_BYTES = 64 * 1024
+const RESPONSE_BYTES_MAX = 1024 * 1024
 const fail = (code: ErrorCode) => new ClsConsumerError(code, `said ${code}`)
 
 interface BenchOptions {
@@ -28,6 +29,7 @@ interface BenchOptions {
   readonly budget?: ByteBudget
   readonly data?: ReturnType<typeof createFakeData>
   readonly time?: ReturnType<typeof createFakeTime>
+  readonly onBatch?: () => void
 }
 
 function bench(options: BenchOptions = {}) {
@@ -41,7 +43,7 @@ function bench(options: BenchOptions = {}) {
   let batchCount = 0
   const chain = new PullChain({
     world: { timers: time.timers, random: chance(0.5), data: data.api },
-    settings: { pullBytes: PULL_BYTES, pollIntervalMs, query },
+    settings: { pullBytes: PULL_BYTES, responseBytesMax: RESPONSE_BYTES_MAX, pollIntervalMs, query },
     epoch: { topicId: 't', partition: 3, epoch: 7 },
     startOffset,
     bound,
@@ -53,6 +55,7 @@ function bench(options: BenchOptions = {}) {
     },
     handlers: {
       batch: batch => {
+        options.onBatch?.()
         told.push(`batch ${batch.startOffset}`)
         batches.push(batch)
       },
@@ -79,6 +82,41 @@ function news(told: readonly string[]): () => string[] {
     return fresh
   }
 }
+
+describe('pull chain: what it does not believe', () => {
+  test('I5: a body that declares 4 GB is not counted as that', BOUNDED, async () => {
+    const { data, chain, batches } = bench()
+    chain.pump()
+    // A preamble of 2^32 - 1 plain bytes, and a literal that is cut off.
+    const bomb = Buffer.concat([
+      Buffer.from('ffffffff0f', 'hex'),
+      Buffer.from([0xf4, 0xff, 0xff]),
+      Buffer.alloc(2000, 1)
+    ])
+    const bytes = new SharedArrayBuffer(bomb.length)
+    new Uint8Array(bytes).set(bomb)
+    await data.from(100n).completeWith({ bytes, byteCount: bomb.length, compression: 'snappy', requestId: 'r' })
+    assert.deepEqual(
+      batches.map(({ decodedBytes }) => decodedBytes),
+      [2 * RESPONSE_BYTES_MAX]
+    )
+  })
+
+  test(
+    'an invariant that breaks while a batch is handed on fails the chain, and not the process',
+    BOUNDED,
+    async () => {
+      const { data, chain, told } = bench({
+        onBatch: () => {
+          throw new ClsConsumerError('INVARIANT_BROKEN', 'I2: planted')
+        }
+      })
+      chain.pump()
+      await data.from(100n).complete(withLateOffset(110n))
+      assert.deepEqual(told, ['failed INVARIANT_BROKEN 100'])
+    }
+  )
+})
 
 describe('pull chain: ahead of arrival', () => {
   test('the next pull leaves while the body still arrives', BOUNDED, () => {

@@ -16,6 +16,7 @@ export interface FakePull {
   arrive(text: string, byteCount?: number): void
   /** The response is complete. */
   complete(text: string, compression?: Compression): Promise<void>
+  completeWith(body: PulledBody): Promise<void>
   fail(error: unknown): Promise<void>
 }
 
@@ -48,7 +49,10 @@ export function createFakeData(): FakeData {
           onProgress?.({ received: body.subarray(0, byteCount ?? body.length), compression: 'snappy' })
         },
         complete(text, compression = 'snappy') {
-          call.answer(bodyOf(text, compression))
+          return this.completeWith(bodyOf(text, compression))
+        },
+        completeWith(body) {
+          call.answer(body)
           return settled()
         },
         fail(error) {
