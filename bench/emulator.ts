@@ -2,7 +2,7 @@
  * How fast the emulator hands out bodies to one client: the ceiling of every end-to-end benchmark that uses it.
  *
  * In: nothing. Out: one line with compressed MB/s over loopback, and its context. The bodies come from the emulator's
- * cache; the client reads and forgets them. Runs by hand: `node dist/bench/emulator.js`.
+ * cache; the client reads and forgets them. Runs by hand: `npm run bench -- emulator`.
  */
 import { randomBytes } from 'node:crypto'
 import { Agent, request } from 'node:http'

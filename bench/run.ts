@@ -1,0 +1,10 @@
+/** `npm run bench -- NAME [--json FILE]`: runs one benchmark. */
+const NAMES = ['consume', 'emulator'] as const
+
+const name = NAMES.find(known => known === process.argv[2])
+if (name === undefined) {
+  process.stderr.write(`usage: npm run bench -- ${NAMES.join('|')} [--json FILE]\n`)
+  process.exitCode = 2
+} else {
+  await import(`./${name}.js`)
+}
