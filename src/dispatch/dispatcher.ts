@@ -155,9 +155,13 @@ export class Dispatcher {
     await this.#assigning.get(seat)
     seat.phase = 'draining'
     await this.#endOpenBatch(seat, patienceMs, reason)
-    // Revoke goes ahead of batches that wait for their turn; on a thread that died meanwhile, or has replaced one that
-    // did, it does not run.
-    if (this.#assigned.has(seat)) await this.#revoke(seat)
+    // On a thread that died meanwhile, or has replaced one that did, `revoke` does not run.
+    if (this.#assigned.delete(seat)) {
+      const revoked = this.#revoke(seat)
+      // It has gone ahead of the batches that waited for their turn (`#awaitsRevoke`): now they may follow.
+      this.#pump(seat.thread)
+      await revoked
+    }
     this.#lanes.remove(seat)
     this.#pumpAll()
   }
@@ -255,7 +259,7 @@ export class Dispatcher {
   }
 
   #pump(thread: number): void {
-    while (this.#phases[thread] === 'up') {
+    while (this.#phases[thread] === 'up' && !this.#awaitsRevoke(thread)) {
       const seat = this.#lanes.next(thread)
       const batch = seat?.queue[0]
       if (seat === undefined || batch === undefined) return
@@ -266,6 +270,14 @@ export class Dispatcher {
         run.catch(error => this.#handlers.broken(toBroken(error)))
       )
     }
+  }
+
+  /** The last batch of a draining partition has left the thread, and its `revoke` is the next thing there. */
+  #awaitsRevoke(thread: number): boolean {
+    const isWithThread = ({ open }: Seat): boolean => open !== undefined && this.#running.has(open.batchId)
+    return this.#lanes
+      .seatsOf(thread)
+      .some(seat => seat.phase === 'draining' && this.#assigned.has(seat) && !isWithThread(seat))
   }
 
   /**

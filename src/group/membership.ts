@@ -25,6 +25,9 @@ export interface MembershipHandlers {
 /** A heartbeat and its retries end within this share of the interval, so that the next one leaves on time. */
 const BEAT_SHARE = 0.9
 
+/** Between two heartbeats that try to join. */
+const JOIN_PAUSE_MS = 200
+
 /** taking: joins and takes what is granted. draining: beats on, takes nothing. leaving: the last heartbeat. */
 type Phase = 'idle' | 'taking' | 'draining' | 'leaving' | 'left'
 
@@ -59,16 +62,22 @@ export class Membership {
     this.#handlers = parts.handlers
   }
 
-  /** Joins: resolves with the first acknowledged heartbeat, rejects where the service refuses or stays silent. */
+  /**
+   * Joins: resolves with the first heartbeat that counts, rejects where the service refuses, or stays silent for
+   * `callTimeoutMs`. Each heartbeat ends within its interval, this first one too.
+   */
   async join(signal: AbortSignal): Promise<void> {
+    const { clock, timers } = this.#world
+    const { callTimeoutMs, heartbeatIntervalMs } = this.#settings
+    const untilMs = clock.monotonic() + callTimeoutMs
     this.#phase = 'taking'
     try {
-      await this.#exchange({ deadlineMs: this.#settings.callTimeoutMs, signal })
+      while (!(await this.#tryJoin(untilMs, signal))) await timers.sleep(JOIN_PAUSE_MS, signal)
     } catch (error) {
       this.#phase = 'left'
       throw error
     }
-    this.#schedule(this.#settings.heartbeatIntervalMs)
+    this.#schedule(heartbeatIntervalMs)
   }
 
   /** Whether the partitions are still ours, by the clock (I12). Ends the epochs if not: it may be the first to know. */
@@ -110,6 +119,21 @@ export class Membership {
     }
     this.#phase = 'left'
     this.#leaseTimer?.cancel()
+  }
+
+  /** False: not joined yet, and there is time for another heartbeat. */
+  async #tryJoin(untilMs: number, signal: AbortSignal): Promise<boolean> {
+    const { clock, log } = this.#world
+    const remainingMs = untilMs - clock.monotonic()
+    const deadlineMs = Math.min(this.#settings.heartbeatIntervalMs * BEAT_SHARE, remainingMs)
+    try {
+      return await this.#exchange({ deadlineMs, signal })
+    } catch (error) {
+      const isFinal = !(error instanceof ClsConsumerError) || error.remedy !== 'retry'
+      if (isFinal || signal.aborted || clock.monotonic() + JOIN_PAUSE_MS >= untilMs) throw error
+      log.warn('heartbeat failed', { error: error.message })
+      return false
+    }
   }
 
   #isBeating(): boolean {
@@ -159,8 +183,8 @@ export class Membership {
     this.#schedule(Math.max(0, heartbeatIntervalMs - elapsedMs))
   }
 
-  /** One heartbeat and what its answer changes. */
-  async #exchange(call: CallOptions): Promise<void> {
+  /** One heartbeat and what its answer changes. False where it was answered too late to count. */
+  async #exchange(call: CallOptions): Promise<boolean> {
     const { control, clock, log } = this.#world
     const { group } = this.#settings
     const beat = this.#holdings.nextBeat()
@@ -175,15 +199,16 @@ export class Membership {
     this.#lease.acknowledge(sentMs)
     if (!this.#lease.holds(clock.monotonic())) {
       log.warn('heartbeat answered too late to count', { tookMs: Math.round(clock.monotonic() - sentMs) })
-      return
+      return false
     }
     // `leave` was called meanwhile: what is granted now would never be worked on.
-    if (!this.#isBeating()) return
+    if (!this.#isBeating()) return true
     this.#watchLease()
     const { assigned, revoked, foreign } = this.#holdings.apply(granted, beat, this.#phase === 'taking')
     this.#warnOfForeign(foreign)
     if (revoked.length > 0) this.#handlers.revoked(revoked)
     if (assigned.length > 0) this.#handlers.assigned(assigned)
+    return true
   }
 
   #watchLease(): void {

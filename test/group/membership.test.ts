@@ -12,6 +12,7 @@ import { createFakeControl } from '../support/fake-control.ts'
 import { settingsWith } from '../support/settings.ts'
 
 const BOUNDED = { timeout: 10_000 }
+const CALL_TIMEOUT_MS = 60_000
 const INTERVAL_MS = 20_000
 const TIMEOUT_MS = 2 * INTERVAL_MS
 
@@ -37,7 +38,7 @@ function bench() {
   }
   const membership = new Membership({
     world: { clock, timers: time.timers, control: control.api, log },
-    settings: settingsWith({ heartbeatIntervalMs: INTERVAL_MS }),
+    settings: settingsWith({ heartbeatIntervalMs: INTERVAL_MS, callTimeoutMs: CALL_TIMEOUT_MS }),
     consumer: 'me',
     holdings,
     lease,
@@ -109,6 +110,32 @@ describe('membership: joining', () => {
     assert.equal(heartbeats.all.length, 1, 'who has not joined does not leave')
   })
 
+  test(
+    'I8: a silent service is asked again, each time within an interval, until callTimeoutMs has passed',
+    BOUNDED,
+    async () => {
+      const { time, membership, heartbeats } = bench()
+      const joined = membership.join(new AbortController().signal)
+      const rejected = rejection('API_TIMEOUT', joined)
+      let waitedMs = 0
+      while (heartbeats.open.length > 0) {
+        const deadlineMs = heartbeats.only.ask.deadlineMs ?? Number.POSITIVE_INFINITY
+        assert.ok(
+          deadlineMs < INTERVAL_MS && waitedMs + deadlineMs <= CALL_TIMEOUT_MS,
+          `${deadlineMs} after ${waitedMs}`
+        )
+        await time.advance(deadlineMs)
+        heartbeats.only.refuse(fail('API_TIMEOUT'))
+        await time.advance(1000)
+        waitedMs += deadlineMs + 1000
+      }
+      await rejected
+      assert.ok(heartbeats.all.length >= 3, `${heartbeats.all.length} heartbeats`)
+      await time.advance(10 * INTERVAL_MS)
+      assert.equal(heartbeats.open.length, 0, 'who has not joined does not beat')
+    }
+  )
+
   test('join ends as soon as the consumer stops', BOUNDED, async () => {
     const { membership } = bench()
     const stop = new AbortController()
@@ -145,8 +172,8 @@ describe('membership: heartbeats', () => {
     await turn()
     await answer()
     await left
-    const deadlines = heartbeats.asks.slice(1).map(({ deadlineMs }) => deadlineMs ?? Number.POSITIVE_INFINITY)
-    assert.ok(deadlines.length === 3 && deadlines.every(deadlineMs => deadlineMs < INTERVAL_MS), `${deadlines}`)
+    const deadlines = heartbeats.asks.map(({ deadlineMs }) => deadlineMs ?? Number.POSITIVE_INFINITY)
+    assert.ok(deadlines.length === 4 && deadlines.every(deadlineMs => deadlineMs < INTERVAL_MS), `${deadlines}`)
   })
 
   test('at most one is in flight, however many partitions are released meanwhile', BOUNDED, async () => {
@@ -313,11 +340,10 @@ describe('membership: the lease', () => {
     const joined = membership.join(new AbortController().signal)
     stopProcess(TIMEOUT_MS)
     await answer(1)
-    await joined
-    assert.deepEqual([told, holdings.heldCount], [[], 0])
-    await time.advance(INTERVAL_MS)
-    assert.equal(heartbeats.open.length, 1)
+    assert.deepEqual([told, holdings.heldCount, heartbeats.open.length], [[], 0, 0])
+    await time.advance(1000)
     await answer(1)
+    await joined
     assert.deepEqual(told, ['assigned 1'])
   })
 })
