@@ -5,6 +5,7 @@
  * that lies ahead is waited for: no pull leaves from one guard before it until one guard after it, when the end offset
  * is looked up; so no pull brings what was stored at or past it, as long as the clocks differ by less than the guard.
  */
+import type { PartitionId } from './dispatch/messages.ts'
 import type { PullBound } from './fetch/pull-chain.ts'
 import type { Settings } from './options.ts'
 import type { Position, Timer, World } from './world.ts'
@@ -34,6 +35,8 @@ export class BoundedRun {
   readonly #world: Pick<World, 'clock' | 'timers' | 'control'>
   readonly #settings: Pick<Settings, 'stopAt' | 'group'>
   readonly #handlers: BoundHandlers
+  /** Of each topic, as first looked up. */
+  readonly #ends = new Map<string, ReadonlyMap<number, bigint>>()
   #phase: Phase
   #timer: Timer | undefined
 
@@ -65,15 +68,39 @@ export class BoundedRun {
 
   /** The end of each of a topic's partitions. A partition that was never written ends where it begins. */
   async lookUp(topicId: string, partitions: readonly number[], signal: AbortSignal): Promise<Map<number, PullBound>> {
-    const { stopAt = 'end', group } = this.#settings
+    const { stopAt = 'end' } = this.#settings
     const endTime = typeof stopAt === 'number' ? stopAt : Math.floor(this.#world.clock.now() / 1000) + END_TIME_MARGIN_S
+    const ends = await this.#lookUpEnds(topicId, partitions, signal)
+    return new Map(partitions.map(partition => [partition, { endOffset: ends.get(partition) ?? UNWRITTEN, endTime }]))
+  }
+
+  /**
+   * Partitions of the group that are not at their end yet, as far as commits tell. Their ends are those of our first look,
+   * so that `now` is one moment however long others take.
+   */
+  async lookUpBehind(topicIds: readonly string[], signal: AbortSignal): Promise<PartitionId[]> {
+    const { group } = this.#settings
+    const behind: PartitionId[] = []
+    for (const topicId of topicIds) {
+      const ends = this.#ends.get(topicId) ?? (await this.#lookUpEnds(topicId, [], signal))
+      const committed = await this.#world.control.describeConsumerOffsets({ group, topicId, from: 'begin' }, { signal })
+      for (const [partition, offset] of committed) {
+        if (offset < (ends.get(partition) ?? UNWRITTEN)) behind.push({ topicId, partition })
+      }
+    }
+    return behind
+  }
+
+  async #lookUpEnds(topicId: string, partitions: readonly number[], signal: AbortSignal): Promise<Map<number, bigint>> {
+    const { stopAt = 'end', group } = this.#settings
     const offsetsAt = (from: Position): Promise<Map<number, bigint>> =>
       this.#world.control.describeConsumerOffsets({ group, topicId, from, own: true }, { signal })
     const named = typeof stopAt === 'number' ? await offsetsAt(stopAt) : new Map<number, bigint>()
     // A time past the last log has no position of its own: the end, not "nothing to read" (I6).
-    const isNamed = partitions.every(partition => named.has(partition))
+    const isNamed = partitions.length > 0 && partitions.every(partition => named.has(partition))
     const ends = isNamed ? named : new Map([...(await offsetsAt('end')), ...named])
-    return new Map(partitions.map(partition => [partition, { endOffset: ends.get(partition) ?? UNWRITTEN, endTime }]))
+    if (!this.#ends.has(topicId)) this.#ends.set(topicId, ends)
+    return ends
   }
 
   /** Until one guard past the time. */

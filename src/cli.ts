@@ -16,6 +16,7 @@ import { EXIT, exitCodeOf, failureText } from './cli/failure-text.ts'
 import { refuseSecretFlags } from './cli/option-flags.ts'
 import { produce, produceFlags } from './cli/produce.ts'
 import { run, runFlags } from './cli/run.ts'
+import { columnCount } from './cli/screen.ts'
 import { watchSignals } from './cli/signals.ts'
 import { ClsConsumerError } from './errors.ts'
 import { realClock, realRandom, realTimers } from './real-world.ts'
@@ -24,6 +25,9 @@ const EPILOGUE = [
   'Flags win over environment variables, which stand in [brackets]. The access key comes from CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN alone.',
   'Exit codes: 0 done, or stopped in order by the first SIGINT or SIGTERM; 1 failed; 2 bad usage or options; 130 or 143 ended at once by a second SIGINT or SIGTERM.'
 ].join('\n\n')
+
+/** Of help: longer lines are hard to read. */
+const COLUMNS_MAX = 100
 
 const argv = hideBin(process.argv)
 process.exitCode = EXIT.done
@@ -39,6 +43,7 @@ async function main(): Promise<void> {
   await program.parseAsync()
 }
 
+/** Strict with commands only: each command tells unknown flags itself, with all else that is wrong (`OptionCheck`). */
 function commands(program: Argv): Argv {
   return program
     .scriptName('cls-consumer')
@@ -81,12 +86,12 @@ function commands(program: Argv): Argv {
       args => withSignals(world => produce(args, world))
     )
     .demandCommand(1, 'name a command: demo, run, emulator or produce')
-    .strict()
+    .strictCommands()
     .recommendCommands()
     .version(packageVersion())
     .alias({ help: 'h', version: 'v' })
     .epilogue(EPILOGUE)
-    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .wrap(Math.min(COLUMNS_MAX, columnCount(process.stdout, COLUMNS_MAX)))
     .exitProcess(false)
     .fail((message: string | null, error) => {
       // With a message it is the parser that complains; what a command throws comes without one.

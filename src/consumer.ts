@@ -10,7 +10,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { type Batch, byPartition, type Epoch } from './batch.ts'
+import { type Batch, byPartition, type Epoch, keyOf } from './batch.ts'
 import { BoundedRun } from './bounded-run.ts'
 import { buildWorld, type RealWorld } from './build-world.ts'
 import { Committer } from './commit/committer.ts'
@@ -73,6 +73,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #counts: Counts
   #rateTimer: Timer | undefined
   #lonelyTimer: Timer | undefined
+  #waitingForOthers: Promise<void> | undefined
 
   /** @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong with the options. */
   constructor(options: ConsumerOptions, overrides: ConsumerOverrides = {}) {
@@ -340,7 +341,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   #retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void {
-    this.#world.log.warn('retried', { code: error.code, error: error.message, waitMs })
+    const { topicId, partition, offset } = place
+    this.#world.log.warn('retried', { topicId, partition, offset, code: error.code, error: error.message, waitMs })
     this.#tell(() => this.emit('retried', { error, place, waitMs }))
   }
 
@@ -386,17 +388,52 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   // ---- The end of a bounded run ----
 
   #checkDone(): void {
-    if (this.#phase !== 'running' || this.#tenures.count === 0) return
-    if ([...this.#tenures].every(({ phase }) => phase === 'done')) void this.stop()
+    if (!this.#isDone() || this.#waitingForOthers !== undefined) return
+    this.#waitingForOthers = this.#awaitOthers()
+      .catch(thrown => {
+        if (!this.#stopSignal.signal.aborted) this.#fail(toClsError(thrown))
+      })
+      .finally(() => {
+        this.#waitingForOthers = undefined
+      })
+  }
+
+  #isDone(): boolean {
+    return (
+      this.#phase === 'running' && this.#tenures.count > 0 && [...this.#tenures].every(({ phase }) => phase === 'done')
+    )
+  }
+
+  /** Ours are done. A member of the group may have died before its own were: those come to us after its timeout. */
+  async #awaitOthers(): Promise<void> {
+    const { clock, timers, log } = this.#world
+    const { signal } = this.#stopSignal
+    const { topicIds, heartbeatIntervalMs } = this.#settings
+    const untilMs = clock.monotonic() + this.#handOverMs()
+    for (;;) {
+      const held = new Set([...this.#tenures].map(({ epoch }) => keyOf(epoch)))
+      const behind = (await this.#boundedRun.lookUpBehind(topicIds, signal)).filter(id => !held.has(keyOf(id)))
+      // Something came to us while we asked: its end asks again.
+      if (!this.#isDone()) return
+      if (behind.length === 0 || clock.monotonic() >= untilMs) {
+        for (const id of behind) log.warn('ending although a partition that others hold is not at its end', { ...id })
+        void this.stop()
+        return
+      }
+      await timers.sleep(heartbeatIntervalMs, signal)
+    }
+  }
+
+  /** A partition changes hands within this, as a rule. */
+  #handOverMs(): number {
+    return HAND_OVER_BEATS * this.#settings.heartbeatIntervalMs + this.#settings.drainTimeoutMs
   }
 
   /** A bounded run that is given no partition for longer than any hand-over takes has nothing to do. */
   #watchLoneliness(): void {
     if (this.#settings.stopAt === undefined || this.#tenures.count > 0 || this.#phase === 'stopping') return
-    const { heartbeatIntervalMs, drainTimeoutMs } = this.#settings
     this.#lonelyTimer?.cancel()
-    const handOverMs = HAND_OVER_BEATS * heartbeatIntervalMs + drainTimeoutMs
-    this.#lonelyTimer = this.#world.timers.after(handOverMs, () => {
+    this.#lonelyTimer = this.#world.timers.after(this.#handOverMs(), () => {
       if (this.#tenures.count === 0) void this.stop()
     })
   }

@@ -33,6 +33,11 @@ export interface OptionRow<T> {
   readonly choices?: readonly string[]
   /** From the user's value, or from text of a flag or variable. */
   readonly parse: (input: unknown) => T | Wrong
+  /**
+   * First of all for what a flag or variable gave, where `parse` could not tell its text from a value: from code a text
+   * may be meant as the text it is.
+   */
+  readonly fromText?: (given: unknown) => T | Wrong
 }
 
 interface Words {
@@ -57,9 +62,9 @@ export function text(words: Words & { pattern?: RegExp; expected?: string }): Op
 
 export function integer(words: Words & { min: number; max: number; step?: number; unit: string }): OptionRow<number> {
   const { min, max, step = 1, unit, ...rest } = words
-  const multiple = step === 1 ? '' : `, a multiple of ${step}`
-  const expected = `a whole number of ${unit} from ${min} to ${max}${multiple}`
-  return row('integer', `${unit}, ${min} – ${max}`, rest, input => {
+  const expected = `a whole number of ${unit} from ${min} to ${max}${step === 1 ? '' : `, a multiple of ${step}`}`
+  const type = `${unit}, ${min} – ${max}${step === 1 ? '' : `, multiple of ${step}`}`
+  return row('integer', type, rest, input => {
     const value = typeof input === 'string' && /^\d+$/.test(input) ? Number(input) : input
     if (typeof value !== 'number' || !Number.isSafeInteger(value)) return new Wrong(expected)
     return value >= min && value <= max && value % step === 0 ? value : new Wrong(expected)
@@ -111,6 +116,22 @@ export function position<const T extends string>(names: readonly T[], words: Wor
     // Past year 9999 it is milliseconds by mistake.
     return Number.isInteger(seconds) && seconds >= 0 && seconds < 253_402_300_800 ? seconds : new Wrong(expected)
   })
+}
+
+/** Any value from code, as it is; JSON from a flag or variable. */
+export function anyValue(words: Words): OptionRow<unknown> {
+  const option = row<unknown>('value', 'any cloneable value; JSON in a flag or variable', words, input => input)
+  return { ...option, fromText: parseUserJson }
+}
+
+/** Plain `JSON.parse`: these are the user's own values, and a processor expects ordinary numbers. */
+function parseUserJson(given: unknown): unknown {
+  try {
+    if (typeof given === 'string') return JSON.parse(given)
+  } catch {
+    // `Wrong` says what it should have been.
+  }
+  return new Wrong('JSON')
 }
 
 export function required<T>(option: OptionRow<T>): OptionRow<T> & { readonly required: true } {

@@ -7,6 +7,7 @@
 import { availableParallelism } from 'node:os'
 import { ClsConsumerError } from './errors.ts'
 import {
+  anyValue,
   choice,
   flag,
   integer,
@@ -86,6 +87,9 @@ function isOnResult(input: unknown): input is OnResult {
 
 const MIB = 1024 * 1024
 
+/** Of `heldBytesMax`: what may be held compressed, or reserved for it. The rest is for decoded batches. */
+export const PULLED_SHARE = 0.75
+
 /** One row an option. Order is the order of help and README. */
 export const OPTIONS = {
   endpoint: text({
@@ -156,12 +160,11 @@ export const OPTIONS = {
       help: 'Module of the processor: a path (relative to the working folder) or a file: URL'
     })
   ),
-  processorOptions: row<unknown>(
-    'value',
-    'any cloneable value',
-    { help: "The processor's `context.options`" },
-    input => input
-  ),
+  processorOptions: anyValue({
+    env: 'CLS_PROCESSOR_OPTIONS',
+    flag: 'processor-options',
+    help: "The processor's `context.options`"
+  }),
   onResult: onResultRow,
   startFrom: withDefault<Position>(
     'end',

@@ -68,7 +68,6 @@ export class Tenure {
   #repullCount = 0
   /** The chain has stopped there; acted on once everything before it is settled, since a peek may have led it astray. */
   #chainFailure: { readonly error: ClsConsumerError; readonly offset: bigint } | undefined
-  #hasPulledAll = false
 
   constructor(epoch: Epoch, dispatcher: Dispatcher, handlers: TenureHandlers) {
     this.epoch = epoch
@@ -97,10 +96,7 @@ export class Tenure {
     this.#chain = chain({
       batch: batch => this.#dispatch(batch),
       advanced: (_from, to) => this.#advance(to),
-      ended: () => {
-        this.#hasPulledAll = true
-        this.#checkRest()
-      },
+      ended: () => this.#checkRest(),
       retried: (error, offset, waitMs) => {
         this.#chainFailure = undefined
         this.#handlers.retried(error, { ...placeOf(this.epoch), offset }, waitMs)
@@ -150,7 +146,6 @@ export class Tenure {
     if (slot === undefined || this.#chain === undefined || this.#chain.confirm(batch, nextOffset)) return
     // What was pulled behind this batch was based on a wrong peek: none of it has started, since this one is open (I2).
     this.#chainFailure = undefined
-    this.#hasPulledAll = false
     this.#dispatcher.dropQueued(this.epoch)
     this.#frontier?.truncateAfter(slot)
     this.#chain.pump()
@@ -243,7 +238,7 @@ export class Tenure {
 
   /** Where a processed batch ends, from what the service wrote as `NextOffset` (protocol of `pull_log`). */
   #endOf(batch: Batch, { nextOffset, messageCount }: ProcessedAnswer): bigint | ClsConsumerError {
-    if (nextOffset !== undefined && nextOffset > batch.startOffset) return nextOffset
+    if (nextOffset !== undefined && nextOffset > 0n && nextOffset > batch.startOffset) return nextOffset
     if (nextOffset === -1n && batch.endOffset !== undefined) return batch.endOffset
     if (messageCount === 0) return batch.startOffset
     const message = `the service sent ${messageCount} messages and no offset to go on from: NextOffset is ${nextOffset}`
@@ -277,7 +272,6 @@ export class Tenure {
   /** This batch and what waits behind it will be pulled again, if at all. */
   #forget(slot: Slot): void {
     this.#chainFailure = undefined
-    this.#hasPulledAll = false
     this.#dispatcher.dropQueued(this.epoch)
     this.#frontier?.truncateFrom(slot)
   }
@@ -295,7 +289,7 @@ export class Tenure {
     if (failure !== undefined) {
       this.#chainFailure = undefined
       this.#handlers.stuck(failure.error, failure.offset)
-    } else if (this.#hasPulledAll) {
+    } else if (this.#chain.hasEnded) {
       this.#move('done')
       this.#handlers.done(this.#frontier.nextOffset)
     }

@@ -27,6 +27,9 @@ const LAST_COMMIT_MS = 15_000
 /** Between two attempts to open partitions whose positions the service did not tell. */
 const OPEN_RETRY_MS = 1000
 
+/** A partition that is taken back while it opens is given up after this. */
+const OPENING_WAIT_MS = 1000
+
 export interface TenuresHandlers {
   assigned(event: AssignedEvent): void
   released(id: PartitionId, committedOffset: bigint | undefined, reason: string): void
@@ -147,7 +150,7 @@ export class Tenures implements Iterable<Tenure> {
           atJoin: this.partitionsAtJoin,
           signal
         })
-        // Revoked or lost while we asked: their closing waits for this.
+        // Revoked or lost while we asked.
         wanted = wanted.filter(isWanted)
         if (await this.#commitStarts(wanted, starts)) {
           // Nothing waits from here to `run`: an end that became known before is looked up, one that becomes known
@@ -178,14 +181,14 @@ export class Tenures implements Iterable<Tenure> {
 
   /** Whether every start that must be committed is, or its epoch is over. */
   async #commitStarts(tenures: readonly Tenure[], starts: ReadonlyMap<number, Start>): Promise<boolean> {
-    const { committer, settings } = this.#parts
+    const { committer, settings, signal } = this.#parts
     for (const { epoch } of tenures) {
       const start = startOf(starts, epoch)
       if (start.mustCommit) committer.track(epoch, start.offset)
       else if (start.offset >= 0n) committer.adopt(epoch, start.offset)
     }
     const epochs = tenures.map(({ epoch }) => epoch)
-    return await committer.flush(epochs, settings.callTimeoutMs)
+    return await committer.flush(epochs, settings.callTimeoutMs, signal)
   }
 
   #run(tenure: Tenure, starts: ReadonlyMap<number, Start>, bounds: ReadonlyMap<number, PullBound> | undefined): void {
@@ -312,7 +315,7 @@ export class Tenures implements Iterable<Tenure> {
     tenure.close()
     const phase = holdings.phaseOf(epoch)
     if (phase === 'starting' || phase === 'active') holdings.drain(epoch)
-    await this.#opening.get(tenure)
+    if (tenure.startOffset === undefined) await this.#giveUpOpening(tenure)
     const patienceMs = holdings.phaseOf(epoch) === 'lost' ? 0 : settings.drainTimeoutMs
     await dispatcher.drain(epoch, patienceMs, reason)
     if (holdings.phaseOf(epoch) === 'draining' && !(await committer.flush([epoch], LAST_COMMIT_MS))) {
@@ -324,6 +327,20 @@ export class Tenures implements Iterable<Tenure> {
     this.#tenures.delete(keyOf(epoch))
     membership.release(epoch)
     handlers.released({ topicId, partition }, committedOffset, reason)
+  }
+
+  /**
+   * Nothing of it was pulled. Its start may be on its way to be committed, and must not arrive after a successor's
+   * progress. The other partitions of the topic, which open with it, may wait for much longer: it does not.
+   */
+  async #giveUpOpening(tenure: Tenure): Promise<void> {
+    const { world, committer } = this.#parts
+    committer.forget(tenure.epoch)
+    const limit = new AbortController()
+    const expired = world.timers.sleep(OPENING_WAIT_MS, limit.signal).catch(() => undefined)
+    await Promise.race([this.#opening.get(tenure), expired])
+    limit.abort(new Error('the opening has ended'))
+    await committer.rest()
   }
 
   #find(epoch: Epoch): Tenure | undefined {

@@ -221,9 +221,22 @@ describe('options: what contradicts', () => {
   })
 
   test('I5: a budget of less than two pulls', () => {
-    const pullBytes = 4 * 1024 * 1024
-    assert.match(onlyProblem({ pullBytes, heldBytesMax: 2 * pullBytes - 1 }), /less than two pulls/)
-    assert.deepEqual(problems({ pullBytes, heldBytesMax: 2 * pullBytes }), [])
+    const pullBytes = 6 * 1024 * 1024
+    // Three quarters of the budget are for pulls.
+    const heldBytesMax = 16 * 1024 * 1024
+    assert.match(onlyProblem({ pullBytes, heldBytesMax: heldBytesMax - 1 }), /no room for two pulls.*at least 16777216/)
+    assert.deepEqual(problems({ pullBytes, heldBytesMax }), [])
+  })
+
+  test('responses limited to less than what is asked for', () => {
+    const pullBytes = 2 * 1024 * 1024
+    for (const name of ['bodyBytesMax', 'responseBytesMax'] as const) {
+      assert.match(
+        onlyProblem({ pullBytes, [name]: pullBytes - 1 }),
+        new RegExp(`${name} 2097151 is less than pullBytes`)
+      )
+      assert.deepEqual(problems({ pullBytes, [name]: pullBytes }), [])
+    }
   })
 })
 

@@ -486,6 +486,18 @@ describe('tenure: a bounded run', () => {
     assert.deepEqual([told, progress, data.pulls.length], [['done 120'], [], 0])
   })
 
+  test(
+    'I1: a run ends also where a peek fell short of the end, and the worker says that it is reached',
+    BOUNDED,
+    async () => {
+      const { data, finish, told, progress } = await bench({ bound: { endOffset: 200n, endTime: 1_700_000_000 } })
+      data.from(100n).arrive(withMessages(150n))
+      await data.from(100n).complete(withMessages(150n))
+      await finish(100n, { nextOffset: 200n })
+      assert.deepEqual([progress, told], [[200n], ['processed 100 200', 'done 200']])
+    }
+  )
+
   test('a wrong peek past the end is taken back before the run is done', BOUNDED, async () => {
     const { data, finish, told } = await bench({ bound })
     data.from(100n).arrive(withMessages(120n))

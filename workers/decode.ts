@@ -39,7 +39,7 @@ export function openResponse(task: BatchTask, responseBytesMax: number): OpenedR
  */
 function assertMoves({ nextOffset, messages }: PullResponse, task: BatchTask, place: ErrorPlace): void {
   if (messages.length === 0) return
-  if (nextOffset !== undefined && nextOffset > task.startOffset) return
+  if (nextOffset !== undefined && nextOffset > 0n && nextOffset > task.startOffset) return
   if (nextOffset === -1n && task.endOffset !== undefined) return
   throw new ClsConsumerError(
     'NEXT_OFFSET_STUCK',

@@ -23,7 +23,7 @@ import { type DemoOutcome, faultsOf, reportLines, successLines } from './demo-re
 import { count } from './format.ts'
 import { type Args, type Env, flagsOf, OptionCheck } from './option-flags.ts'
 import { chooseSeed, SEED } from './produce.ts'
-import { createScreen, type Screen } from './screen.ts'
+import { columnCount, createScreen, type Screen } from './screen.ts'
 import { uploadLogs } from './upload-logs.ts'
 
 const TOPIC_COUNT = 2
@@ -72,7 +72,7 @@ export async function demo(args: Args, world: CommandWorld, seams: DemoSeams = {
 
 function demoPlan(args: Args, world: CommandWorld) {
   // Not from the environment: a variable meant for `run` should not change what the demo shows.
-  const check = new OptionCheck(args, NO_ENV)
+  const check = new OptionCheck(args, NO_ENV, OWN)
   const lineCount = check.take(OWN.count)
   const seed = check.take(OWN.seed)
   const file = check.take(OWN.file)
@@ -216,7 +216,7 @@ async function uploadAll(
 
 function conclude(outcome: DemoOutcome, { stdout }: CommandWorld, screen: Screen): void {
   screen.line('')
-  for (const line of reportLines(outcome, stdout.columns ?? 80)) screen.line(line)
+  for (const line of reportLines(outcome, columnCount(stdout))) screen.line(line)
   const faults = faultsOf(outcome)
   if (faults.length > 0) {
     throw new ClsConsumerError('DEMO_FAILED', `not as promised:\n${faults.map(line => `  - ${line}`).join('\n')}`)

@@ -89,7 +89,7 @@ const NO_ENV: Env = {}
 
 /** Flags alone: the variables of the consumer name the service it reads, not one to be made. */
 function readOptions(args: Args): EmulatorOptions {
-  const check = new OptionCheck(args, NO_ENV)
+  const check = new OptionCheck(args, NO_ENV, OWN)
   const clockSkewMs = check.take(OWN.clockSkewMs)
   const retentionMib = check.take(OWN.retentionMib)
   const retentionSeconds = check.take(OWN.retentionSeconds)

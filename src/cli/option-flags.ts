@@ -7,9 +7,10 @@
  */
 import type { Options } from 'yargs'
 import { ClsConsumerError } from '../errors.ts'
-import { type OptionRow, Wrong } from '../option-kinds.ts'
-import { OPTIONS, type Settings } from '../options.ts'
-import { resolveOptions } from '../resolve-options.ts'
+import { type Kind, type OptionRow, Wrong } from '../option-kinds.ts'
+import { OPTIONS, type OptionName, type Settings } from '../options.ts'
+import { invalidOptions, resolveSome } from '../resolve-options.ts'
+import { unknownFlags } from './unknown-flags.ts'
 
 export type Rows = Readonly<Record<string, OptionRow<unknown>>>
 export type Env = Readonly<Record<string, string | undefined>>
@@ -31,8 +32,11 @@ export function flagsOf(rows: Rows): Record<string, Options> {
   return flags
 }
 
+/** Where the flag's name and help do not tell what it may be. */
+const TYPE_IN_HELP: readonly Kind[] = ['integer', 'position', 'value']
+
 function describe({ kind, type, help, env, choices }: OptionRow<unknown>): string {
-  const range = choices?.join(', ') ?? (kind === 'integer' || kind === 'position' ? type.replaceAll('`', '') : '')
+  const range = choices?.join(', ') ?? (TYPE_IN_HELP.includes(kind) ? type.replaceAll('`', '') : '')
   return `${help}${range === '' ? '' : ` (${range})`}${env === undefined ? '' : ` [${env}]`}`
 }
 
@@ -50,7 +54,7 @@ function splitItems(value: unknown): unknown {
   return value.flatMap(item => (typeof item === 'string' ? item.split(',').map(part => part.trim()) : [item]))
 }
 
-/** What the user gave for all rows, by option name; what was not given is absent. */
+/** What the user gave for all rows, as given, by option name; what was not given is absent. */
 export function givenOptions(rows: Rows, args: Args, env: Env): Record<string, unknown> {
   const given: Record<string, unknown> = {}
   for (const [name, row] of Object.entries(rows)) {
@@ -80,15 +84,17 @@ export function refuseSecretFlags(argv: readonly string[]): void {
   )
 }
 
-/** Judges a command's own rows and keeps every problem for one error. */
+/** Judges what a command was given and keeps every problem, unknown flags first, for one error. */
 export class OptionCheck {
-  readonly problems: string[] = []
+  readonly problems: string[]
   readonly #args: Args
   readonly #env: Env
 
-  constructor(args: Args, env: Env) {
+  /** `rows`: all that the command has flags for. Any other flag is a problem. */
+  constructor(args: Args, env: Env, rows: Rows) {
     this.#args = args
     this.#env = env
+    this.problems = unknownFlags(args, rows)
   }
 
   take<T>(row: OptionRow<T> & { readonly default: NonNullable<T> }): T
@@ -98,41 +104,54 @@ export class OptionCheck {
     if (given === undefined) return row.default
     const value = row.parse(given)
     if (!(value instanceof Wrong)) return value
-    const shown = Array.isArray(given) ? 'given more than once' : JSON.stringify(given)
-    this.problems.push(`--${row.flag} is ${shown}, expected ${value.expected}`)
+    this.#refuse(row, given, value)
     return row.default
+  }
+
+  /** What was given for rows of the option table, by option name, for `finishWith`. */
+  given(rows: Rows): Record<string, unknown> {
+    const given = givenOptions(rows, this.#args, this.#env)
+    for (const [name, row] of Object.entries(rows)) {
+      if (row.fromText === undefined || given[name] === undefined) continue
+      const value = row.fromText(given[name])
+      if (value instanceof Wrong) this.#refuse(row, given[name], value)
+      given[name] = value instanceof Wrong ? undefined : value
+    }
+    return given
   }
 
   /** @throws ClsConsumerError OPTIONS_INVALID where anything was wrong. */
   finish(): void {
-    if (this.problems.length > 0) throw new ClsConsumerError('OPTIONS_INVALID', this.#text())
+    if (this.problems.length > 0) throw invalidOptions(this.problems)
   }
 
   /**
    * Settings of the option table, for a command that has rows of its own besides.
    * @throws ClsConsumerError OPTIONS_INVALID with all problems of both, and the flags that mend them.
    */
-  finishWith(given: Readonly<Record<string, unknown>>): Settings {
-    const texts = this.problems.length === 0 ? [] : [this.#text()]
+  finishWith<const N extends OptionName>(
+    names: readonly N[],
+    given: Readonly<Record<string, unknown>>
+  ): Pick<Settings, N> {
     try {
-      const settings = resolveOptions(given)
-      if (texts.length === 0) return settings
+      return resolveSome(names, given, this.problems)
     } catch (error) {
       if (!(error instanceof ClsConsumerError)) throw error
-      texts.push(error.message, ...whereToSet(given))
+      throw new ClsConsumerError('OPTIONS_INVALID', [error.message, ...whereToSet(names, given)].join('\n'))
     }
-    throw new ClsConsumerError('OPTIONS_INVALID', texts.join('\n'))
   }
 
-  #text(): string {
-    const heading = this.problems.length === 1 ? 'invalid option' : `${this.problems.length} invalid options`
-    return [`${heading}:`, ...this.problems.map(line => `  - ${line}`)].join('\n')
+  #refuse({ flag, env }: OptionRow<unknown>, given: unknown, { expected }: Wrong): void {
+    const place = flag !== undefined && this.#args[flag] !== undefined ? `--${flag}` : env
+    const shown = Array.isArray(given) ? 'given more than once' : JSON.stringify(given)
+    this.problems.push(`${place} is ${shown}, expected ${expected}`)
   }
 }
 
 /** Errors of the table name options; users of the command line need to know flags and variables. */
-function whereToSet(given: Readonly<Record<string, unknown>>): string[] {
-  const lines = Object.entries(OPTIONS).flatMap(([name, option]: [string, OptionRow<unknown>]) => {
+function whereToSet(names: readonly OptionName[], given: Readonly<Record<string, unknown>>): string[] {
+  const lines = names.flatMap(name => {
+    const option: OptionRow<unknown> = OPTIONS[name]
     const value = given[name]
     if (value === undefined ? !option.required : !(option.parse(value) instanceof Wrong)) return []
     return [`  ${name}: ${placesOf(option).join(' or ')}`]

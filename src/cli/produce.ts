@@ -11,14 +11,14 @@ import type { Log } from '../cls/log-group.ts'
 import { createService } from '../cls/service.ts'
 import { createLogger } from '../observe/logger.ts'
 import { integer, text } from '../option-kinds.ts'
-import { OPTIONS, type Settings } from '../options.ts'
+import { OPTIONS, type OptionName, type Settings } from '../options.ts'
 import type { Timer, Timers } from '../world.ts'
 import type { CommandWorld } from './command-world.ts'
 import { bar, count, seconds } from './format.ts'
 import { lineGenerator } from './generate.ts'
 import { readLines } from './lines.ts'
 import { lineToLog } from './logs.ts'
-import { type Args, credentialsFrom, type Env, flagsOf, givenOptions, OptionCheck } from './option-flags.ts'
+import { type Args, credentialsFrom, type Env, flagsOf, OptionCheck } from './option-flags.ts'
 import { createScreen } from './screen.ts'
 import { every } from './ticker.ts'
 import { chunkSize, uploadLogs } from './upload-logs.ts'
@@ -27,6 +27,18 @@ const GENERATED_DEFAULT = 100_000
 
 const { endpoint, region, network, topicIds, requestTimeoutMs, callTimeoutMs, logLevel } = OPTIONS
 const SERVICE = { endpoint, region, network, topicIds, requestTimeoutMs, callTimeoutMs, logLevel }
+/** `credentials` come from the environment alone; `bodyBytesMax`, of pulls, keeps its default. */
+const NEEDED = [
+  'endpoint',
+  'region',
+  'network',
+  'credentials',
+  'topicIds',
+  'bodyBytesMax',
+  'requestTimeoutMs',
+  'callTimeoutMs',
+  'logLevel'
+] as const satisfies OptionName[]
 
 export const SEED = integer({
   flag: 'seed',
@@ -61,7 +73,7 @@ const OWN = {
 export const produceFlags: Record<string, Options> = { ...flagsOf(SERVICE), ...flagsOf(OWN) }
 
 interface ProducePlan {
-  readonly settings: Settings
+  readonly settings: Pick<Settings, (typeof NEEDED)[number]>
   readonly file: string | undefined
   readonly countMax: number | undefined
   readonly logsPerSecond: number | undefined
@@ -77,7 +89,8 @@ export async function produce(args: Args, world: CommandWorld): Promise<void> {
     level: plan.settings.logLevel,
     write: line => screen.aside(() => world.stderr.write(line))
   })
-  const service = createService(plan.settings, { clock, timers, random, log })
+  // Uploads name topics alone.
+  const service = createService({ ...plan.settings, logsetId: '' }, { clock, timers, random, log })
   const startedMs = clock.monotonic()
   let storedCount = 0
   const cut = cutAfter(stop, STOP_GRACE_MS, timers)
@@ -136,22 +149,16 @@ function cutAfter(stop: AbortSignal, graceMs: number, timers: Timers): { signal:
   }
 }
 
-/** All that is wrong in one error. Group, processor and logset mean nothing here; the table wants them all the same. */
+/** All that is wrong in one error. */
 function producePlan(args: Args, env: Env): ProducePlan {
-  const check = new OptionCheck(args, env)
+  const check = new OptionCheck(args, env, { ...SERVICE, ...OWN })
   const file = check.take(OWN.file)
   const logsPerSecond = check.take(OWN.rate)
   const given = check.take(OWN.count)
   const seed = check.take(OWN.seed)
   if (file !== undefined && seed !== undefined) check.problems.push('--file and --seed contradict each other')
   const countMax = given ?? (file === undefined && logsPerSecond === undefined ? GENERATED_DEFAULT : undefined)
-  const settings = check.finishWith({
-    ...givenOptions(SERVICE, args, env),
-    credentials: credentialsFrom(env),
-    group: 'none',
-    processor: 'none',
-    logsetId: 'none'
-  })
+  const settings = check.finishWith(NEEDED, { ...check.given(SERVICE), credentials: credentialsFrom(env) })
   return { settings, file, countMax, logsPerSecond, seed }
 }
 

@@ -8,25 +8,16 @@ import { isAbsolute, resolve } from 'node:path'
 import type { Options } from 'yargs'
 import { Consumer } from '../consumer.ts'
 import { createLogger, wantsColour } from '../observe/logger.ts'
-import { flag, row, Wrong, withDefault } from '../option-kinds.ts'
+import { flag, withDefault } from '../option-kinds.ts'
 import { OPTIONS, type ResultPlace, type Settings } from '../options.ts'
+import { OPTION_NAMES } from '../resolve-options.ts'
 import type { CommandWorld } from './command-world.ts'
 import { count, megabytes, seconds } from './format.ts'
-import { type Args, credentialsFrom, type Env, flagsOf, givenOptions, OptionCheck } from './option-flags.ts'
+import { type Args, credentialsFrom, type Env, flagsOf, OptionCheck } from './option-flags.ts'
 import { resultLine, writeOut } from './result-lines.ts'
 
-/** The command's own rows, beside the option table. */
+/** The command's own row, beside the option table. */
 const OWN = {
-  processorOptions: row<unknown>(
-    'value',
-    'JSON',
-    {
-      flag: 'processor-options',
-      env: 'CLS_PROCESSOR_OPTIONS',
-      help: "The processor's `context.options`, as JSON"
-    },
-    parseUserJson
-  ),
   printResults: withDefault(
     false,
     flag({
@@ -96,25 +87,14 @@ async function runUntilStopped(consumer: Consumer, stop: AbortSignal): Promise<u
 
 /** From flags and environment to settings; all that is wrong in one error, with the flags that mend it. */
 export function runOptions(args: Args, env: Env, cwd: string): { settings: Settings; printResults: boolean } {
-  const check = new OptionCheck(args, env)
-  const given = givenOptions(OPTIONS, args, env)
+  const check = new OptionCheck(args, env, { ...OPTIONS, ...OWN })
+  const given = check.given(OPTIONS)
   given.credentials = credentialsFrom(env)
   if (typeof given.processor === 'string') given.processor = absoluteProcessor(given.processor, cwd)
-  given.processorOptions = check.take(OWN.processorOptions)
   const printResults = check.take(OWN.printResults)
-  return { settings: check.finishWith(given), printResults }
+  return { settings: check.finishWith(OPTION_NAMES, given), printResults }
 }
 
 function absoluteProcessor(path: string, cwd: string): string {
   return path === '' || path.startsWith('file:') || isAbsolute(path) ? path : resolve(cwd, path)
-}
-
-/** Plain `JSON.parse`: these are the user's own values, and a processor expects ordinary numbers. */
-function parseUserJson(input: unknown): unknown {
-  try {
-    if (typeof input === 'string') return JSON.parse(input)
-  } catch {
-    // `Wrong` says what it should have been.
-  }
-  return new Wrong('JSON')
 }

@@ -20,6 +20,13 @@ export interface Screen {
 
 const CLEAR_LINE = '\r\x1b[2K'
 
+const COLUMNS_UNKNOWN = 80
+
+/** Some terminals (serial lines, those of build servers) say 0: they do not know. */
+export function columnCount({ columns = 0 }: Sink, unknown = COLUMNS_UNKNOWN): number {
+  return columns > 0 ? columns : unknown
+}
+
 export function createScreen(output: Sink): Screen {
   const live = output.isTTY === true
   let status = ''
@@ -35,7 +42,7 @@ export function createScreen(output: Sink): Screen {
     status: text => {
       if (!live) return
       // One cell is left free: a full last column makes some terminals wrap, and the line could not be cleared.
-      status = fit(text, (output.columns ?? 80) - 1)
+      status = fit(text, columnCount(output) - 1)
       output.write(CLEAR_LINE + status)
     },
     close: () => {

@@ -21,7 +21,7 @@ import { type Endpoints, hostOf } from './endpoints.ts'
 import type { Http } from './http.ts'
 import { type Json, type Printable, printJson } from './json.ts'
 import { createLimiter } from './limiter.ts'
-import { type RetryWorld, retry } from './retry.ts'
+import { isUnsure, type RetryWorld, retry } from './retry.ts'
 import { signTc3 } from './sign-tc3.ts'
 import { type Signing, trySigned } from './signing.ts'
 
@@ -159,7 +159,8 @@ function createCall(options: ControlApiOptions): Call {
         return read(success.response, success.asked)
       })
     }
-    const isRetried = (error: ClsConsumerError) => !saysGroupExists(error) // whatever its code is
+    const isRetried = (error: ClsConsumerError) =>
+      !saysGroupExists(error) && (how.whenUnsure !== 'fail' || !isUnsure(error))
     const onRetry = (error: ClsConsumerError, waitMs: number) =>
       log.warn('retried', { ...at, action, code: error.code, waitMs: Math.round(waitMs), reason: error.message })
     return retry(

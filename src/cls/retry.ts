@@ -17,6 +17,13 @@ export const CORRECTIONS_MAX = 2
 
 const CORRECTED: readonly ErrorCode[] = ['API_CLOCK_SKEWED', 'API_TOKEN_EXPIRED']
 
+/** No answer, none in time, or none that says what became of the request: it may have taken effect, or may yet. */
+const UNSURE: readonly ErrorCode[] = ['API_TIMEOUT', 'API_UNREACHABLE', 'API_UNAVAILABLE', 'API_MALFORMED']
+
+export function isUnsure({ code }: ClsConsumerError): boolean {
+  return UNSURE.includes(code)
+}
+
 export interface Failed {
   readonly error: ClsConsumerError
   /** Tries of this call that failed by what a correction mends, this one included, and by anything else. */

@@ -4,7 +4,7 @@
  * In: log groups. Out: they are stored, or one error. Must never happen: a request that breaks the service's documented
  * limits sent at all (OPTIONS_INVALID says which limit), or logs stored twice without the caller having chosen that.
  */
-import { ClsConsumerError, type ErrorCode, type ErrorPlace } from '../errors.ts'
+import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
 import type { CallOptions, Compression, Logger } from '../world.ts'
 import { type Asked, findDataError, readDataError } from './answer.ts'
 import { compress } from './compression.ts'
@@ -12,7 +12,7 @@ import { dataHeaders } from './data-api.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { Http } from './http.ts'
 import { encodeLogGroupList, type LogGroup } from './log-group.ts'
-import { type RetryWorld, retry } from './retry.ts'
+import { isUnsure, type RetryWorld, retry } from './retry.ts'
 import { percentEncode } from './sign-q.ts'
 import { type Signing, trySigned } from './signing.ts'
 
@@ -59,7 +59,6 @@ export const UPLOAD_LIMITS = {
 const PATH = '/structuredlog'
 const CONTENT_TYPE = 'application/x-protobuf'
 const ANSWER_BYTES_MAX = 64 * 1024
-const UNSURE: readonly ErrorCode[] = ['API_TIMEOUT', 'API_UNREACHABLE', 'API_UNAVAILABLE', 'API_MALFORMED']
 
 export function createUploadApi(options: UploadApiOptions): UploadApi {
   const { endpoints, signing, http, log, callTimeoutMs } = options
@@ -97,7 +96,7 @@ export function createUploadApi(options: UploadApiOptions): UploadApi {
           return { requestId: answer.headers.get('x-cls-requestid') }
         })
 
-      const isRetried = ({ code }: ClsConsumerError) => whenUnsure === 'retry' || !UNSURE.includes(code)
+      const isRetried = (error: ClsConsumerError) => whenUnsure === 'retry' || !isUnsure(error)
       const onRetry = (error: ClsConsumerError, waitMs: number) =>
         log.warn('retried', { ...place, code: error.code, waitMs: Math.round(waitMs), reason: error.message })
       const deadlineMs = how.deadlineMs ?? callTimeoutMs

@@ -12,6 +12,7 @@
  *   unacknowledged and in doubt: the newest offset is sent until one call after it has been acknowledged, and once more.
  */
 import { type Epoch, keyOf } from '../batch.ts'
+import { isUnsure } from '../cls/retry.ts'
 import { assert, ClsConsumerError, toFailure } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { PartitionOffset, Timer, World } from '../world.ts'
@@ -109,12 +110,15 @@ export class Committer {
 
   /**
    * Commits until these epochs are clean or gone, the lease ends, or the deadline passes. Resolves to whether they are
-   * clean or gone. Callers in one turn share one call.
+   * clean or gone. Callers in one turn share one call. `signal` ends it as the deadline does.
    */
-  async flush(epochs: readonly Epoch[], deadlineMs: number): Promise<boolean> {
+  async flush(epochs: readonly Epoch[], deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
     const deadline = new AbortController()
-    const timer = this.#world.timers.after(deadlineMs, () => deadline.abort())
+    const expire = (): void => deadline.abort()
+    const timer = this.#world.timers.after(deadlineMs, expire)
     const expired = new Promise<void>(resolve => deadline.signal.addEventListener('abort', () => resolve()))
+    if (signal?.aborted === true) expire()
+    signal?.addEventListener('abort', expire)
     try {
       await Promise.resolve()
       const mayCommit = (): boolean => this.#phase !== 'broken' && this.#handlers.leaseRemainingMs() > 0
@@ -126,15 +130,21 @@ export class Committer {
       }
     } finally {
       timer.cancel()
+      signal?.removeEventListener('abort', expire)
     }
     return this.isClean(epochs)
+  }
+
+  /** Resolves when the call in flight, if there is one, has ended. It ends within CALL_MS_MAX. */
+  async rest(): Promise<void> {
+    await this.#inFlight
   }
 
   /** Ends the interval. A call in flight is waited for. */
   async stop(): Promise<void> {
     this.#phase = 'stopped'
     this.#timer?.cancel()
-    await this.#inFlight
+    await this.rest()
   }
 
   #schedule(): void {
@@ -199,11 +209,11 @@ export class Committer {
     try {
       await this.#world.control.commitConsumerOffsets(
         { group: this.#settings.group, consumer: this.#consumer, offsets },
-        { deadlineMs: Math.min(CALL_MS_MAX, this.#settings.callTimeoutMs, leaseMs) }
+        { deadlineMs: Math.min(CALL_MS_MAX, this.#settings.callTimeoutMs, leaseMs), whenUnsure: 'fail' }
       )
     } catch (thrown) {
       const error = toError(thrown)
-      if (error.code === 'API_TIMEOUT' || error.code === 'API_UNREACHABLE') {
+      if (isUnsure(error)) {
         for (const { entry } of sent) this.#doubts.set(keyOf(entry.epoch), DOUBT_CALLS)
       }
       this.#failureCount += 1

@@ -221,6 +221,9 @@ export class Dispatcher {
     if (error?.code === 'THREAD_LOST') return
     if (error !== undefined) {
       this.#handlers.broken(error)
+      // What never returned may still run: the partition is not released before its thread has exited (I4).
+      if (error.code === 'PROCESSOR_STUCK')
+        await this.#kill(seat.thread).catch(stuck => this.#handlers.broken(toBroken(stuck)))
       return
     }
     this.#assigned.add(seat)

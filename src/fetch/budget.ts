@@ -7,8 +7,10 @@
  * by, one pull per partition, and one open batch in all.
  */
 import { assert } from '../errors.ts'
+import { PULLED_SHARE } from '../options.ts'
 
-const DECODED_SHARE = 0.25
+/** No pull asks for less, however many partitions share the budget. */
+const PULL_BYTES_MIN = 64 * 1024
 
 export class ByteBudget {
   readonly #pulledMax: number
@@ -18,12 +20,18 @@ export class ByteBudget {
   #openCount = 0
 
   constructor(heldBytesMax: number) {
-    this.#decodedMax = Math.floor(heldBytesMax * DECODED_SHARE)
+    this.#decodedMax = Math.floor(heldBytesMax * (1 - PULLED_SHARE))
     this.#pulledMax = heldBytesMax - this.#decodedMax
   }
 
   get heldBytes(): number {
     return this.#pulledBytes + this.#decodedBytes
+  }
+
+  /** How much to ask for in one pull, so that a partition's share has room for the next one while this is held. */
+  pullBytes(wantedBytes: number, partitionCount: number): number {
+    const halfShare = Math.floor(this.#pulledMax / Math.max(1, partitionCount) / 2)
+    return Math.min(wantedBytes, Math.max(PULL_BYTES_MIN, halfShare))
   }
 
   /**

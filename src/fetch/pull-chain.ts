@@ -52,6 +52,9 @@ type Phase = 'pulling' | 'held' | 'ended' | 'failed' | 'stopped'
 /** A batch while open: the decompressed response, and the logs made of it. Measured on access logs; an upper estimate. */
 const DECODED_FACTOR = 2
 
+/** What a batch costs beside its bytes, in this process and its threads. Bounds their number, too (I8). */
+const BATCH_OVERHEAD_BYTES = 8 * 1024
+
 /** Compressed bytes become at most this many times more where the body declares no size. */
 const UNDECLARED_FACTOR = 8
 
@@ -99,6 +102,11 @@ export class PullChain {
     this.#next = parts.startOffset
   }
 
+  /** Everything up to the end of the bounded run has been pulled. */
+  get hasEnded(): boolean {
+    return this.#phase === 'ended'
+  }
+
   /** Pulls under way, or complete and behind one that is. */
   get pendingCount(): number {
     return this.#pulls.length
@@ -111,12 +119,13 @@ export class PullChain {
       if (this.#pulls.length === 0) this.#end()
       return
     }
-    const { pullBytes } = this.#settings
-    if (!this.#budget.tryPull(pullBytes, this.#heldBytes, this.#partitionCount())) return
+    const partitionCount = this.#partitionCount()
+    const pullBytes = this.#budget.pullBytes(this.#settings.pullBytes, partitionCount)
+    if (!this.#budget.tryPull(pullBytes, this.#heldBytes, partitionCount)) return
     this.#heldBytes += pullBytes
     const startOffset = this.#next
     this.#next = undefined
-    this.#send(startOffset)
+    this.#send(startOffset, pullBytes)
   }
 
   /**
@@ -130,10 +139,15 @@ export class PullChain {
     const isAwaited = this.#awaitedBatchId === batch.batchId
     if (!isAwaited && nextOffset === batch.peekedOffset) return true
     if (this.#phase === 'stopped') return isAwaited
-    if (nextOffset === -1n && batch.endOffset !== undefined) this.restart(batch.endOffset)
-    else if (nextOffset !== undefined && nextOffset > batch.startOffset) this.restart(nextOffset)
-    // No logs and no advance, in a response too large to see that here; with logs the worker fails the batch.
-    else this.restart(batch.startOffset, this.#pace.idleMs())
+    if (nextOffset === -1n && batch.endOffset !== undefined) {
+      this.restart(batch.endOffset)
+    } else if (advances(batch.startOffset, nextOffset)) {
+      this.#pace.advanced()
+      this.restart(nextOffset)
+    } else {
+      // No logs and no advance, in a response too large to see that here; with logs the worker fails the batch.
+      this.restart(batch.startOffset, this.#pace.idleMs())
+    }
     return isAwaited
   }
 
@@ -165,7 +179,7 @@ export class PullChain {
 
   /** A batch that was handed on is done or dropped: its bytes are free. */
   free(batch: Batch): void {
-    const byteCount = batch.body.bytes.byteLength
+    const byteCount = batch.body.bytes.byteLength + BATCH_OVERHEAD_BYTES
     this.#budget.resize(byteCount, 0)
     this.#heldBytes -= byteCount
     assert(this.#heldBytes >= 0, 'I5: a batch is freed once')
@@ -179,9 +193,9 @@ export class PullChain {
     this.#wait = undefined
   }
 
-  #send(startOffset: bigint): void {
+  #send(startOffset: bigint, pullBytes: number): void {
     const { topicId, partition } = this.#epoch
-    const { pullBytes, query } = this.#settings
+    const { query } = this.#settings
     const pull: Pull = {
       startOffset,
       bound: this.#bound,
@@ -211,7 +225,10 @@ export class PullChain {
         error => this.#broke(pull, toPullError(error))
       )
       // An invariant that broke in there: the consumer stops in order, on the error, instead of the process crashing.
-      .catch(error => this.#giveUp(toPullError(error), startOffset))
+      .catch(error => {
+        this.#dropFrom(0)
+        this.#giveUp(toPullError(error), startOffset)
+      })
   }
 
   /** The next pull leaves while this body is still arriving. */
@@ -223,7 +240,7 @@ export class PullChain {
   }
 
   #peeked(pull: Pull, nextOffset: bigint): void {
-    if (pull.peekedOffset !== undefined || nextOffset <= pull.startOffset) return
+    if (pull.peekedOffset !== undefined || !advances(pull.startOffset, nextOffset)) return
     pull.peekedOffset = nextOffset
     assert(pull === this.#pulls.at(-1), 'I2: only the last pull of a chain is peeked')
     this.#next = nextOffset
@@ -232,9 +249,11 @@ export class PullChain {
 
   #arrived(pull: Pull, body: PulledBody): void {
     if (!this.#pulls.includes(pull)) return
-    this.#resize(pull, body.bytes.byteLength)
+    this.#resize(pull, body.bytes.byteLength + BATCH_OVERHEAD_BYTES)
     pull.body = body
     while (this.#pulls[0]?.body !== undefined && this.#phase !== 'stopped') this.#handOnHead()
+    // The body is smaller than its reservation, as a rule: what did not fit before may fit now.
+    this.pump()
   }
 
   /** The head is complete: hands it on, or deals with a response that holds no log. */
@@ -262,7 +281,8 @@ export class PullChain {
     }
     if (found.kind === 'offset') this.#peeked(pull, found.nextOffset)
     this.#pulls.shift()
-    this.#pace.advanced()
+    // Where only the worker can tell whether anything came, `confirm` sets the pace.
+    if (pull.peekedOffset !== undefined) this.#pace.advanced()
     const batch = this.#toBatch(pull, body, progress)
     if (pull.peekedOffset === undefined) this.#awaitedBatchId = batch.batchId
     this.#handlers.batch(batch)
@@ -285,7 +305,7 @@ export class PullChain {
 
   #skipEmpty(pull: Pull, nextOffset: bigint | undefined): void {
     const { startOffset } = pull
-    if (nextOffset !== undefined && nextOffset > startOffset) {
+    if (advances(startOffset, nextOffset)) {
       this.#drop(pull)
       if (pull.peekedOffset === undefined) this.#next = nextOffset
       this.#pace.advanced()
@@ -356,6 +376,11 @@ export class PullChain {
     this.#heldBytes += byteCount - pull.byteCount
     pull.byteCount = byteCount
   }
+}
+
+/** Whether a `NextOffset` leads on: it is greater than 0, by the protocol of `pull_log`, and than where it was pulled. */
+function advances(startOffset: bigint, nextOffset: bigint | undefined): nextOffset is bigint {
+  return nextOffset !== undefined && nextOffset > 0n && nextOffset > startOffset
 }
 
 function toPullError(error: unknown): ClsConsumerError {

@@ -25,6 +25,9 @@ export interface MembershipHandlers {
 /** A heartbeat and its retries end within this share of the interval, so that the next one leaves on time. */
 const BEAT_SHARE = 0.9
 
+/** The last heartbeat is a courtesy: nothing depends on it. */
+const LAST_BEAT_MS_MAX = 5000
+
 /** Between two heartbeats that try to join. */
 const JOIN_PAUSE_MS = 200
 
@@ -39,6 +42,7 @@ export class Membership {
   readonly #lease: Lease
   readonly #handlers: MembershipHandlers
   readonly #warnedForeign = new Set<string>()
+  readonly #leaving = new AbortController()
   #phase: Phase = 'idle'
   #inFlight: Promise<void> | undefined
   /** A release happened while a heartbeat was in flight: another one leaves as soon as that is answered. */
@@ -100,16 +104,18 @@ export class Membership {
 
   /**
    * Ends heartbeats with a last one that lists every topic without partitions. Its answer grants partitions, since it
-   * looks like a join: ignored. It is sent once, and its loss only means that the server waits for the timeout.
+   * looks like a join: ignored. Its loss only means that the server waits for the timeout.
    */
   async leave(): Promise<void> {
     if (!this.#isBeating()) return
     this.#phase = 'leaving'
     this.#beatTimer?.cancel()
+    // What it says is overtaken by the last one.
+    this.#leaving.abort(new ClsConsumerError('CONSUMER_STATE', 'the consumer is leaving the group'))
     await this.#inFlight
     const { group, heartbeatIntervalMs } = this.#settings
     try {
-      const deadlineMs = heartbeatIntervalMs * BEAT_SHARE
+      const deadlineMs = Math.min(LAST_BEAT_MS_MAX, heartbeatIntervalMs * BEAT_SHARE)
       await this.#world.control.sendConsumerHeartbeat(
         { group, consumer: this.#consumer, held: this.#holdings.held() },
         { deadlineMs }
@@ -166,8 +172,9 @@ export class Membership {
     const { heartbeatIntervalMs } = this.#settings
     const sentMs = this.#world.clock.monotonic()
     try {
-      await this.#exchange({ deadlineMs: heartbeatIntervalMs * BEAT_SHARE })
+      await this.#exchange({ deadlineMs: heartbeatIntervalMs * BEAT_SHARE, signal: this.#leaving.signal })
     } catch (error) {
+      if (this.#leaving.signal.aborted) return
       this.checkLease()
       if (!(error instanceof ClsConsumerError) || error.remedy === 'stop' || error.remedy === 'fix-input') {
         const fatal =

@@ -98,7 +98,7 @@ export async function lookUpStarts(
   const offsets = (from: Position, own: boolean): Promise<Map<number, bigint>> =>
     control.describeConsumerOffsets({ group, topicId, from, own }, { signal })
 
-  const named = await askBoth(from => offsets(from, false), topicId)
+  const named = await askBoth(from => offsets(from, false), topicId, ask.partitions)
   const lacksSome = ask.partitions.some(partition => !named.begin.has(partition) || !named.end.has(partition))
   // "None" for what `From` names: ask for the log's own position before taking the partition for an unwritten one.
   const own = lacksSome ? { begin: await offsets('begin', true), end: await offsets('end', true) } : undefined
@@ -118,7 +118,7 @@ type Offsets = ReadonlyMap<number, bigint>
 const LOOKS_MAX = 10
 
 /**
- * What `begin` and `end` name at one moment.
+ * What `begin` and `end` name at one moment, for each partition of the topic.
  *
  * Begin is answered with the committed 100; a commit of the former owner, late by a timeout, is executed; end is answered
  * with 200 → they differ, a committed partition passes for one that is not, and `startFrom: end` loses logs. Hence, where
@@ -126,20 +126,38 @@ const LOOKS_MAX = 10
  */
 async function askBoth(
   ask: (from: 'begin' | 'end') => Promise<Offsets>,
-  topicId: string
+  topicId: string,
+  partitions: readonly number[]
 ): Promise<{ readonly begin: Offsets; readonly end: Offsets }> {
-  let begin = await ask('begin')
+  const settled = { begin: new Map<number, bigint>(), end: new Map<number, bigint>() }
+  let before = await ask('begin')
+  let open = [...new Set([...partitions, ...before.keys()])]
   for (let look = 1; look <= LOOKS_MAX; look++) {
-    const before = begin
     const end = await ask('end')
-    const differing = [...new Set([...before.keys(), ...end.keys()])].filter(id => before.get(id) !== end.get(id))
-    if (differing.length === 0) return { begin, end }
-    begin = await ask('begin')
-    const after = begin
-    if (differing.every(id => before.get(id) === after.get(id))) return { begin, end }
+    const differs = (id: number, begin: Offsets): boolean => begin.get(id) !== end.get(id)
+    const after = open.some(id => differs(id, before)) ? await ask('begin') : before
+    const isSettled = (id: number): boolean => !differs(id, before) || before.get(id) === after.get(id)
+    for (const id of open.filter(isSettled)) {
+      copy(before, settled.begin, id)
+      copy(end, settled.end, id)
+    }
+    open = open.filter(id => !isSettled(id))
+    if (open.length === 0) return settled
+    before = after
   }
-  const message = `the positions of the partitions changed between each two of ${2 * LOOKS_MAX} looks`
+  if (!open.some(id => partitions.includes(id))) {
+    // Only looked at as possible parents: what moves is taken for committed, so that a child begins at its beginning.
+    for (const id of open) for (const positions of [settled.begin, settled.end]) copy(before, positions, id)
+    return settled
+  }
+  const message = `the positions of partitions ${open.join(', ')} changed between each two of ${LOOKS_MAX} looks`
   throw new ClsConsumerError('API_UNAVAILABLE', message, { topicId })
+}
+
+/** Absent stays absent: the service names no position. */
+function copy(from: Offsets, to: Map<number, bigint>, id: number): void {
+  const offset = from.get(id)
+  if (offset !== undefined) to.set(id, offset)
 }
 
 /** The partitions of every topic at this moment: those that come later are read from their beginning (I11). */

@@ -46,7 +46,6 @@ test('bad usage exits 2 and says what is wrong, without a stack', TIMEOUT, async
   for (const [args, expected] of [
     [[], /name a command/],
     [['rum'], /Did you mean run/],
-    [['run', '--grup', 'g'], /Unknown argument: grup/],
     [['demo', 'now'], /now/],
     [['produce', '--count'], /count/]
   ] as const) {
@@ -76,6 +75,66 @@ test('bad options exit 2, all in one message, flags winning over variables', TIM
   ]) {
     assert.match(err, part)
   }
+})
+
+test('bad, unknown, missing and contradictory options of `run` are refused together', TIMEOUT, async t => {
+  const args = ['run', '--nope', '1', '--grup', 'g', '--threads', '0', '--stop-at', 'begin', '--network', 'intranet']
+  const { code, out, err } = await ran(args, t.signal, { CLS_ENDPOINT: 'http://127.0.0.1:1' })
+  assert.equal(code, 2)
+  assert.equal(out, '')
+  const [heading, ...lines] = err.split('\n')
+  assert.equal(heading, 'OPTIONS_INVALID: 10 invalid options:')
+  const starts = [
+    'unknown flag --nope',
+    'unknown flag --grup (did you mean --group?)',
+    'credentials is missing',
+    'logsetId is missing',
+    'topicIds is missing',
+    'group is missing',
+    'processor is missing',
+    'threads is "0"',
+    'endpoint and network intranet contradict each other',
+    'stopAt is begin: nothing would be read'
+  ]
+  for (const [index, start] of starts.entries()) assert.ok(lines[index]?.startsWith(`  - ${start}`), lines[index])
+})
+
+test('every command refuses flags that it does not have, together with its other problems', TIMEOUT, async t => {
+  for (const [args, ...expected] of [
+    [
+      ['produce', '--group', 'g', '--fil', 'f', '--count', '0'],
+      /^OPTIONS_INVALID: 6 invalid options:\n {2}- unknown flag --group\n {2}- unknown flag --fil \(did you mean --file\?\)\n/,
+      /--count is "0"/,
+      /topicIds is missing/
+    ],
+    [
+      ['demo', '--sed', '1', '--count', '1'],
+      /^OPTIONS_INVALID: 2 invalid options:\n {2}- unknown flag --sed \(did you mean --seed\?\)\n/,
+      /--count is "1"/
+    ],
+    [
+      ['emulator', '--prot', '0', '--token', SECRET, '--topic', 'a', '--topics', '2'],
+      /^OPTIONS_INVALID: 3 invalid options:\n {2}- unknown flag --prot \(did you mean --port\?\)\n/,
+      /unknown flag --token/,
+      /--topic and --topics contradict each other/
+    ]
+  ] as const) {
+    const { code, out, err } = await ran(args, t.signal)
+    assert.equal(code, 2, args.join(' '))
+    assert.equal(out, '')
+    for (const part of expected) assert.match(err, part)
+    assert.ok(!err.includes(SECRET), 'I9: who mistypes may have written a secret')
+  }
+})
+
+test('flags may be written as the parser allows: camel case, with =, negated', TIMEOUT, async t => {
+  const args = ['run', '--pullBytes=7', '--no-update-group', '--no-colour', '--no-such-flag=x', '-x']
+  const { code, err } = await ran(args, t.signal, { CLS_REGION: 'ap-guangzhou' })
+  assert.equal(code, 2)
+  assert.match(err, /pullBytes is "7"/)
+  assert.doesNotMatch(err, /unknown flag .*(pull|update)|updateGroup is/i)
+  const unknown = [...err.matchAll(/unknown flag (.*)/g)].map(([, flag]) => flag)
+  assert.deepEqual(unknown, ['--no-colour', '--no-such-flag', '-x'])
 })
 
 test('I9: a secret is no flag, and is never printed', TIMEOUT, async t => {

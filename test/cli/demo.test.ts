@@ -70,6 +70,19 @@ test('statuses counted from a file are those of its lines', TIMEOUT, async () =>
   assert.match(world.out(), /^3,000 logs in /m)
 })
 
+test('on a terminal that says 0 columns, bar and paths are shown as on one of 80', TIMEOUT, async () => {
+  const path = join(folder, 'long.log')
+  const line = '10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /as/long/as/fits/in/80/columns HTTP/1.1" 200 1 "-" "-"\n'
+  await writeFile(path, line.repeat(100))
+  let out = ''
+  const write = (text: string) => {
+    out += text
+  }
+  await demo({ file: path }, captureWorld({ stdout: { isTTY: true, columns: 0, write } }))
+  assert.match(out, /^200 +100 +100\.00 % +100 {2}\/as\/long\/as\/fits\/in\/80\/columns$/m)
+  assert.match(out, /\[2K[█▏▎▍▌▋▊▉·]{40} [\d,]+ of /)
+})
+
 /** The demo's processor with something done to its ids. */
 async function planted(name: string, change: string): Promise<string> {
   const path = join(folder, `${name}.mjs`)

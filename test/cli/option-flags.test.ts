@@ -5,6 +5,8 @@ import { credentialsFrom, flagsOf, givenOptions, OptionCheck, refuseSecretFlags 
 import { ClsConsumerError } from '../../src/errors.ts'
 import { integer, type OptionRow, text } from '../../src/option-kinds.ts'
 import { OPTIONS } from '../../src/options.ts'
+import { OPTION_NAMES, resolveOptions } from '../../src/resolve-options.ts'
+import { REQUIRED } from '../support/settings.ts'
 
 const ROWS: [string, OptionRow<unknown>][] = Object.entries(OPTIONS)
 
@@ -23,12 +25,13 @@ const VALID: Record<string, string> = {
   stopAt: 'now',
   query: 'log_keep(1)',
   onInvalidOffset: 'end',
-  logLevel: 'debug'
+  logLevel: 'debug',
+  processorOptions: '{"key":[1]}'
 }
 
 test('every row of the option table but secrets and functions has a flag and a variable of its own', () => {
   const without = ROWS.filter(([, row]) => row.flag === undefined).map(([name]) => name)
-  assert.deepEqual(without, ['credentials', 'processorOptions', 'onResult'])
+  assert.deepEqual(without, ['credentials', 'onResult'])
   const flags = ROWS.flatMap(([, row]) => row.flag ?? [])
   assert.deepEqual(Object.keys(flagsOf(OPTIONS)), flags)
   assert.equal(new Set(flags).size, flags.length)
@@ -68,6 +71,36 @@ test('defaults are shown but not given to the parser, or no variable could ever 
   assert.equal(flags['pull-bytes']?.defaultDescription, '2097152')
   assert.equal(flags.threads?.defaultDescription, 'one a core')
   assert.match(flags.network?.description ?? '', /public, intranet, international.*\[CLS_NETWORK\]/)
+  assert.match(flags['processor-options']?.description ?? '', /\(.*JSON.*\) \[CLS_PROCESSOR_OPTIONS\]/)
+})
+
+test('what a whole number may be is told with its step', () => {
+  const flags = flagsOf(OPTIONS)
+  assert.match(flags['heartbeat-interval-ms']?.description ?? '', /\(ms, 1000 – 300000, multiple of 500\)/)
+  assert.match(flags['poll-interval-ms']?.description ?? '', /\(ms, 50 – 60000\)/)
+})
+
+test('processor options from a flag or variable are JSON; from code, a text stays the text it is', () => {
+  for (const value of ['plain', '{"a":1}', '7', '', 'null']) {
+    assert.equal(resolveOptions({ ...REQUIRED, processorOptions: value }).processorOptions, value)
+  }
+  const givenTo = (args: Record<string, unknown>, env = {}) => new OptionCheck(args, env, OPTIONS).given(OPTIONS)
+  assert.deepEqual(givenTo({ 'processor-options': '{"a":1}' }), { processorOptions: { a: 1 } })
+  assert.deepEqual(givenTo({}, { CLS_PROCESSOR_OPTIONS: '"plain"' }), { processorOptions: 'plain' })
+  assert.deepEqual(givenTo({}, { CLS_PROCESSOR_OPTIONS: '' }), {})
+})
+
+test('processor options that are no JSON are told where they were given', () => {
+  for (const [args, env, expected] of [
+    [{ 'processor-options': 'plain' }, {}, '--processor-options is "plain", expected JSON'],
+    [{}, { CLS_PROCESSOR_OPTIONS: '{' }, 'CLS_PROCESSOR_OPTIONS is "{", expected JSON'],
+    [{ 'processor-options': ['1', '2'] }, {}, '--processor-options is given more than once, expected JSON'],
+    [{ 'processor-options': false }, {}, '--processor-options is false, expected JSON']
+  ] as const) {
+    const check = new OptionCheck(args, env, OPTIONS)
+    assert.equal(check.given(OPTIONS).processorOptions, undefined)
+    assert.deepEqual(check.problems, [expected])
+  }
 })
 
 test('credentials come from the environment, and only as a pair', () => {
@@ -99,17 +132,21 @@ test('I9: a flag that looks like a secret is refused without its value', () => {
 
 const COUNT = integer({ flag: 'count', help: 'h', min: 1, max: 10, unit: 'logs' })
 const FILE = text({ flag: 'file', help: 'h' })
+const OWN = { count: COUNT, file: FILE }
 
 test("a command's own problems and the table's come in one error, with the flags that mend them", () => {
-  const check = new OptionCheck({ count: '11', file: ['a', 'b'] }, {})
+  const check = new OptionCheck({ count: '11', file: ['a', 'b'] }, {}, OWN)
   check.take(COUNT)
   check.take(FILE)
+  const given = { region: 'ap-guangzhou', pullBytes: '12x', logsetId: 'l', group: 'g', processor: 'p' }
   assert.throws(
-    () => check.finishWith({ region: 'ap-guangzhou', pullBytes: '12x', logsetId: 'l', group: 'g', processor: 'p' }),
+    () => check.finishWith(OPTION_NAMES, given),
     error => {
       assert.ok(error instanceof ClsConsumerError)
       assert.equal(error.code, 'OPTIONS_INVALID')
+      assert.equal(error.message.match(/invalid option/g)?.length, 1, 'one list')
       for (const part of [
+        /^5 invalid options:/,
         /--count is "11", expected a whole number of logs from 1 to 10/,
         /--file is given more than once/,
         /pullBytes is "12x"/,
@@ -136,9 +173,9 @@ test("a command's own problem alone is an error too", () => {
     group: 'g',
     processor: 'p'
   }
-  assert.equal(new OptionCheck({}, {}).finishWith(valid).group, 'g')
-  const check = new OptionCheck({ count: '0' }, {})
+  assert.equal(new OptionCheck({}, {}, OWN).finishWith(OPTION_NAMES, valid).group, 'g')
+  const check = new OptionCheck({ count: '0' }, {}, OWN)
   assert.equal(check.take(COUNT), undefined)
-  assert.throws(() => check.finishWith(valid), { code: 'OPTIONS_INVALID', message: /--count/ })
+  assert.throws(() => check.finishWith(OPTION_NAMES, valid), { code: 'OPTIONS_INVALID', message: /--count/ })
   assert.throws(() => check.finish(), { code: 'OPTIONS_INVALID', message: /--count/ })
 })

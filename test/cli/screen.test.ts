@@ -1,7 +1,7 @@
 /** A moving status below lines that stay. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createScreen } from '../../src/cli/screen.ts'
+import { columnCount, createScreen } from '../../src/cli/screen.ts'
 
 function terminal(isTTY: boolean, columns = 20) {
   let written = ''
@@ -52,4 +52,15 @@ test('a status never reaches the last column, and is gone after close', () => {
   screen.close()
   screen.line('end')
   assert.equal(written(), `${CLEAR}01234567…${CLEAR}end\n`)
+})
+
+test('a terminal that does not know its width counts as one of 80 columns', () => {
+  const { screen, written } = terminal(true, 0)
+  screen.status('x'.repeat(100))
+  assert.equal(written(), `${CLEAR}${'x'.repeat(78)}…`)
+  const write = () => undefined
+  assert.deepEqual(
+    [{ write }, { columns: 0, write }, { columns: 132, write }].map(sink => columnCount(sink)),
+    [80, 80, 132]
+  )
 })

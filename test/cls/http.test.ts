@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { afterEach, describe, test } from 'node:test'
 import { createHttp, type Http, type HttpRequest } from '../../src/cls/http.ts'
 import { rejection } from './fakes.ts'
@@ -205,6 +205,24 @@ describe('http', () => {
       )
       await rejection('API_TIMEOUT', ask(http, to(server)))
       await rejection('API_TIMEOUT', ask(http, to(server)))
+    })
+
+    test(`${name}: a connection that does not come about is API_TIMEOUT after requestTimeoutMs`, LIMIT, async () => {
+      // Accepted, but never a word of TLS: connecting over https is not done before the handshake.
+      const sockets: Socket[] = []
+      const server = createServer(socket => void sockets.push(socket.on('error', () => undefined)))
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      open.push(async () => {
+        for (const socket of sockets) socket.destroy()
+        server.close()
+      })
+      const http = createHttp({ requestTimeoutMs: 100 })
+      open.push(http.close)
+      const address = server.address()
+      assert.ok(typeof address === 'object' && address !== null)
+      const error = await rejection('API_TIMEOUT', ask(http, to({ origin: `https://127.0.0.1:${address.port}` })))
+      assert.match(error.message, /UND_ERR_CONNECT_TIMEOUT.*timeout: 100ms/)
+      assert.equal(error.place.action, 'pull_log')
     })
 
     test(`${name}: an abort ends it at once with the signal’s reason, and closes the connection`, LIMIT, async () => {

@@ -123,3 +123,16 @@ test('I5: under any schedule the budget is exceeded only by larger responses, a 
   )
   assert.ok(refusals.pull > 0 && refusals.open > 0, 'the schedules reach the limits')
 })
+
+test('I5: with many partitions a pull asks for half a share, so that the next one fits beside what it brought', () => {
+  const MIB = 1024 * 1024
+  const budget = new ByteBudget(256 * MIB)
+  const partitionCount = 50
+  const pullBytes = budget.pullBytes(2 * MIB, partitionCount)
+  assert.ok(pullBytes < 2 * MIB)
+  for (let partition = 0; partition < partitionCount; partition++) {
+    assert.ok(budget.tryPull(pullBytes, 0, partitionCount))
+    assert.ok(budget.tryPull(pullBytes, pullBytes, partitionCount), `partition ${partition} reads ahead`)
+  }
+  assert.equal(budget.pullBytes(2 * MIB, 4), 2 * MIB)
+})
