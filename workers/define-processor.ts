@@ -50,7 +50,7 @@ export interface Processor {
   assign?(partition: PartitionId, context: PartitionContext): unknown
   /**
    * Processes one batch; await everything you start. What it returns (structured-cloneable) is delivered to the
-   * consumer's `onResult`, in order per partition. To throw fails the whole batch, which is then tried again.
+   * consumer's `onResult`, in order per partition. To throw stops the consumer in order, and the batch stays uncommitted.
    */
   process(batch: LogBatch, context: ProcessorContext): unknown
   /** The partition leaves this thread: flush what is kept for it. Does not run on a thread that died. */
