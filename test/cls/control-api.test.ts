@@ -136,6 +136,17 @@ describe('control API: retries', () => {
     )
   })
 
+  test(
+    'whenUnsure fail: a try whose fate is unknown is told at once, what was surely refused is tried again',
+    LIMIT,
+    async () => {
+      const script: Scripted[] = [refusal('RequestLimitExceeded'), response => response.destroy(), ok({})]
+      const { server, control } = await setUpService((_request, index) => script[index] ?? ok({}))
+      await rejection('API_UNREACHABLE', control.deleteConsumerGroup('g', { whenUnsure: 'fail' }))
+      assert.equal(server.received.length, 2)
+    }
+  )
+
   test('a refusal is final', LIMIT, async () => {
     const { server, control } = await setUpService(() => refusal('OperationDenied.ACLFailed'))
     await rejection('API_REFUSED', control.deleteConsumerGroup('g'))

@@ -361,6 +361,7 @@ describe('committer: the lease', () => {
     setLease(1234)
     await interval()
     assert.equal(commits.asks[0]?.deadlineMs, 1234)
+    assert.equal(commits.asks[0]?.whenUnsure, 'fail', 'a retry within the call would hide that its fate is unknown')
     await answer()
     setLease(1e9)
     committer.track(P0, 2n)

@@ -11,7 +11,7 @@ import type {
 import { Calls } from './calls.ts'
 
 /** What was asked, and the deadline it was given. */
-type Limited<T> = T & { readonly deadlineMs: number | undefined }
+type Limited<T> = T & { readonly deadlineMs: number | undefined; readonly whenUnsure: CallOptions['whenUnsure'] }
 
 export interface FakeControl {
   readonly api: ControlApi
@@ -45,7 +45,8 @@ export function createFakeControl(): FakeControl {
   }
   const limited = <T extends object>(ask: T, call: CallOptions | undefined): Limited<T> => ({
     ...ask,
-    deadlineMs: call?.deadlineMs
+    deadlineMs: call?.deadlineMs,
+    whenUnsure: call?.whenUnsure
   })
   const notExpected = (): never => {
     throw new Error('the stages do not call this')
