@@ -99,7 +99,8 @@ export class BoundedRun {
     // A time past the last log has no position of its own: the end, not "nothing to read" (I6).
     const isNamed = partitions.length > 0 && partitions.every(partition => named.has(partition))
     const ends = isNamed ? named : new Map([...(await offsetsAt('end')), ...named])
-    if (!this.#ends.has(topicId)) this.#ends.set(topicId, ends)
+    // Kept only where it tells of every partition.
+    if (!isNamed && !this.#ends.has(topicId)) this.#ends.set(topicId, ends)
     return ends
   }
 

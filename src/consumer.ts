@@ -395,6 +395,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       })
       .finally(() => {
         this.#waitingForOthers = undefined
+        // The last partition may have been done between its last look and this.
+        this.#checkDone()
       })
   }
 

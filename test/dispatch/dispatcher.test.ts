@@ -783,6 +783,12 @@ describe('dispatcher: threads that end', () => {
     assert.deepEqual(broken, [])
     await time.advance(1)
     assert.deepEqual(broken, ['PROCESSOR_STUCK'])
+    // It may still run: the partition is drained only once its thread has exited.
+    assert.deepEqual(threads.kills.asks, [0])
+    const drained = dispatcher.drain(epochOf(0), PATIENCE_MS, 'stopping')
+    assert.equal(await stateOf(drained), 'pending')
+    await threads.exit(0)
+    await drained
   })
 
   test('a pool beyond repair is told', BOUNDED, async () => {

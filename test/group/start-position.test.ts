@@ -211,6 +211,25 @@ describe('asking for start positions', () => {
     assert.equal((await lookUp()).get(0)?.offset, 3n)
   })
 
+  test(
+    'a beginning that moves with every look keeps no other partition waiting, and passes for a parent that was read',
+    BOUNDED,
+    async () => {
+      let looks = 0n
+      const { control, lookUp, asked } = bench(({ from }) => {
+        looks += 1n
+        return new Map([
+          [0, from === 'begin' ? 10n : 90n],
+          [1, from === 'begin' ? looks : 1000n]
+        ])
+      })
+      const described = partitionOf(1)
+      control.partitions.always = () => [partitionOf(0), { ...described, status: 'readonly' }]
+      assert.equal((await lookUp()).get(0)?.offset, 10n, 'the child of what may have been read begins at its beginning')
+      assert.ok(asked().length <= 30)
+    }
+  )
+
   test('I6: an error of any call is an error, never "none"', BOUNDED, async () => {
     for (let failing = 0; failing < 3; failing++) {
       let count = 0
