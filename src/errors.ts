@@ -37,6 +37,7 @@ export const REMEDIES = {
   API_TOKEN_EXPIRED: 'retry', // signed anew with fresh credentials
   API_UNAUTHORIZED: 'stop', // AuthFailure.…, UnauthorizedOperation, HTTP 401/403
   API_NOT_FOUND: 'stop', // ResourceNotFound, HTTP 404
+  API_TOPIC_CLOSED: 'stop', // TopicClosed: nothing is read from the topic until it is opened again
   API_INVALID_OFFSET: 'stop', // …InvalidOffset: expired, or beyond the end; `onInvalidOffset` decides
   API_REFUSED: 'stop', // any other final refusal
   CREDENTIALS_UNAVAILABLE: 'retry', // the credentials provider failed

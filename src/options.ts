@@ -349,6 +349,50 @@ export const OPTIONS = {
       unit: 'ms'
     })
   ),
+  attempts: withDefault(
+    5,
+    integer({
+      env: 'CLS_ATTEMPTS',
+      flag: 'attempts',
+      help: 'How often a batch whose thread died, or a result that `onResult` refused, is tried in all',
+      min: 1,
+      max: 1_000_000,
+      unit: 'attempts'
+    })
+  ),
+  backoffMs: withDefault(
+    500,
+    integer({
+      env: 'CLS_BACKOFF_MS',
+      flag: 'backoff-ms',
+      help: 'Wait before the second attempt; doubled for each further one',
+      min: 0,
+      max: 600_000,
+      unit: 'ms'
+    })
+  ),
+  backoffMaxMs: withDefault(
+    30_000,
+    integer({
+      env: 'CLS_BACKOFF_MAX_MS',
+      flag: 'backoff-max-ms',
+      help: 'Longest wait between two attempts',
+      min: 0,
+      max: 3_600_000,
+      unit: 'ms'
+    })
+  ),
+  hookTimeoutMs: withDefault(
+    60_000,
+    integer({
+      env: 'CLS_HOOK_TIMEOUT_MS',
+      flag: 'hook-timeout-ms',
+      help: "How long the processor's `start`, `assign`, `revoke` and `stop` may each take",
+      min: 100,
+      max: 3_600_000,
+      unit: 'ms'
+    })
+  ),
   logLevel: withDefault(
     'info',
     choice(['debug', 'info', 'warn', 'error', 'silent'], {

@@ -6,6 +6,7 @@
  * No stage reads the time, sets a timer or rolls a die by any other way (a test checks).
  */
 import type { FromThread, ThreadAnswer, ThreadTask, ToThread } from './dispatch/messages.ts'
+import type { ClsConsumerError } from './errors.ts'
 
 export interface Clock {
   /** Wall time, Unix milliseconds. For signatures, log lines and `stopAt`; never for measuring a wait. */
@@ -162,6 +163,17 @@ export interface DataApi {
     request: PullRequest,
     hooks: { readonly signal: AbortSignal; readonly onProgress?: (progress: PullProgress) => void }
   ): Promise<PulledBody>
+  /**
+   * Takes an error that stood inside a compressed 200, as read elsewhere: what it shows about token and clock is put
+   * right, as for any refused try. Returns it under the code that its `serviceCode` has, without secrets (I9).
+   */
+  heed(error: ClsConsumerError): ClsConsumerError
+}
+
+/** Finds `NextOffset` where it does not stand at the front of a body, off the main thread and off the lanes. */
+export interface Scout {
+  /** `undefined` where it has none, where it cannot be read, or not in time: the worker has the last word. Never rejects. */
+  nextOffset(body: PulledBody): Promise<bigint | undefined>
 }
 
 /** What the pool of threads tells the dispatcher. Threads are numbered 0 … count - 1; a replacement keeps the number. */
@@ -169,6 +181,8 @@ export interface ThreadHandlers {
   onMessage(thread: number, message: FromThread): void
   /** The thread's `Worker` has emitted `exit`: nothing of it runs any more. Its pending `run`s reject after this. */
   onExit(thread: number): void
+  /** Somebody had the thread terminated, maybe another consumer that shares it: its batches are not to blame. */
+  onKilled(thread: number): void
   /** A replacement is up and has its port. `start` has not run on it. */
   onReplaced(thread: number): void
   /** The pool is beyond repair (`POOL_BROKEN`, `THREAD_STUCK`). */
@@ -199,5 +213,6 @@ export interface World {
   readonly log: Logger
   readonly control: ControlApi
   readonly data: DataApi
+  readonly scout: Scout
   readonly threads: Threads
 }
