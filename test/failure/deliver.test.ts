@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { deliver } from '../../src/failure/deliver.ts'
+import { chance, createFakeTime } from '../cls/fakes.ts'
+
+const BOUNDED = { timeout: 10_000 }
+const LIMITS = { attempts: 4, backoffMs: 100, backoffMaxMs: 150 }
+
+function bench() {
+  const time = createFakeTime()
+  const closing = new AbortController()
+  const waits: number[] = []
+  let offerCount = 0
+  const offered = (failures: number, limits = LIMITS) =>
+    deliver(
+      () => {
+        offerCount += 1
+        if (offerCount <= failures) throw new Error(`refused ${offerCount}`)
+      },
+      { timers: time.timers, random: chance(0) },
+      limits,
+      { signal: closing.signal, retried: (_, waitMs) => void waits.push(waitMs) }
+    )
+  return { time, closing, waits, offered, offerCount: () => offerCount }
+}
+
+describe('a result', () => {
+  test('that is taken at once waits for nothing', BOUNDED, async () => {
+    const { offered, waits, offerCount } = bench()
+    await offered(0)
+    assert.deepEqual([waits, offerCount()], [[], 1])
+  })
+
+  test('that is refused is offered again after growing waits, until it is taken', BOUNDED, async () => {
+    const { time, offered, waits, offerCount } = bench()
+    await time.settle(offered(3))
+    assert.deepEqual([waits, offerCount(), time.clock.monotonic()], [[50, 75, 75], 4, 200])
+  })
+
+  test('that is refused to the last attempt ends with the error of that one', BOUNDED, async () => {
+    const { time, offered, offerCount } = bench()
+    await assert.rejects(time.settle(offered(9)), { message: 'refused 4' })
+    assert.equal(offerCount(), 4)
+  })
+
+  test('is not offered again once its partition closes, even in the middle of a wait', BOUNDED, async () => {
+    const { time, closing, offered, offerCount } = bench()
+    const end = offered(9)
+    end.catch(() => undefined)
+    await time.advance(10)
+    closing.abort(new Error('closing'))
+    await assert.rejects(end, { message: 'closing' })
+    await time.advance(10_000)
+    assert.equal(offerCount(), 1)
+  })
+
+  test('that is refused while its partition closes is given up with that error', BOUNDED, async () => {
+    const { closing, offered, waits } = bench()
+    closing.abort(new Error('closing'))
+    await assert.rejects(offered(1), { message: 'refused 1' })
+    assert.deepEqual(waits, [])
+  })
+})
