@@ -6,7 +6,9 @@
  * is looked up; so no pull brings what was stored at or past it, as long as the clocks differ by less than the guard.
  */
 import type { PartitionId } from './dispatch/messages.ts'
+import { hasLogsFrom } from './fetch/ask-ahead.ts'
 import type { PullBound } from './fetch/pull-chain.ts'
+import { askByOtherGroup, askOwnPositions, type Offsets, type Question } from './group/own-positions.ts'
 import type { Settings } from './options.ts'
 import type { Position, Timer, World } from './world.ts'
 
@@ -21,6 +23,8 @@ const TIMER_MS_MAX = 3_600_000
 /** The end of a partition that was never written: where it begins, whatever its first offset will be. */
 const UNWRITTEN = -1n
 
+type BoundedWorld = Pick<World, 'clock' | 'timers' | 'random' | 'log' | 'control' | 'data' | 'scout'>
+
 /** none: not bounded. ahead → holding → known, as the time comes. */
 type Phase = 'none' | 'ahead' | 'holding' | 'known'
 
@@ -32,19 +36,17 @@ export interface BoundHandlers {
 }
 
 export class BoundedRun {
-  readonly #world: Pick<World, 'clock' | 'timers' | 'control'>
+  readonly #world: BoundedWorld
   readonly #settings: Pick<Settings, 'stopAt' | 'group'>
   readonly #handlers: BoundHandlers
   /** Of each topic, as first looked up. */
-  readonly #ends = new Map<string, ReadonlyMap<number, bigint>>()
+  readonly #ends = new Map<string, Offsets>()
+  /** The site tells no positions of the log beside committed ones: another group is asked. */
+  #asksOtherGroup = false
   #phase: Phase
   #timer: Timer | undefined
 
-  constructor(
-    world: Pick<World, 'clock' | 'timers' | 'control'>,
-    settings: Pick<Settings, 'stopAt' | 'group'>,
-    handlers: BoundHandlers
-  ) {
+  constructor(world: BoundedWorld, settings: Pick<Settings, 'stopAt' | 'group'>, handlers: BoundHandlers) {
     this.#world = world
     this.#settings = settings
     this.#handlers = handlers
@@ -91,17 +93,45 @@ export class BoundedRun {
     return behind
   }
 
-  async #lookUpEnds(topicId: string, partitions: readonly number[], signal: AbortSignal): Promise<Map<number, bigint>> {
-    const { stopAt = 'end', group } = this.#settings
-    const offsetsAt = (from: Position): Promise<Map<number, bigint>> =>
-      this.#world.control.describeConsumerOffsets({ group, topicId, from, own: true }, { signal })
-    const named = typeof stopAt === 'number' ? await offsetsAt(stopAt) : new Map<number, bigint>()
+  /** Of all partitions that are known; `partitions` are those it must be certain of, all where none is named. */
+  async #lookUpEnds(topicId: string, partitions: readonly number[], signal: AbortSignal): Promise<Offsets> {
+    const { stopAt = 'end' } = this.#settings
+    const question = (from: Position) => ({ topicId, from, signal })
     // A time past the last log has no position of its own: the end, not "nothing to read" (I6).
-    const isNamed = partitions.length > 0 && partitions.every(partition => named.has(partition))
-    const ends = isNamed ? named : new Map([...(await offsetsAt('end')), ...named])
-    // Kept only where it tells of every partition.
-    if (!isNamed && !this.#ends.has(topicId)) this.#ends.set(topicId, ends)
+    const wanted: readonly Position[] = typeof stopAt === 'number' ? ['end', stopAt] : ['end']
+    const own = this.#asksOtherGroup ? undefined : await this.#askOwnEnds(wanted, partitions, question)
+    const answers = own ?? (await askByOtherGroup(this.#world, wanted.map(question)))
+    this.#asksOtherGroup = own === undefined
+    const ends = new Map(answers.flatMap(offsets => [...offsets]))
+    if (!this.#ends.has(topicId)) this.#ends.set(topicId, ends)
     return ends
+  }
+
+  /**
+   * The log's own positions; undefined where the site does not tell them. Where it ignores the question, the committed
+   * offset comes, whatever is asked for: begin and end are equal then, as they are of an empty log, and a pull tells the
+   * two apart. Begin is asked between two ends: a late commit of the former owner may move what is answered once.
+   */
+  async #askOwnEnds(
+    wanted: readonly Position[],
+    partitions: readonly number[],
+    question: (from: Position) => Question
+  ): Promise<Offsets[] | undefined> {
+    const world = this.#world
+    const answers: Offsets[] = []
+    for (const from of [...wanted, 'begin', 'end'] as const) {
+      const offsets = await askOwnPositions(world, this.#settings, question(from))
+      if (offsets === undefined) return undefined
+      answers.push(offsets)
+    }
+    const [before, begin, after] = [answers[0], answers.at(-2), answers.at(-1)]
+    const { topicId, signal } = question('begin')
+    for (const [partition, offset] of begin ?? []) {
+      const isAsked = partitions.length === 0 || partitions.includes(partition)
+      const isSuspect = offset === before?.get(partition) || offset === after?.get(partition)
+      if (isAsked && isSuspect && (await hasLogsFrom(world, { topicId, partition }, offset, signal))) return undefined
+    }
+    return answers.slice(0, wanted.length)
   }
 
   /** Until one guard past the time. */

@@ -44,6 +44,12 @@ export interface ConsumerEvents {
   committed: [PartitionId & { readonly offset: bigint }]
   commitFailed: [{ readonly error: ClsConsumerError; readonly partitionCount: number }]
   retried: [{ readonly error: ClsConsumerError; readonly place: ErrorPlace; readonly waitMs: number }]
+  /** The service refuses one topic; it is tried again, and the others go on. */
+  topicRefused: [{ readonly topicId: string; readonly error: ClsConsumerError }]
+  /** What was refused works again. */
+  topicRestored: [{ readonly topicId: string }]
+  /** Somebody deleted the group; it is made again. */
+  groupLost: [{ readonly group: string }]
   leaseLost: [{ readonly partitions: readonly PartitionId[] }]
   partitionDone: [PartitionId & { readonly nextOffset: bigint }]
   batch: [BatchEvent]

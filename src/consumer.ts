@@ -10,7 +10,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { type Batch, byPartition, type Epoch, keyOf } from './batch.ts'
+import { type Batch, byPartition, type Epoch } from './batch.ts'
 import { BoundedRun } from './bounded-run.ts'
 import { buildWorld, type RealWorld } from './build-world.ts'
 import { Committer } from './commit/committer.ts'
@@ -24,18 +24,18 @@ import { ensureGroup } from './group/ensure-group.ts'
 import { Holdings } from './group/holdings.ts'
 import { Lease } from './group/lease.ts'
 import { Membership } from './group/membership.ts'
-import { describeTopics } from './group/start-position.ts'
-import { LatencyRecorder } from './observe/latency.ts'
-import { type Counts, rateBetween, rateFields } from './observe/rate.ts'
+import { rateFields } from './observe/rate.ts'
+import { Throughput } from './observe/throughput.ts'
 import type { ConsumerOptions, Settings } from './options.ts'
 import { resolveOptions } from './resolve-options.ts'
+import { RunEnd } from './run-end.ts'
+import { Starts } from './starts.ts'
 import { Tenures } from './tenures.ts'
-import type { Logger, Timer } from './world.ts'
+import { isTopicTrouble, TopicTroubles, type TopicUse } from './topic-troubles.ts'
+import type { Logger } from './world.ts'
 
-const RATE_INTERVAL_MS = 10_000
-
-/** A partition changes hands within this many heartbeats, and its former owner's drain. */
-const HAND_OVER_BEATS = 4
+/** Between two attempts to make a group again that was deleted. */
+const REGROUP_PAUSE_MS = 1000
 
 export interface ConsumerOverrides {
   /** Takes the lines that would go to standard error. */
@@ -62,18 +62,18 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #dispatcher: Dispatcher
   readonly #committer: Committer
   readonly #boundedRun: BoundedRun
+  readonly #troubles: TopicTroubles
+  readonly #starts: Starts
   readonly #tenures: Tenures
+  readonly #runEnd: RunEnd
   readonly #stopSignal = new AbortController()
   #finish: (error: ClsConsumerError | undefined) => void = () => undefined
   #phase: ConsumerPhase = 'idle'
   #beginning: Promise<void> | undefined
   #stopping: Promise<void> | undefined
   #error: ClsConsumerError | undefined
-  readonly #latency = new LatencyRecorder()
-  #counts: Counts
-  #rateTimer: Timer | undefined
-  #lonelyTimer: Timer | undefined
-  #waitingForOthers: Promise<void> | undefined
+  readonly #throughput: Throughput
+  #regrouping: Promise<void> | undefined
 
   /** @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong with the options. */
   constructor(options: ConsumerOptions, overrides: ConsumerOverrides = {}) {
@@ -89,7 +89,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     // Whoever does not look at `finished` hears of the error by the event and the log.
     this.finished.catch(() => undefined)
 
-    this.#counts = { atMs: world.clock.monotonic(), batchCount: 0, logCount: 0, bodyBytes: 0, responseBytes: 0 }
     this.#lease = new Lease(2 * settings.heartbeatIntervalMs)
     this.#holdings = new Holdings(settings.topicIds)
     this.#budget = new ByteBudget(settings.heldBytesMax)
@@ -97,7 +96,18 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#dispatcher = this.#buildDispatcher()
     this.#committer = this.#buildCommitter()
     this.#boundedRun = this.#buildBoundedRun()
+    this.#troubles = new TopicTroubles(settings.topicIds)
+    this.#starts = new Starts(world, settings, this.#stopSignal.signal)
     this.#tenures = this.#buildTenures()
+    this.#runEnd = this.#buildRunEnd()
+    this.#throughput = new Throughput(
+      world,
+      () => ({ heldBytes: this.#budget.heldBytes, partitionCount: this.#tenures.count }),
+      rate => {
+        world.log.info('rate', rateFields(rate))
+        this.#tell(() => this.emit('rate', rate))
+      }
+    )
   }
 
   /**
@@ -134,16 +144,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       nextOffset,
       committedOffset: this.#committer.committedOffset(epoch)
     }))
-    const { batchCount, logCount, bodyBytes, responseBytes } = this.#counts
-    const heldBytes = this.#budget.heldBytes
     return {
       phase: this.#phase,
       partitions: partitions.sort(byPartition),
-      batchCount,
-      logCount,
-      bodyBytes,
-      responseBytes,
-      heldBytes
+      ...this.#throughput.totals,
+      heldBytes: this.#budget.heldBytes
     }
   }
 
@@ -151,22 +156,23 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   async #begin(signal: AbortSignal): Promise<void> {
     const { log } = this.#world
-    const { group, topicIds, threads } = this.#settings
+    const { group, topicIds } = this.#settings
+    const { threads } = this.#world
     warnOfName(log, 'group', group)
     warnOfName(log, 'consumer', this.name)
     await ensureGroup(this.#world, this.#settings, signal)
-    this.#tenures.partitionsAtJoin = await describeTopics(this.#world, topicIds, signal)
+    await this.#starts.lookAtTopics((topicId, error) => this.#refuseTopic(topicId, 'positions', error))
     signal.throwIfAborted()
     await this.#dispatcher.start()
     signal.throwIfAborted()
     this.#committer.start()
     this.#boundedRun.start()
-    this.#watchRate()
-    this.#watchLoneliness()
+    this.#throughput.start()
+    this.#runEnd.watchLoneliness()
     await this.#membership.join(signal)
     signal.throwIfAborted()
     this.#phase = 'running'
-    log.info('joined', { group, consumer: this.name, topics: topicIds.length, threads })
+    log.info('joined', { group, consumer: this.name, topics: topicIds.length, threads: threads.count })
     this.#tell(() => this.emit('joined', { group, consumer: this.name }))
   }
 
@@ -178,8 +184,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#stopSignal.abort(new ClsConsumerError('CONSUMER_STATE', 'the consumer is stopping'))
     this.#membership.takeNoMore()
     this.#boundedRun.stop()
-    this.#rateTimer?.cancel()
-    this.#lonelyTimer?.cancel()
+    this.#throughput.stop()
+    this.#runEnd.stop()
+    await this.#regrouping
     await this.#beginning?.catch(() => undefined)
     // 2. – 4. Each partition: its open batch ends, `revoke` runs, it is committed, it is released.
     await this.#tenures.closeAll()
@@ -191,7 +198,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await this.#dispatcher.stop().catch(thrown => this.#fail(toClsError(thrown)))
     await this.#world.close().catch(thrown => this.#fail(toClsError(thrown)))
     this.#phase = 'stopped'
-    log.info('stopped', { consumer: this.name, batches: this.#counts.batchCount, logs: this.#counts.logCount })
+    const { batchCount, logCount } = this.#throughput.totals
+    log.info('stopped', { consumer: this.name, batches: batchCount, logs: logCount })
     this.#finish(this.#error)
     this.#tell(() => this.emit('stopped'))
   }
@@ -217,11 +225,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       lease: this.#lease,
       handlers: {
         assigned: epochs => {
-          this.#lonelyTimer?.cancel()
+          this.#runEnd.stop()
           this.#tenures.open(epochs)
         },
         revoked: epochs => this.#revoke(epochs),
-        lost: epochs => this.#lose(epochs, 'the lease has ended'),
+        lost: (epochs, reason) => this.#lose(epochs, reason),
+        unknown: error => this.#regroup(error),
         failed: error => this.#fail(error)
       }
     })
@@ -253,14 +262,18 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       settings: this.#settings,
       consumer: this.name,
       handlers: {
-        committed: ({ topicId, partition }, offset) =>
-          this.#tell(() => this.emit('committed', { topicId, partition, offset })),
+        committed: ({ topicId, partition }, offset) => {
+          this.#restoreTopic(topicId, 'commit')
+          this.#tell(() => this.emit('committed', { topicId, partition, offset }))
+        },
         failed: (error, partitionCount) => {
           log.warn('commit failed', { partitions: partitionCount, error: error.message })
           this.#tell(() => this.emit('commitFailed', { error, partitionCount }))
         },
         refused: (epoch, error) => {
           log.warn('commit refused', { topicId: epoch.topicId, partition: epoch.partition, error: error.message })
+          // Not found is the group, as a rule: the heartbeat that follows this loss tells.
+          if (isTopicTrouble(error) && error.code !== 'API_NOT_FOUND') this.#refuseTopic(epoch.topicId, 'commit', error)
           if (this.#holdings.lose(epoch)) this.#lose([epoch], 'its commit was refused')
         },
         broken: error => this.#fail(error),
@@ -293,28 +306,93 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       dispatcher: this.#dispatcher,
       committer: this.#committer,
       boundedRun: this.#boundedRun,
+      starts: this.#starts,
       signal: this.#stopSignal.signal,
       handlers: {
         assigned: event => this.#assigned(event),
         released: ({ topicId, partition }, committedOffset, reason) => {
           log.info('released', { topicId, partition, committedOffset, reason })
           this.#tell(() => this.emit('released', { topicId, partition, committedOffset }))
-          this.#watchLoneliness()
-          this.#checkDone()
+          this.#runEnd.watchLoneliness()
+          this.#runEnd.check()
         },
         processed: (batch, answer, nextOffset, latencyMs) => {
-          this.#latency.record(latencyMs)
-          this.#count(batch, answer, nextOffset)
+          this.#processed(batch, answer, nextOffset, latencyMs)
         },
         retried: (error, place, waitMs) => this.#retried(error, place, waitMs),
         done: ({ topicId, partition }, nextOffset) => {
           log.info('partition done', { topicId, partition, nextOffset })
           this.#tell(() => this.emit('partitionDone', { topicId, partition, nextOffset }))
-          this.#checkDone()
+          this.#runEnd.check()
         },
+        topicRefused: (topicId, use, error) => this.#refuseTopic(topicId, use, error),
+        topicAnswered: (topicId, use) => this.#restoreTopic(topicId, use),
         failed: error => this.#fail(error)
       }
     })
+  }
+
+  #buildRunEnd(): RunEnd {
+    return new RunEnd({
+      world: this.#world,
+      settings: this.#settings,
+      boundedRun: this.#boundedRun,
+      tenures: this.#tenures,
+      troubles: this.#troubles,
+      signal: this.#stopSignal.signal,
+      isRunning: () => this.#phase === 'running',
+      end: error => {
+        if (error !== undefined) this.#fail(toClsError(error))
+        void this.stop()
+      }
+    })
+  }
+
+  // ---- What the service takes away ----
+
+  /** The others go on, as long as there are any. */
+  #refuseTopic(topicId: string, use: TopicUse, error: ClsConsumerError): void {
+    if (!this.#troubles.refuse(topicId, use, error)) return
+    const { code, message } = error
+    this.#world.log.error('a topic is refused: it is tried again, the others go on', { topicId, code, error: message })
+    this.#tell(() => this.emit('topicRefused', { topicId, error }))
+    if (this.#troubles.isEveryTopicRefused) this.#fail(error)
+    this.#runEnd.check()
+  }
+
+  #restoreTopic(topicId: string, use: TopicUse): void {
+    if (!this.#troubles.restore(topicId, use)) return
+    this.#world.log.info('a topic that was refused is read again', { topicId })
+    this.#tell(() => this.emit('topicRestored', { topicId }))
+  }
+
+  /** The group was deleted under us: it is made again, and joined with the heartbeats that go on. */
+  #regroup(error: ClsConsumerError): void {
+    this.#starts.groupMadeAgain()
+    this.#regrouping ??= this.#makeGroupAgain(error).finally(() => {
+      this.#regrouping = undefined
+    })
+  }
+
+  async #makeGroupAgain({ message }: ClsConsumerError): Promise<void> {
+    const { log, timers } = this.#world
+    const { signal } = this.#stopSignal
+    const { group } = this.#settings
+    log.warn('the group is gone: making it again', { group, error: message })
+    this.#tell(() => this.emit('groupLost', { group }))
+    while (!signal.aborted) {
+      try {
+        await ensureGroup(this.#world, this.#settings, signal)
+        this.#membership.beatNow()
+        return
+      } catch (thrown) {
+        if (signal.aborted) return
+        const error = toClsError(thrown)
+        if (error.remedy !== 'retry') return this.#fail(error)
+        log.warn('the group could not be made again yet', { group, error: error.message })
+        await timers.sleep(REGROUP_PAUSE_MS, signal).catch(() => undefined)
+      }
+    }
   }
 
   // ---- What happens is visible ----
@@ -346,34 +424,15 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#tell(() => this.emit('retried', { error, place, waitMs }))
   }
 
-  #count(batch: Batch, { logCount, responseBytes }: ProcessedAnswer, nextOffset: bigint): void {
-    const { topicId, partition, startOffset, body } = batch
-    const bodyBytes = body.byteCount
-    const counts = this.#counts
-    this.#counts = {
-      atMs: counts.atMs,
-      batchCount: counts.batchCount + 1,
-      logCount: counts.logCount + logCount,
-      bodyBytes: counts.bodyBytes + bodyBytes,
-      responseBytes: counts.responseBytes + responseBytes
-    }
-    this.#tell(() =>
-      this.emit('batch', { topicId, partition, startOffset, nextOffset, logCount, bodyBytes, responseBytes })
-    )
-  }
-
-  #watchRate(before: Counts = { ...this.#counts, atMs: this.#world.clock.monotonic() }): void {
-    this.#rateTimer = this.#world.timers.after(RATE_INTERVAL_MS, () => {
-      const after = { ...this.#counts, atMs: this.#world.clock.monotonic() }
-      const rate = rateBetween(before, after, {
-        heldBytes: this.#budget.heldBytes,
-        partitionCount: this.#tenures.count,
-        latency: this.#latency.take()
-      })
-      this.#world.log.info('rate', rateFields(rate))
-      this.#tell(() => this.emit('rate', rate))
-      this.#watchRate(after)
-    })
+  #processed(
+    { topicId, partition, startOffset, body }: Batch,
+    { logCount, responseBytes }: ProcessedAnswer,
+    nextOffset: bigint,
+    latencyMs: number
+  ): void {
+    const counts = { logCount, bodyBytes: body.byteCount, responseBytes }
+    this.#throughput.add(counts, latencyMs)
+    this.#tell(() => this.emit('batch', { topicId, partition, startOffset, nextOffset, ...counts }))
   }
 
   /** A listener that throws is its author's fault, and must not end a stage half-way. */
@@ -383,60 +442,5 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     } catch (error) {
       this.#world.log.error('a listener threw', { error: toFailure(error, 'INVARIANT_BROKEN').message })
     }
-  }
-
-  // ---- The end of a bounded run ----
-
-  #checkDone(): void {
-    if (!this.#isDone() || this.#waitingForOthers !== undefined) return
-    this.#waitingForOthers = this.#awaitOthers()
-      .catch(thrown => {
-        if (!this.#stopSignal.signal.aborted) this.#fail(toClsError(thrown))
-      })
-      .finally(() => {
-        this.#waitingForOthers = undefined
-        // The last partition may have been done between its last look and this.
-        this.#checkDone()
-      })
-  }
-
-  #isDone(): boolean {
-    return (
-      this.#phase === 'running' && this.#tenures.count > 0 && [...this.#tenures].every(({ phase }) => phase === 'done')
-    )
-  }
-
-  /** Ours are done. A member of the group may have died before its own were: those come to us after its timeout. */
-  async #awaitOthers(): Promise<void> {
-    const { clock, timers, log } = this.#world
-    const { signal } = this.#stopSignal
-    const { topicIds, heartbeatIntervalMs } = this.#settings
-    const untilMs = clock.monotonic() + this.#handOverMs()
-    for (;;) {
-      const held = new Set([...this.#tenures].map(({ epoch }) => keyOf(epoch)))
-      const behind = (await this.#boundedRun.lookUpBehind(topicIds, signal)).filter(id => !held.has(keyOf(id)))
-      // Something came to us while we asked: its end asks again.
-      if (!this.#isDone()) return
-      if (behind.length === 0 || clock.monotonic() >= untilMs) {
-        for (const id of behind) log.warn('ending although a partition that others hold is not at its end', { ...id })
-        void this.stop()
-        return
-      }
-      await timers.sleep(heartbeatIntervalMs, signal)
-    }
-  }
-
-  /** A partition changes hands within this, as a rule. */
-  #handOverMs(): number {
-    return HAND_OVER_BEATS * this.#settings.heartbeatIntervalMs + this.#settings.drainTimeoutMs
-  }
-
-  /** A bounded run that is given no partition for longer than any hand-over takes has nothing to do. */
-  #watchLoneliness(): void {
-    if (this.#settings.stopAt === undefined || this.#tenures.count > 0 || this.#phase === 'stopping') return
-    this.#lonelyTimer?.cancel()
-    this.#lonelyTimer = this.#world.timers.after(this.#handOverMs(), () => {
-      if (this.#tenures.count === 0) void this.stop()
-    })
   }
 }

@@ -26,11 +26,16 @@ export interface TenureHandlers {
   dispatched(batch: Batch): void
   /** The frontier has moved: commit this. */
   progressed(offset: bigint): void
-  /** Gives the result to the user; where there is nobody to give it to, undefined. */
-  readonly deliver: ((result: unknown, place: ResultPlace) => Promise<void>) | undefined
+  /**
+   * Gives the result to the user, again where that fails (`signal` ends the attempts, not the call under way). Where there
+   * is nobody to give it to, undefined.
+   */
+  readonly deliver: ((result: unknown, place: ResultPlace, signal: AbortSignal) => Promise<void>) | undefined
   /** A batch is processed, its result delivered, and it counts. `latencyMs`: since its body had arrived. */
   processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
+  /** The service answers pulls. */
+  answered(): void
   /** The chain cannot go on from `offset`; everything before it is settled. */
   stuck(error: ClsConsumerError, offset: bigint): void
   /** A batch failed for good; the frontier stays before it. */
@@ -61,11 +66,14 @@ export class Tenure {
   readonly #handlers: TenureHandlers
   /** By batch, while it is open or waits. */
   readonly #slots = new Map<number, { readonly slot: Slot; readonly arrivedMs: number }>()
+  /** A result that was refused is not offered again once it aborts. */
+  readonly #closed = new AbortController()
   #phase: Phase = 'opening'
   #chain: PullChain | undefined
   #frontier: Frontier | undefined
   #startOffset: bigint | undefined
   #repullCount = 0
+  #refusedCount = 0
   /** The chain has stopped there; acted on once everything before it is settled, since a peek may have led it astray. */
   #chainFailure: { readonly error: ClsConsumerError; readonly offset: bigint } | undefined
 
@@ -77,6 +85,11 @@ export class Tenure {
 
   get phase(): Phase {
     return this.#phase
+  }
+
+  /** Aborts when no further batch is taken. */
+  get closed(): AbortSignal {
+    return this.#closed.signal
   }
 
   get startOffset(): bigint | undefined {
@@ -97,6 +110,10 @@ export class Tenure {
       batch: batch => this.#dispatch(batch),
       advanced: (_from, to) => this.#advance(to),
       ended: () => this.#checkRest(),
+      answered: () => {
+        this.#refusedCount = 0
+        this.#handlers.answered()
+      },
       retried: (error, offset, waitMs) => {
         this.#chainFailure = undefined
         this.#handlers.retried(error, { ...placeOf(this.epoch), offset }, waitMs)
@@ -122,10 +139,22 @@ export class Tenure {
     this.#chain?.setBound(bound)
   }
 
+  /** How often in a row the service has refused its pulls, this time included. */
+  refused(): number {
+    this.#refusedCount += 1
+    return this.#refusedCount
+  }
+
+  /** Pulls again from where the chain got stuck. */
+  retry(offset: bigint): void {
+    if (this.#phase === 'running') this.#chain?.restart(offset)
+  }
+
   /** Pulls no more and opens no further batch; the open one still counts. */
   close(): void {
     if (this.#phase === 'closing' || this.#phase === 'ended') return
     this.#move('closing')
+    this.#closed.abort(new Error('the partition is closing'))
     this.#chain?.stop()
   }
 
@@ -133,6 +162,7 @@ export class Tenure {
   end(): void {
     if (this.#phase === 'ended') return
     this.#move('ended')
+    this.#closed.abort(new Error('the epoch has ended'))
     this.#chain?.stop()
   }
 
@@ -206,23 +236,26 @@ export class Tenure {
       return
     }
     if (answer.poison.length > 0) throw poisonError(batch, answer)
-    await this.#deliver(batch, answer, nextOffset)
+    const isDelivered = await this.#deliver(batch, answer, nextOffset)
     // `onResult` took its time: the epoch may have ended, the lease too. What it was given repeats elsewhere.
-    if (this.#hasEnded()) return
+    if (!isDelivered || this.#hasEnded()) return
     this.#repullCount = 0
     this.#handlers.processed(batch, answer, nextOffset, this.#handlers.nowMs() - arrivedMs)
     const before = frontier.nextOffset
     this.#track(before, frontier.settle(slot, nextOffset))
   }
 
-  async #deliver(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint): Promise<void> {
+  /** False: the partition closed before the result was taken; its batch stays unsettled, and repeats elsewhere. */
+  async #deliver(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint): Promise<boolean> {
     const { deliver } = this.#handlers
-    if (deliver === undefined || answer.logCount === 0 || this.#hasEnded()) return
+    if (deliver === undefined || answer.logCount === 0 || this.#hasEnded()) return true
     const { startOffset } = batch
     const place = { ...placeOf(batch), startOffset, nextOffset, logCount: answer.logCount }
     try {
-      await deliver(answer.result, place)
+      await deliver(answer.result, place, this.#closed.signal)
+      return true
     } catch (error) {
+      if (this.#closed.signal.aborted) return false
       const { message } = toFailure(error, 'ON_RESULT_FAILED')
       throw new ClsConsumerError('ON_RESULT_FAILED', `onResult failed: ${message}`, {
         ...placeOfBatch(batch),
@@ -251,10 +284,9 @@ export class Tenure {
 
   #failBatch(batch: Batch, slot: Slot, error: ClsConsumerError, isEnvelope: boolean): void {
     if (this.#phase !== 'running') return
-    if (error.code === 'API_INVALID_OFFSET') {
-      this.#chain?.stop()
+    if (isEnvelope && isOfService(error)) {
       this.#forget(slot)
-      this.#chainFailure = { error, offset: batch.startOffset }
+      this.#chain?.refused(error, batch.startOffset)
     } else if (isEnvelope && error.remedy === 'retry' && this.#repullCount < REPULLS_MAX) {
       this.#repullCount += 1
       this.#handlers.retried(error, placeOfBatch(batch), REPULL_DELAY_MS)
@@ -300,6 +332,11 @@ export class Tenure {
     assert(moves.includes(phase), `I3: the tenure of ${keyOf(this.epoch)} moves from ${this.#phase} to ${phase}`)
     this.#phase = phase
   }
+}
+
+/** The service's own word, or a response of a size that was not to be: what to do is as for a pull that brought none. */
+function isOfService({ code }: ClsConsumerError): boolean {
+  return code.startsWith('API_') || code === 'BODY_TOO_LARGE'
 }
 
 function placeOf({ topicId, partition }: Epoch): { topicId: string; partition: number } {

@@ -11,14 +11,19 @@ import type { Committer } from './commit/committer.ts'
 import type { AssignedEvent } from './consumer-events.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
-import { assert, type ClsConsumerError, type ErrorPlace, toClsError } from './errors.ts'
+import { assert, ClsConsumerError, type ErrorPlace, toClsError, toFailure } from './errors.ts'
+import { deliver } from './failure/deliver.ts'
+import { retryDelayMs } from './failure/retry-policy.ts'
 import type { ByteBudget } from './fetch/budget.ts'
 import { type PullBound, PullChain, type PullHandlers } from './fetch/pull-chain.ts'
+import { isGroupThere } from './group/ensure-group.ts'
 import type { Holdings } from './group/holdings.ts'
 import type { Membership } from './group/membership.ts'
-import { lookUpStarts, type Start } from './group/start-position.ts'
-import type { Settings } from './options.ts'
+import type { Start } from './group/start-position.ts'
+import type { ResultPlace, Settings } from './options.ts'
+import type { Starts } from './starts.ts'
 import { Tenure } from './tenure.ts'
+import { isTopicTrouble, type TopicUse } from './topic-troubles.ts'
 import type { World } from './world.ts'
 
 /** A partition is released without its last commit after this: its uncommitted work repeats elsewhere. */
@@ -37,11 +42,15 @@ export interface TenuresHandlers {
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
   /** A bounded run has nothing left to do in this partition. */
   done(id: PartitionId, nextOffset: bigint): void
+  /** The service refuses a use of this topic; it is tried again, less and less often. */
+  topicRefused(topicId: string, use: TopicUse, error: ClsConsumerError): void
+  /** That use of the topic has succeeded. */
+  topicAnswered(topicId: string, use: TopicUse): void
   failed(error: ClsConsumerError): void
 }
 
 export interface TenuresParts {
-  readonly world: Pick<World, 'clock' | 'timers' | 'random' | 'control' | 'data' | 'log'>
+  readonly world: Pick<World, 'clock' | 'timers' | 'random' | 'control' | 'data' | 'scout' | 'log'>
   readonly settings: Settings
   readonly holdings: Holdings
   readonly membership: Membership
@@ -49,14 +58,13 @@ export interface TenuresParts {
   readonly dispatcher: Dispatcher
   readonly committer: Committer
   readonly boundedRun: BoundedRun
+  readonly starts: Starts
   /** Aborted when the consumer stops. */
   readonly signal: AbortSignal
   readonly handlers: TenuresHandlers
 }
 
 export class Tenures implements Iterable<Tenure> {
-  /** Which partitions each topic had when the consumer joined: those that come later are read from their beginning. */
-  partitionsAtJoin: ReadonlyMap<string, ReadonlySet<number>> = new Map()
   readonly #parts: TenuresParts
   /** By partition: the one that holds it. */
   readonly #tenures = new Map<string, Tenure>()
@@ -139,34 +147,46 @@ export class Tenures implements Iterable<Tenure> {
 
   /** From assigned to running: find where to start, commit that (I11), pull. */
   async #open(topicId: string, tenures: readonly Tenure[]): Promise<void> {
-    const { world, settings, signal } = this.#parts
+    const { world, settings, starts, signal, handlers } = this.#parts
     const isWanted = (tenure: Tenure): boolean => tenure.phase === 'opening' && !signal.aborted
+    let refusedCount = 0
     for (let wanted = tenures.filter(isWanted); wanted.length > 0; wanted = wanted.filter(isWanted)) {
+      let waitMs = OPEN_RETRY_MS
       try {
-        const partitions = wanted.map(tenure => tenure.epoch.partition)
-        const starts = await lookUpStarts(world, settings, {
-          topicId,
-          partitions,
-          atJoin: this.partitionsAtJoin,
-          signal
-        })
+        const partitions = wanted.map(({ epoch }) => epoch.partition)
+        const found = await starts.lookUp(topicId, partitions)
+        handlers.topicAnswered(topicId, 'positions')
+        refusedCount = 0
         // Revoked or lost while we asked.
         wanted = wanted.filter(isWanted)
-        if (await this.#commitStarts(wanted, starts)) {
+        if (await this.#commitStarts(wanted, found)) {
           // Nothing waits from here to `run`: an end that became known before is looked up, one that becomes known
           // later finds these tenures running.
           const bounds = await this.#lookUpBounds(topicId, wanted)
-          for (const tenure of wanted.filter(isWanted)) this.#run(tenure, starts, bounds)
+          for (const tenure of wanted.filter(isWanted)) this.#run(tenure, found, bounds)
           return
         }
       } catch (thrown) {
         if (signal.aborted) return
         const error = toClsError(thrown)
-        if (error.remedy !== 'retry') throw error
-        world.log.warn('the start of partitions is not known yet', { topicId, error: error.message })
+        if (isTopicTrouble(error)) {
+          refusedCount += 1
+          waitMs = retryDelayMs({ ...forEver(settings), attempt: refusedCount, chance: world.random.next() }) ?? waitMs
+          await this.#refuseOrRejoin(topicId, error)
+        } else if (error.remedy !== 'retry') throw error
+        else world.log.warn('the start of partitions is not known yet', { topicId, error: error.message })
       }
-      await world.timers.sleep(OPEN_RETRY_MS, signal).catch(() => undefined)
+      await world.timers.sleep(waitMs, signal).catch(() => undefined)
     }
+  }
+
+  /** "Not found" may be said of the group: then the next heartbeat finds that out, and this opening ends with its epoch. */
+  async #refuseOrRejoin(topicId: string, error: ClsConsumerError): Promise<void> {
+    const { world, settings, signal, membership, handlers } = this.#parts
+    const isOfTopic =
+      error.code !== 'API_NOT_FOUND' || (await isGroupThere(world, settings, signal).catch(() => undefined))
+    if (isOfTopic === true) handlers.topicRefused(topicId, 'positions', error)
+    else membership.beatNow()
   }
 
   async #lookUpBounds(
@@ -232,9 +252,17 @@ export class Tenures implements Iterable<Tenure> {
       checkLease: () => membership.checkLease(),
       dispatched: batch => void this.#owners.set(batch, tenure),
       progressed: offset => committer.track(epoch, offset),
-      deliver: onResult === undefined ? undefined : async (result, place) => void (await onResult(result, place)),
+      deliver:
+        onResult === undefined
+          ? undefined
+          : (result, place, signal) =>
+              deliver(() => onResult(result, place), world, settings, {
+                signal,
+                retried: (error, waitMs) => handlers.retried(resultError(error), resultPlace(place), waitMs)
+              }),
       processed: (batch, answer, nextOffset, latencyMs) => handlers.processed(batch, answer, nextOffset, latencyMs),
       retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),
+      answered: () => handlers.topicAnswered(epoch.topicId, 'pull'),
       stuck: (error, offset) => this.#moveOnOrFail(tenure, error, offset),
       failed: error => handlers.failed(error),
       done: nextOffset => handlers.done(epoch, nextOffset),
@@ -244,10 +272,14 @@ export class Tenures implements Iterable<Tenure> {
     return tenure
   }
 
-  // ---- Moving on from an offset that is gone ----
+  // ---- Moving on from where pulls are refused ----
 
   #moveOnOrFail(tenure: Tenure, error: ClsConsumerError, offset: bigint): void {
     const { settings, handlers, signal } = this.#parts
+    if (isTopicTrouble(error)) {
+      this.#retryLater(tenure, error, offset)
+      return
+    }
     if (error.code !== 'API_INVALID_OFFSET' || settings.onInvalidOffset === 'stop') {
       handlers.failed(error)
       return
@@ -257,13 +289,25 @@ export class Tenures implements Iterable<Tenure> {
     })
   }
 
+  /** The topic is refused: this partition stays ours, and is tried again by itself. */
+  #retryLater(tenure: Tenure, error: ClsConsumerError, offset: bigint): void {
+    const { world, settings, handlers } = this.#parts
+    const { topicId } = tenure.epoch
+    handlers.topicRefused(topicId, 'pull', error)
+    const attempt = tenure.refused()
+    const waitMs = retryDelayMs({ ...forEver(settings), attempt, chance: world.random.next() }) ?? OPEN_RETRY_MS
+    world.timers.sleep(waitMs, tenure.closed).then(
+      () => tenure.retry(offset),
+      () => undefined
+    )
+  }
+
   /** The user's word decides where to go on: in a new epoch, and never silently (I6). */
   async #moveOn(tenure: Tenure, from: 'begin' | 'end', error: ClsConsumerError, offset: bigint): Promise<void> {
-    const { world, settings, holdings, dispatcher, committer, signal } = this.#parts
+    const { world, settings, starts, holdings, dispatcher, committer, signal } = this.#parts
     const { topicId, partition } = tenure.epoch
-    const ask = { group: settings.group, topicId, partition, from, own: true }
-    const startOffset = (await world.control.describeConsumerOffsets(ask, { signal })).get(partition)
-    // No position, or the very one that was refused: nowhere to go.
+    const startOffset = await starts.ownPosition(tenure.epoch, from, offset)
+    // Nowhere to go.
     if (startOffset === undefined || startOffset === offset) throw error
     // Revoked or lost while we asked.
     if (tenure.phase !== 'running' || holdings.phaseOf(tenure.epoch) !== 'active') return
@@ -309,7 +353,7 @@ export class Tenures implements Iterable<Tenure> {
 
   /** Its open batch ends, `revoke` runs, it is committed, it is released. */
   async #release(tenure: Tenure, reason: string): Promise<void> {
-    const { world, settings, holdings, membership, dispatcher, committer, handlers } = this.#parts
+    const { world, settings, starts, holdings, membership, dispatcher, committer, handlers } = this.#parts
     const { epoch } = tenure
     const { topicId, partition } = epoch
     tenure.close()
@@ -322,6 +366,7 @@ export class Tenures implements Iterable<Tenure> {
       world.log.warn('released without its last commit: uncommitted work repeats', { topicId, partition })
     }
     const committedOffset = committer.committedOffset(epoch)
+    if (tenure.nextOffset !== undefined && tenure.nextOffset >= 0n) starts.left(epoch, tenure.nextOffset)
     tenure.end()
     committer.forget(epoch)
     this.#tenures.delete(keyOf(epoch))
@@ -347,6 +392,20 @@ export class Tenures implements Iterable<Tenure> {
     const tenure = this.#tenures.get(keyOf(epoch))
     return tenure?.epoch.epoch === epoch.epoch ? tenure : undefined
   }
+}
+
+/** What is refused now may be permitted any time. */
+function forEver({ backoffMs, backoffMaxMs }: Settings) {
+  return { attempts: Number.POSITIVE_INFINITY, backoffMs, backoffMaxMs }
+}
+
+function resultError(thrown: unknown): ClsConsumerError {
+  const { message } = toFailure(thrown, 'ON_RESULT_FAILED')
+  return new ClsConsumerError('ON_RESULT_FAILED', `onResult failed: ${message}`, { cause: thrown })
+}
+
+function resultPlace({ topicId, partition, startOffset }: ResultPlace): ErrorPlace {
+  return { topicId, partition, offset: startOffset }
 }
 
 function topicsOf(epochs: readonly Epoch[]): Set<string> {

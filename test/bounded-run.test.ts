@@ -3,8 +3,10 @@ import { describe, test } from 'node:test'
 import { BoundedRun } from '../src/bounded-run.ts'
 import { ClsConsumerError } from '../src/errors.ts'
 import type { Position } from '../src/world.ts'
-import { createFakeTime, rejection } from './cls/fakes.ts'
+import { chance, createFakeTime, createKeptLog, rejection } from './cls/fakes.ts'
+import { turn } from './support/calls.ts'
 import { createFakeControl } from './support/fake-control.ts'
+import { createFakeData, withFewMessages, withoutMessages } from './support/fake-data.ts'
 
 const BOUNDED = { timeout: 10_000 }
 const NOW_S = 1_700_000_000
@@ -12,9 +14,13 @@ const NOW_S = 1_700_000_000
 function bench(stopAt: Position | 'now' | undefined) {
   const time = createFakeTime(NOW_S * 1000)
   const control = createFakeControl()
+  const data = createFakeData()
   const told: string[] = []
+  const log = createKeptLog()
+  const unasked = { nextOffset: () => assert.fail('small answers need no scout') }
+  const { clock, timers } = time
   const run = new BoundedRun(
-    { clock: time.clock, timers: time.timers, control: control.api },
+    { clock, timers, random: chance(0.5), log, control: control.api, data: data.api, scout: unasked },
     { stopAt, group: 'g' },
     {
       hold: () => told.push(`hold ${time.clock.monotonic()}`),
@@ -22,7 +28,7 @@ function bench(stopAt: Position | 'now' | undefined) {
     }
   )
   const lookUp = (...partitions: number[]) => run.lookUp('t', partitions, new AbortController().signal)
-  return { time, control, told, run, lookUp }
+  return { time, control, data, told, run, lookUp, log }
 }
 
 describe('bounded run: its phases', () => {
@@ -86,7 +92,15 @@ describe('bounded run: its phases', () => {
     }
     const told: string[] = []
     const run = new BoundedRun(
-      { clock: time.clock, timers, control: createFakeControl().api },
+      {
+        clock: time.clock,
+        timers,
+        random: chance(0.5),
+        log: createKeptLog(),
+        control: createFakeControl().api,
+        data: createFakeData().api,
+        scout: { nextOffset: async () => undefined }
+      },
       { stopAt: NOW_S + 30 * 86_400, group: 'g' },
       { hold: () => told.push('hold'), known: () => told.push('known') }
     )
@@ -105,27 +119,33 @@ describe('bounded run: its phases', () => {
   })
 })
 
+const BEGINS = [
+  [0, 1n],
+  [1, 1n]
+] as const
+const ENDS = [
+  [0, 5n],
+  [1, 2n ** 60n]
+] as const
+
 describe('bounded run: the ends', () => {
   test('now is the log’s own end, with an EndTime past every clock error', BOUNDED, async () => {
     for (const stopAt of ['now', 'end'] as const) {
-      const { control, lookUp } = bench(stopAt)
-      control.offsets.always = () =>
-        new Map([
-          [0, 5n],
-          [1, 2n ** 60n]
-        ])
+      const { control, data, lookUp } = bench(stopAt)
+      control.offsets.always = ({ from }) => new Map(from === 'end' ? ENDS : BEGINS)
       const ends = await lookUp(0, 1)
       assert.deepEqual([ends.get(0)?.endOffset, ends.get(1)?.endOffset], [5n, 2n ** 60n])
       assert.ok((ends.get(0)?.endTime ?? 0) >= NOW_S + 300)
-      assert.deepEqual(control.offsets.asks, [{ group: 'g', topicId: 't', from: 'end', own: true }])
+      assert.ok(control.offsets.asks.every(({ own }) => own === true))
+      assert.equal(data.pulls.length, 0, 'begin and end differ: no doubt')
     }
   })
 
   test('a time is the log’s own offset at that time, and its EndTime', BOUNDED, async () => {
     const { control, lookUp } = bench(NOW_S - 100)
-    control.offsets.always = () => new Map([[0, 5n]])
+    control.offsets.always = ({ from }) => new Map([[0, from === 'begin' ? 1n : from === 'end' ? 90n : 5n]])
     assert.deepEqual(await lookUp(0), new Map([[0, { endOffset: 5n, endTime: NOW_S - 100 }]]))
-    assert.deepEqual(control.offsets.asks, [{ group: 'g', topicId: 't', from: NOW_S - 100, own: true }])
+    assert.ok(control.offsets.asks.every(({ own }) => own === true))
   })
 
   test(
@@ -133,7 +153,8 @@ describe('bounded run: the ends', () => {
     BOUNDED,
     async () => {
       const { control, lookUp } = bench(NOW_S - 100)
-      control.offsets.always = ({ from }) => new Map([[1, 7n], ...(from === 'end' ? [[0, 90n] as const] : [])])
+      control.offsets.always = ({ from }) =>
+        new Map<number, bigint>(from === 'begin' ? BEGINS : [[1, 7n], ...(from === 'end' ? [[0, 90n] as const] : [])])
       const ends = await lookUp(0, 1)
       assert.deepEqual([ends.get(0)?.endOffset, ends.get(1)?.endOffset], [90n, 7n])
     }
@@ -154,4 +175,109 @@ describe('bounded run: the ends', () => {
     }
     await rejection('API_UNAVAILABLE', lookUp(0))
   })
+})
+
+describe('bounded run: a site that does not tell the log’s own positions', () => {
+  /** Committed is 40, the log goes from 1 to 90; of a group without commits the service tells these. */
+  const answer = (isTold: boolean) => (ask: { readonly group: string; readonly from: Position }) =>
+    new Map([[0, ask.group === 'g' && !isTold ? 40n : ask.from === 'begin' ? 1n : 90n]])
+
+  test(
+    'I6: where it answers with the committed offset, a group without commits is asked, and deleted',
+    BOUNDED,
+    async () => {
+      const { control, data, lookUp } = bench('now')
+      control.offsets.always = answer(false)
+      control.created.always = () => true
+      control.deleted.always = () => undefined
+      const looked = lookUp(0)
+      await turn()
+      assert.deepEqual(data.openOffsets, [40n], 'equal begin and end: a pull tells whether that is the end')
+      await data.from(40n).complete(withFewMessages(41n))
+      assert.equal((await looked).get(0)?.endOffset, 90n)
+      const [made] = control.created.asks
+      assert.deepEqual([made?.topicIds, control.deleted.asks], [['t'], [made?.group]])
+      assert.notEqual(made?.group, 'g')
+
+      assert.equal((await lookUp(0)).get(0)?.endOffset, 90n)
+      assert.equal(data.pulls.length, 1, 'known by now')
+    }
+  )
+
+  test('I6: an offset that its log does not have is no end', BOUNDED, async () => {
+    const { control, data, lookUp } = bench('now')
+    control.offsets.always = answer(false)
+    control.created.always = () => true
+    control.deleted.always = () => undefined
+    const looked = lookUp(0)
+    await turn()
+    await data.from(40n).fail(new ClsConsumerError('API_INVALID_OFFSET', 'expired'))
+    assert.equal((await looked).get(0)?.endOffset, 90n)
+  })
+
+  test('where it refuses the question, a group without commits is asked', BOUNDED, async () => {
+    const { control, lookUp } = bench('now')
+    control.offsets.always = ask => {
+      if (ask.own === true) throw new ClsConsumerError('API_REFUSED', 'no such parameter')
+      return answer(false)(ask)
+    }
+    control.created.always = () => true
+    control.deleted.always = () => undefined
+    assert.equal((await lookUp(0)).get(0)?.endOffset, 90n)
+  })
+
+  test(
+    'an empty log has equal ends, too: a pull that brings nothing says so, and no group is made',
+    BOUNDED,
+    async () => {
+      const { control, data, lookUp } = bench('now')
+      control.offsets.always = () => new Map([[0, 40n]])
+      const looked = lookUp(0)
+      await turn()
+      await data.from(40n).complete(withoutMessages(40n))
+      assert.equal((await looked).get(0)?.endOffset, 40n)
+      assert.equal(control.created.all.length, 0)
+    }
+  )
+
+  test(
+    'a commit that is executed between the answers does not make an ignored question look heard',
+    BOUNDED,
+    async () => {
+      for (const moved of [1, 2]) {
+        let count = 0
+        const { control, data, lookUp } = bench('now')
+        control.offsets.always = ask => {
+          if (ask.group !== 'g') return answer(false)(ask)
+          count += 1
+          return new Map([[0, count <= moved ? 40n : 50n]])
+        }
+        control.created.always = () => true
+        control.deleted.always = () => undefined
+        const looked = lookUp(0)
+        await turn()
+        const [offset] = data.openOffsets
+        assert.ok(offset !== undefined)
+        await data.from(offset).complete(withFewMessages(offset + 1n))
+        assert.equal((await looked).get(0)?.endOffset, 90n)
+      }
+    }
+  )
+
+  test(
+    'the group that was asked is deleted also where it gives no answer, and one that stays behind is told of',
+    BOUNDED,
+    async () => {
+      const { control, lookUp, log } = bench('now')
+      control.offsets.always = ({ own }) => {
+        throw new ClsConsumerError(own === true ? 'API_REFUSED' : 'API_UNAVAILABLE', 'no')
+      }
+      control.created.always = () => true
+      control.deleted.always = () => {
+        throw new ClsConsumerError('API_UNAVAILABLE', 'not now')
+      }
+      await rejection('API_UNAVAILABLE', lookUp(0))
+      assert.ok(log.lines.some(({ message }) => /left behind: delete it/.test(message)))
+    }
+  )
 })

@@ -57,6 +57,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
     deliver: hasOnResult ? (result, place) => results.make({ result, place }) : undefined,
     processed: (batch, _answer, nextOffset) => told.push(`processed ${batch.startOffset} ${nextOffset}`),
     retried: (error, { offset }, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),
+    answered: () => told.push('answered'),
     stuck: (error, offset) => told.push(`stuck ${error.code} ${offset}`),
     failed: error => told.push(`failed ${error.code} ${error.place.offset}`),
     done: nextOffset => told.push(`done ${nextOffset}`),

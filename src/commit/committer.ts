@@ -244,9 +244,9 @@ export class Committer {
   }
 }
 
-/** Refused for reasons that no partition is to blame for. */
+/** Refused for reasons that no partition is to blame for. What the service refuses may be the matter of one topic. */
 function isBreaking(error: ClsConsumerError): boolean {
-  return error.code === 'API_UNAUTHORIZED' || error.code === 'API_NOT_FOUND' || error.code === 'INVARIANT_BROKEN'
+  return error.code === 'INVARIANT_BROKEN'
 }
 
 function toError(thrown: unknown): ClsConsumerError {

@@ -59,6 +59,16 @@ export async function ensureGroup(
   }
 }
 
+/** Whether the service still knows the group. */
+export async function isGroupThere(
+  { control }: Pick<World, 'control'>,
+  { group }: Pick<Settings, 'group'>,
+  signal: AbortSignal
+): Promise<boolean> {
+  const groups = await control.describeConsumerGroups([], { signal })
+  return groups.some(candidate => candidate.group === group)
+}
+
 function refusal(settings: Settings, foreignTopicIds: readonly string[]): ClsConsumerError {
   return new ClsConsumerError(
     'GROUP_TOPICS',

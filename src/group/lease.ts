@@ -22,6 +22,11 @@ export class Lease {
     this.#end[0] = Math.max(this.endMs, sentMs + this.#timeoutMs)
   }
 
+  /** The membership is gone: nothing that was acknowledged counts any more. */
+  end(): void {
+    this.#end[0] = Number.NEGATIVE_INFINITY
+  }
+
   get endMs(): number {
     return this.#end[0] ?? Number.NEGATIVE_INFINITY
   }

@@ -16,8 +16,10 @@ import type { Lease } from './lease.ts'
 export interface MembershipHandlers {
   assigned(epochs: readonly Epoch[]): void
   revoked(epochs: readonly Epoch[]): void
-  /** The lease has ended: these epochs are over, whatever still runs. */
-  lost(epochs: readonly Epoch[]): void
+  /** These epochs are over, whatever still runs. */
+  lost(epochs: readonly Epoch[], reason: string): void
+  /** The service does not know the group: every epoch has ended. Heartbeats go on, and join it once it is made again. */
+  unknown(error: ClsConsumerError): void
   /** The service refuses heartbeats for good. */
   failed(error: ClsConsumerError): void
 }
@@ -27,6 +29,9 @@ const BEAT_SHARE = 0.9
 
 /** The last heartbeat is a courtesy: nothing depends on it. */
 const LAST_BEAT_MS_MAX = 5000
+
+/** A group that is made again is known to the next heartbeats: so many in a row that are not understood are refused. */
+const UNKNOWN_BEATS_MAX = 5
 
 /** Between two heartbeats that try to join. */
 const JOIN_PAUSE_MS = 200
@@ -44,6 +49,8 @@ export class Membership {
   readonly #warnedForeign = new Set<string>()
   readonly #leaving = new AbortController()
   #phase: Phase = 'idle'
+  /** Heartbeats since the last one that was understood. */
+  #unknownCount = 0
   #inFlight: Promise<void> | undefined
   /** A release happened while a heartbeat was in flight: another one leaves as soon as that is answered. */
   #isBeatDue = false
@@ -87,8 +94,31 @@ export class Membership {
   /** Whether the partitions are still ours, by the clock (I12). Ends the epochs if not: it may be the first to know. */
   checkLease(): boolean {
     if (this.#lease.holds(this.#world.clock.monotonic())) return true
-    this.#endLease()
+    this.#endLease('the lease has ended')
     return false
+  }
+
+  /** The membership is gone, and with it every epoch; what is granted from now on is taken as new. */
+  endEpochs(reason: string): void {
+    this.#lease.end()
+    this.#endLease(reason)
+  }
+
+  /** A heartbeat leaves at once, or as soon as the one in flight is answered. */
+  beatNow(): void {
+    if (!this.#isBeating()) return
+    if (this.#inFlight !== undefined) {
+      this.#isBeatDue = true
+      return
+    }
+    this.#beatTimer?.cancel()
+    this.#inFlight = this.#beat().finally(() => {
+      this.#inFlight = undefined
+      if (this.#isBeatDue) {
+        this.#isBeatDue = false
+        this.beatNow()
+      }
+    })
   }
 
   /** The consumer is stopping: what is granted from now on is not taken. */
@@ -99,7 +129,7 @@ export class Membership {
   /** Nothing of this partition runs any more. Tells the server at once. */
   release(epoch: Epoch): void {
     this.#holdings.release(epoch)
-    this.#beatNow()
+    this.beatNow()
   }
 
   /**
@@ -149,23 +179,7 @@ export class Membership {
   #schedule(delayMs: number): void {
     if (!this.#isBeating()) return
     this.#beatTimer?.cancel()
-    this.#beatTimer = this.#world.timers.after(delayMs, () => this.#beatNow())
-  }
-
-  #beatNow(): void {
-    if (!this.#isBeating()) return
-    if (this.#inFlight !== undefined) {
-      this.#isBeatDue = true
-      return
-    }
-    this.#beatTimer?.cancel()
-    this.#inFlight = this.#beat().finally(() => {
-      this.#inFlight = undefined
-      if (this.#isBeatDue) {
-        this.#isBeatDue = false
-        this.#beatNow()
-      }
-    })
+    this.#beatTimer = this.#world.timers.after(delayMs, () => this.beatNow())
   }
 
   async #beat(): Promise<void> {
@@ -176,7 +190,12 @@ export class Membership {
     } catch (error) {
       if (this.#leaving.signal.aborted) return
       this.checkLease()
-      if (!(error instanceof ClsConsumerError) || error.remedy === 'stop' || error.remedy === 'fix-input') {
+      const isUnknown = error instanceof ClsConsumerError && error.code === 'API_NOT_FOUND'
+      if (isUnknown && this.#unknownCount < UNKNOWN_BEATS_MAX) {
+        this.#unknownCount += 1
+        this.endEpochs('the group is gone')
+        this.#handlers.unknown(error)
+      } else if (!(error instanceof ClsConsumerError) || error.remedy === 'stop' || error.remedy === 'fix-input') {
         const fatal =
           error instanceof ClsConsumerError
             ? error
@@ -203,6 +222,7 @@ export class Membership {
     // The lease ended while the answer was on its way (this process may have been stopped): others may have worked on
     // the partitions since, so the epochs end first, and the answer assigns anew.
     if (this.#lease.endMs > Number.NEGATIVE_INFINITY) this.checkLease()
+    this.#unknownCount = 0
     this.#lease.acknowledge(sentMs)
     if (!this.#lease.holds(clock.monotonic())) {
       log.warn('heartbeat answered too late to count', { tookMs: Math.round(clock.monotonic() - sentMs) })
@@ -225,10 +245,10 @@ export class Membership {
     })
   }
 
-  #endLease(): void {
+  #endLease(reason: string): void {
     this.#leaseTimer?.cancel()
     const epochs = this.#holdings.loseAll()
-    if (epochs.length > 0) this.#handlers.lost(epochs)
+    if (epochs.length > 0) this.#handlers.lost(epochs, reason)
   }
 
   #leaseRemainingMs(): number {

@@ -12,6 +12,7 @@
 import { ClsConsumerError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { PartitionDescription, Position, World } from '../world.ts'
+import { askOwnPositions, type Offsets } from './own-positions.ts'
 
 export interface Start {
   /** -1 where the service named no position at all: the beginning of a partition that was never written. */
@@ -29,6 +30,17 @@ export interface Positions {
   readonly partitions: readonly PartitionDescription[]
   /** The partitions that the topic had when this consumer joined. */
   readonly partitionsAtJoin: ReadonlySet<number>
+  readonly past: Past
+}
+
+/**
+ * What this consumer knows of its group's past. A committed offset never goes away by itself: where it is gone, the group
+ * was deleted and made again, and `startFrom` is no word about that.
+ */
+export interface Past {
+  /** Where this consumer's own epochs ended, by partition. */
+  readonly leftAt: ReadonlyMap<number, bigint>
+  readonly isGroupMadeAgain: boolean
 }
 
 /** Whether the group may have committed an offset of this partition. False is certain. */
@@ -54,6 +66,10 @@ function chooseStart(partition: number, positions: Positions, startFrom: Positio
     return { offset: begin ?? -1n, reason: 'the service names no position: the beginning' }
   }
   if (mayBeCommitted(partition, positions)) return { offset: begin, reason: 'committed, or empty' }
+  const { leftAt, isGroupMadeAgain } = positions.past
+  const left = leftAt.get(partition)
+  if (left !== undefined) return { offset: left, reason: 'its committed offset is gone: where this consumer left it' }
+  if (isGroupMadeAgain) return { offset: begin, reason: 'the group was deleted and made again: the beginning' }
   if (!positions.partitionsAtJoin.has(partition)) {
     return { offset: begin, reason: 'created after this consumer joined: the beginning' }
   }
@@ -87,32 +103,35 @@ export async function lookUpStarts(
   ask: {
     readonly topicId: string
     readonly partitions: readonly number[]
-    /** The partitions of each topic when this consumer joined. */
-    readonly atJoin: ReadonlyMap<string, ReadonlySet<number>>
+    /** The partitions that the topic had when this consumer joined. */
+    readonly partitionsAtJoin: ReadonlySet<number>
+    readonly past: Past
     readonly signal: AbortSignal
   }
 ): Promise<Map<number, Start>> {
   const { control } = world
   const { group, startFrom } = settings
-  const { topicId, signal } = ask
-  const offsets = (from: Position, own: boolean): Promise<Map<number, bigint>> =>
-    control.describeConsumerOffsets({ group, topicId, from, own }, { signal })
+  const { topicId, partitionsAtJoin, past, signal } = ask
+  const offsets = (from: Position): Promise<Offsets> =>
+    control.describeConsumerOffsets({ group, topicId, from }, { signal })
+  // Where the site refuses the question, "none" stays none.
+  const ownOffsets = async (from: Position): Promise<Offsets> =>
+    (await askOwnPositions(world, settings, { topicId, from, signal })) ?? new Map()
 
-  const named = await askBoth(from => offsets(from, false), topicId, ask.partitions)
+  const named = await askBoth(offsets, topicId, ask.partitions)
   const lacksSome = ask.partitions.some(partition => !named.begin.has(partition) || !named.end.has(partition))
   // "None" for what `From` names: ask for the log's own position before taking the partition for an unwritten one.
-  const own = lacksSome ? { begin: await offsets('begin', true), end: await offsets('end', true) } : undefined
+  const own = lacksSome ? { begin: await ownOffsets('begin'), end: await ownOffsets('end') } : undefined
   const positions: Positions = {
     begin: own === undefined ? named.begin : new Map([...own.begin, ...named.begin]),
     end: own === undefined ? named.end : new Map([...own.end, ...named.end]),
-    atTime: typeof startFrom === 'number' ? await offsets(startFrom, false) : new Map(),
+    atTime: typeof startFrom === 'number' ? await offsets(startFrom) : new Map(),
     partitions: await control.describePartitions(topicId, { signal }),
-    partitionsAtJoin: ask.atJoin.get(topicId) ?? new Set()
+    partitionsAtJoin,
+    past
   }
   return new Map(ask.partitions.map(partition => [partition, decideStart(partition, positions, startFrom)]))
 }
-
-type Offsets = ReadonlyMap<number, bigint>
 
 /** Positions that keep moving are asked for this often before the caller waits and begins anew. */
 const LOOKS_MAX = 10
@@ -160,16 +179,12 @@ function copy(from: Offsets, to: Map<number, bigint>, id: number): void {
   if (offset !== undefined) to.set(id, offset)
 }
 
-/** The partitions of every topic at this moment: those that come later are read from their beginning (I11). */
-export async function describeTopics(
-  world: Pick<World, 'control'>,
-  topicIds: readonly string[],
+/** The partitions of a topic at this moment: those that come later are read from their beginning (I11). */
+export async function describeTopic(
+  { control }: Pick<World, 'control'>,
+  topicId: string,
   signal: AbortSignal
-): Promise<Map<string, ReadonlySet<number>>> {
-  const partitions = new Map<string, ReadonlySet<number>>()
-  for (const topicId of topicIds) {
-    const described = await world.control.describePartitions(topicId, { signal })
-    partitions.set(topicId, new Set(described.map(({ partition }) => partition)))
-  }
-  return partitions
+): Promise<ReadonlySet<number>> {
+  const described = await control.describePartitions(topicId, { signal })
+  return new Set(described.map(({ partition }) => partition))
 }

@@ -29,6 +29,7 @@ function bench() {
   const lease = new Lease(TIMEOUT_MS)
   /** What was told, in order: `assigned 1`. */
   const told: string[] = []
+  const reasons: string[] = []
   const epochs = new Map<number, Epoch>()
   const tell = (what: string) => (all: readonly Epoch[]) => {
     for (const epoch of all) {
@@ -45,7 +46,11 @@ function bench() {
     handlers: {
       assigned: tell('assigned'),
       revoked: tell('revoked'),
-      lost: tell('lost'),
+      lost: (epochs, reason) => {
+        tell('lost')(epochs)
+        reasons.push(reason)
+      },
+      unknown: error => told.push(`unknown ${error.code}`),
       failed: error => told.push(`failed ${error.code}`)
     }
   })
@@ -64,6 +69,7 @@ function bench() {
     membership,
     heartbeats,
     told,
+    reasons,
     heldInLast,
     epochOf,
     /** The process was stopped for so long: the clock has moved on, and no timer had its turn. */
@@ -411,5 +417,57 @@ describe('membership: leaving', () => {
     await left
     assert.deepEqual(told, [])
     assert.ok(log.lines.some(({ message }) => message === 'last heartbeat failed'))
+  })
+})
+
+describe('a group that is gone', () => {
+  test('I12: the epochs and the lease end at once, and heartbeats go on', BOUNDED, async () => {
+    const { time, join, told, reasons, lease, heartbeats, heldInLast } = bench()
+    await join(1, 2)
+    await time.advance(INTERVAL_MS)
+    heartbeats.only.refuse(fail('API_NOT_FOUND'))
+    await turn()
+    assert.deepEqual(told.slice(2), ['lost 1', 'lost 2', 'unknown API_NOT_FOUND'])
+    assert.deepEqual(reasons, ['the group is gone'])
+    assert.equal(lease.holds(time.clock.monotonic()), false)
+    await time.advance(INTERVAL_MS)
+    assert.deepEqual(heldInLast(), [1, 2], 'their work may still run')
+  })
+
+  test('made again, it is joined: what it grants is taken as new', BOUNDED, async () => {
+    const { time, join, told, membership, epochOf, heartbeats, lease } = bench()
+    await join(1)
+    await time.advance(INTERVAL_MS)
+    heartbeats.only.refuse(fail('API_NOT_FOUND'))
+    await turn()
+    membership.release(epochOf(1))
+    heartbeats.only.answer(grant(1))
+    await turn()
+    assert.deepEqual(told.slice(1), ['lost 1', 'unknown API_NOT_FOUND', 'assigned 1'])
+    assert.ok(lease.holds(time.clock.monotonic()))
+  })
+
+  test('I8: heartbeats that are never understood are refused for good', BOUNDED, async () => {
+    const { time, join, told, heartbeats } = bench()
+    await join(1)
+    for (let beat = 1; beat <= 6; beat++) {
+      await time.advance(INTERVAL_MS)
+      heartbeats.only.refuse(fail('API_NOT_FOUND'))
+      await turn()
+    }
+    assert.equal(told.filter(line => line === 'unknown API_NOT_FOUND').length, 5)
+    assert.equal(told.at(-1), 'failed API_NOT_FOUND')
+  })
+
+  test('one that is understood in between begins the count anew', BOUNDED, async () => {
+    const { time, join, told, heartbeats } = bench()
+    await join()
+    for (let beat = 1; beat <= 12; beat++) {
+      await time.advance(INTERVAL_MS)
+      if (beat % 4 === 0) heartbeats.only.answer(grant())
+      else heartbeats.only.refuse(fail('API_NOT_FOUND'))
+      await turn()
+    }
+    assert.ok(!told.includes('failed API_NOT_FOUND'))
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClsConsumerError } from '../../src/errors.ts'
-import { decideStart, describeTopics, lookUpStarts, type Positions } from '../../src/group/start-position.ts'
+import { decideStart, describeTopic, lookUpStarts, type Positions } from '../../src/group/start-position.ts'
 import type { PartitionDescription, Position } from '../../src/world.ts'
 import { rejection } from '../cls/fakes.ts'
 import { turn } from '../support/calls.ts'
@@ -17,6 +17,8 @@ function partitionOf(partition: number, over: Partial<PartitionDescription> = {}
   return { partition, status: 'readwrite', beginKey: FIRST, endKey: LAST, createTime: '', ...over }
 }
 
+const NO_PAST = { leftAt: new Map<number, bigint>(), isGroupMadeAgain: false }
+
 /** Partition 0 with a log from 10 to 90, nothing committed. */
 function positions(over: Partial<Positions> = {}): Positions {
   return {
@@ -25,6 +27,7 @@ function positions(over: Partial<Positions> = {}): Positions {
     atTime: new Map(),
     partitions: [partitionOf(0)],
     partitionsAtJoin: new Set([0]),
+    past: NO_PAST,
     ...over
   }
 }
@@ -164,7 +167,8 @@ function bench(answers: Answers, startFrom: Position = 'end') {
       {
         topicId: 'topic-a',
         partitions: [0],
-        atJoin: new Map([['topic-a', new Set([0, 1])]]),
+        partitionsAtJoin: new Set([0, 1]),
+        past: NO_PAST,
         signal: stop.signal
       }
     )
@@ -265,7 +269,8 @@ describe('asking for start positions', () => {
       {
         topicId: 'topic-a',
         partitions: [0, 1],
-        atJoin: new Map([['topic-a', new Set([0, 1])]]),
+        partitionsAtJoin: new Set([0, 1]),
+        past: NO_PAST,
         signal: new AbortController().signal
       }
     )
@@ -281,16 +286,12 @@ describe('asking for start positions', () => {
     assert.ok(asked().includes('1700000000'))
   })
 
-  test('a topic that was not described at the join has only new partitions', BOUNDED, async () => {
-    const control = createFakeControl()
-    control.offsets.always = ({ from }) => new Map([[0, from === 'begin' ? 1n : 9n]])
-    control.partitions.always = () => [partitionOf(0)]
-    const starts = await lookUpStarts(
-      { control: control.api },
-      { group: 'group', startFrom: 'end' },
-      { topicId: 'topic-a', partitions: [0], atJoin: new Map(), signal: new AbortController().signal }
-    )
-    assert.equal(starts.get(0)?.offset, 1n)
+  test('where the site refuses to tell the log’s own positions, none stays none', BOUNDED, async () => {
+    const { lookUp } = bench(({ own }) => {
+      if (own === true) throw new ClsConsumerError('API_REFUSED', 'OffsetType is not known here')
+      return new Map()
+    })
+    assert.equal((await lookUp()).get(0)?.offset, -1n)
   })
 
   test('it ends as soon as the consumer stops', BOUNDED, async () => {
@@ -302,16 +303,39 @@ describe('asking for start positions', () => {
     await rejection('CONSUMER_STATE', looked)
   })
 
-  test('the partitions at the join are described topic by topic', BOUNDED, async () => {
+  test('the partitions of a topic are its numbers', BOUNDED, async () => {
     const control = createFakeControl()
     control.partitions.always = topicId => (topicId === 'a' ? [partitionOf(0), partitionOf(3)] : [])
-    const described = await describeTopics({ control: control.api }, ['a', 'b'], new AbortController().signal)
-    assert.deepEqual(
-      described,
-      new Map([
-        ['a', new Set([0, 3])],
-        ['b', new Set()]
-      ])
-    )
+    const described = await describeTopic({ control: control.api }, 'a', new AbortController().signal)
+    assert.deepEqual(described, new Set([0, 3]))
+  })
+})
+
+describe('where a partition starts after its group was deleted and made again', () => {
+  const past = (leftAt: readonly (readonly [number, bigint])[], isGroupMadeAgain: boolean) => ({
+    past: { leftAt: new Map(leftAt), isGroupMadeAgain }
+  })
+
+  for (const startFrom of ['begin', 'end', 1_700_000_000] as const) {
+    test(`I6: where this consumer left it, not where startFrom ${startFrom} says`, () => {
+      const start = decideStart(0, positions(past([[0, 55n]], true)), startFrom)
+      assert.deepEqual([start.offset, start.mustCommit], [55n, true])
+      assert.match(start.reason, /committed offset is gone/)
+    })
+
+    test(`I6: at the beginning where another consumer had it, whatever startFrom ${startFrom} says`, () => {
+      const start = decideStart(0, positions(past([[1, 55n]], true)), startFrom)
+      assert.deepEqual([start.offset, start.mustCommit], [10n, true])
+      assert.match(start.reason, /deleted and made again/)
+    })
+  }
+
+  test('what another consumer has committed since wins over what this one remembers', () => {
+    const at = positions({ ...past([[0, 55n]], true), begin: new Map([[0, 70n]]), end: new Map([[0, 70n]]) })
+    assert.equal(decideStart(0, at, 'end').offset, 70n)
+  })
+
+  test('without a past startFrom decides', () => {
+    assert.equal(decideStart(0, positions(past([], false)), 'end').offset, 90n)
   })
 })

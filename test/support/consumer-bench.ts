@@ -34,9 +34,10 @@ export function bench(t: TestContext, options: Partial<ConsumerOptions> = {}) {
   let granted: readonly number[] = [0]
   /** What reached the outside, in order. */
   const seen: string[] = []
-  const grants = (): TopicPartitions[] => [{ topicId: 'topic-a', partitions: granted }]
+  const grants = (): TopicPartitions[] => topicIds.map(topicId => ({ topicId, partitions: granted }))
 
-  control.groups.always = () => [{ group: 'group', timeoutSeconds: (2 * INTERVAL_MS) / 1000, topicIds: ['topic-a'] }]
+  const topicIds = options.topicIds ?? ['topic-a']
+  control.groups.always = () => [{ group: 'group', timeoutSeconds: (2 * INTERVAL_MS) / 1000, topicIds }]
   control.partitions.always = () =>
     [0, 1].map(partition => ({
       partition,
@@ -70,11 +71,13 @@ export function bench(t: TestContext, options: Partial<ConsumerOptions> = {}) {
     log,
     control: control.api,
     data: {
+      ...data.api,
       pull: (...args: Parameters<typeof pull>) => {
         seen.push(`pull ${args[0].partition}:${args[0].startOffset}`)
         return pull(...args)
       }
     },
+    scout: { nextOffset: async () => undefined },
     threads,
     close: async () => void seen.push('closed')
   }

@@ -18,6 +18,7 @@ export interface FakeControl {
   readonly groups: Calls<readonly string[], ConsumerGroup[]>
   readonly created: Calls<ConsumerGroup, boolean>
   readonly modified: Calls<ConsumerGroup, void>
+  readonly deleted: Calls<string, void>
   readonly heartbeats: Calls<
     Limited<{ readonly group: string; readonly consumer: string; readonly held: readonly TopicPartitions[] }>,
     TopicPartitions[]
@@ -38,6 +39,7 @@ export function createFakeControl(): FakeControl {
     groups: new Calls(),
     created: new Calls(),
     modified: new Calls(),
+    deleted: new Calls(),
     heartbeats: new Calls(),
     offsets: new Calls(),
     commits: new Calls(),
@@ -59,7 +61,7 @@ export function createFakeControl(): FakeControl {
     describeConsumerOffsets: (ask, call) => calls.offsets.make(ask, call?.signal),
     commitConsumerOffsets: (commit, call) => calls.commits.make(limited(commit, call), call?.signal),
     describePartitions: (topicId, call) => calls.partitions.make(topicId, call?.signal),
-    deleteConsumerGroup: notExpected,
+    deleteConsumerGroup: (group, call) => calls.deleted.make(group, call?.signal),
     splitPartition: notExpected,
     mergePartition: notExpected
   }

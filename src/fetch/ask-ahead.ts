@@ -1,0 +1,44 @@
+/**
+ * Whether a partition has anything at or after an offset.
+ *
+ * In: a partition and an offset. Out: yes or no, by one small pull whose logs nobody reads. Errors pass, but for an
+ * offset that is not of this log: then that offset is not where the log ends, either.
+ */
+import type { PartitionId } from '../dispatch/messages.ts'
+import { ClsConsumerError } from '../errors.ts'
+import type { PulledBody, World } from '../world.ts'
+import { peek } from './peek.ts'
+import { readSmallResponse } from './small-response.ts'
+
+/** As little as the service gives. */
+const ASKED_BYTES = 1024
+
+export async function hasLogsFrom(
+  world: Pick<World, 'data' | 'scout'>,
+  { topicId, partition }: PartitionId,
+  offset: bigint,
+  signal: AbortSignal
+): Promise<boolean> {
+  try {
+    const request = { topicId, partition, startOffset: offset, sizeBytes: ASKED_BYTES }
+    const body = await world.data.pull(request, { signal })
+    const nextOffset = await nextOffsetOf(world, body, { topicId, partition, offset })
+    return nextOffset !== undefined && nextOffset > offset
+  } catch (error) {
+    if (error instanceof ClsConsumerError && error.code === 'API_INVALID_OFFSET') return true
+    throw error
+  }
+}
+
+async function nextOffsetOf(
+  world: Pick<World, 'data' | 'scout'>,
+  body: PulledBody,
+  place: PartitionId & { readonly offset: bigint }
+): Promise<bigint | undefined> {
+  const received = new Uint8Array(body.bytes, 0, body.byteCount)
+  const found = peek({ received, compression: body.compression }, true)
+  if (found.kind !== 'whole') return await world.scout.nextOffset(body)
+  const small = readSmallResponse(found.text, place)
+  if (small.kind === 'error') throw world.data.heed(small.error)
+  return small.nextOffset
+}

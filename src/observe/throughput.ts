@@ -1,0 +1,66 @@
+/**
+ * What a consumer has processed, and the rate of it every ten seconds.
+ *
+ * In: batches as they are settled. Out: totals, and a rate with latencies since the last one.
+ */
+import type { RateEvent } from '../consumer-events.ts'
+import type { Timer, World } from '../world.ts'
+import { LatencyRecorder } from './latency.ts'
+import { type Counts, rateBetween } from './rate.ts'
+
+const RATE_INTERVAL_MS = 10_000
+
+export class Throughput {
+  readonly #world: Pick<World, 'clock' | 'timers'>
+  readonly #gauges: () => Pick<RateEvent, 'heldBytes' | 'partitionCount'>
+  readonly #told: (rate: RateEvent) => void
+  readonly #latency = new LatencyRecorder()
+  #totals: Omit<Counts, 'atMs'> = { batchCount: 0, logCount: 0, bodyBytes: 0, responseBytes: 0 }
+  #timer: Timer | undefined
+
+  constructor(
+    world: Pick<World, 'clock' | 'timers'>,
+    gauges: () => Pick<RateEvent, 'heldBytes' | 'partitionCount'>,
+    told: (rate: RateEvent) => void
+  ) {
+    this.#world = world
+    this.#gauges = gauges
+    this.#told = told
+  }
+
+  /** Since the beginning. */
+  get totals(): Omit<Counts, 'atMs'> {
+    return this.#totals
+  }
+
+  add(batch: Pick<Counts, 'logCount' | 'bodyBytes' | 'responseBytes'>, latencyMs: number): void {
+    this.#latency.record(latencyMs)
+    const { batchCount, logCount, bodyBytes, responseBytes } = this.#totals
+    this.#totals = {
+      batchCount: batchCount + 1,
+      logCount: logCount + batch.logCount,
+      bodyBytes: bodyBytes + batch.bodyBytes,
+      responseBytes: responseBytes + batch.responseBytes
+    }
+  }
+
+  start(): void {
+    this.#watch(this.#read())
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+  }
+
+  #watch(before: Counts): void {
+    this.#timer = this.#world.timers.after(RATE_INTERVAL_MS, () => {
+      const after = this.#read()
+      this.#told(rateBetween(before, after, { ...this.#gauges(), latency: this.#latency.take() }))
+      this.#watch(after)
+    })
+  }
+
+  #read(): Counts {
+    return { ...this.#totals, atMs: this.#world.clock.monotonic() }
+  }
+}

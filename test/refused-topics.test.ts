@@ -1,0 +1,292 @@
+/** Topics that the service refuses, and a group that somebody deletes: within a whole consumer, on virtual time. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { ClsConsumerError } from '../src/errors.ts'
+import { turn } from './support/calls.ts'
+import { BOUNDED, bench, fail, INTERVAL_MS } from './support/consumer-bench.ts'
+import { withMessages } from './support/fake-data.ts'
+
+const TWO = { topicIds: ['topic-a', 'topic-b'], backoffMs: 1000, backoffMaxMs: 8000 }
+
+type Bench = ReturnType<typeof bench>
+
+function watch({ consumer }: Bench): string[] {
+  const told: string[] = []
+  consumer.on('topicRefused', ({ topicId, error }) => told.push(`refused ${topicId} ${error.code}`))
+  consumer.on('topicRestored', ({ topicId }) => told.push(`restored ${topicId}`))
+  consumer.on('groupLost', ({ group }) => told.push(`lost ${group}`))
+  consumer.on('failed', error => told.push(`failed ${error.code}`))
+  return told
+}
+
+const pullsOf = ({ data }: Bench, topicId: string) => data.pulls.filter(({ request }) => request.topicId === topicId)
+
+/** Refuses the newest pull of the topic. */
+async function refusePull(it: Bench, topicId: string, code: 'API_TOPIC_CLOSED' | 'API_UNAUTHORIZED') {
+  await pullsOf(it, topicId).at(-1)?.fail(fail(code))
+}
+
+describe('a topic whose pulls are refused', () => {
+  for (const code of ['API_TOPIC_CLOSED', 'API_UNAUTHORIZED'] as const) {
+    test(`${code}: it is told once and tried again, and the other topic goes on`, BOUNDED, async t => {
+      const it = bench(t, TWO)
+      const told = watch(it)
+      await it.start()
+      await refusePull(it, 'topic-b', code)
+      assert.deepEqual(told, [`refused topic-b ${code}`])
+      assert.ok(it.hasLogged('a topic is refused: it is tried again, the others go on'))
+
+      await it.time.advance(1000)
+      assert.equal(pullsOf(it, 'topic-b').length, 2, 'tried again')
+      await refusePull(it, 'topic-b', code)
+      await it.time.advance(2000)
+      assert.equal(pullsOf(it, 'topic-b').length, 3, 'and again, later')
+      assert.equal(told.length, 1, 'told once')
+
+      await pullsOf(it, 'topic-a').at(-1)?.complete(withMessages(100n))
+      await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
+      await it.time.advance(3000)
+      assert.ok(it.news().includes('commit 0:100'), 'the other topic is read and committed')
+      assert.equal(it.consumer.snapshot().phase, 'running')
+    })
+  }
+
+  test('it is restored by a pull that is answered', BOUNDED, async t => {
+    const it = bench(t, TWO)
+    const told = watch(it)
+    await it.start()
+    await refusePull(it, 'topic-b', 'API_TOPIC_CLOSED')
+    await it.time.advance(1000)
+    await pullsOf(it, 'topic-b').at(-1)?.complete(withMessages(100n))
+    assert.deepEqual(told, ['refused topic-b API_TOPIC_CLOSED', 'restored topic-b'])
+  })
+
+  test('where every topic is refused, the consumer stops with the error', BOUNDED, async t => {
+    const it = bench(t, TWO)
+    const told = watch(it)
+    await it.start()
+    await refusePull(it, 'topic-b', 'API_TOPIC_CLOSED')
+    await refusePull(it, 'topic-a', 'API_UNAUTHORIZED')
+    await assert.rejects(it.time.settle(it.consumer.finished), { code: 'API_UNAUTHORIZED' })
+    assert.equal(told.at(-1), 'failed API_UNAUTHORIZED')
+  })
+
+  test('I8: a stop does not wait for the next attempt', BOUNDED, async t => {
+    const it = bench(t, TWO)
+    await it.start()
+    await refusePull(it, 'topic-b', 'API_TOPIC_CLOSED')
+    await it.time.settle(it.consumer.stop())
+    assert.ok(it.time.clock.monotonic() < 1000, `stopped after ${it.time.clock.monotonic()} ms`)
+    assert.equal(it.time.pendingCount, 0, 'no timer is left')
+  })
+
+  test('a bounded run ends, with the error, once the others are done', BOUNDED, async t => {
+    const it = bench(t, { ...TWO, stopAt: 'now', startFrom: 'begin' })
+    it.committed.set(0, 80n)
+    await it.start()
+    await refusePull(it, 'topic-b', 'API_TOPIC_CLOSED')
+    await pullsOf(it, 'topic-a').at(-1)?.complete(withMessages(90n))
+    await it.threads.finish(it.idFrom(80n), { nextOffset: 90n })
+    await assert.rejects(it.time.settle(it.consumer.finished), { code: 'API_TOPIC_CLOSED' })
+    assert.ok(it.news().includes('commit 0:90'))
+  })
+})
+
+describe('a topic whose positions are refused', () => {
+  const denied = (it: Bench) => {
+    const answer = it.control.partitions.always
+    it.control.partitions.always = topicId => {
+      if (topicId === 'topic-b') throw fail('API_UNAUTHORIZED')
+      return answer?.(topicId) ?? []
+    }
+    return () => {
+      it.control.partitions.always = answer
+    }
+  }
+
+  test('the consumer starts all the same, and reads the other', BOUNDED, async t => {
+    const it = bench(t, TWO)
+    const told = watch(it)
+    denied(it)
+    await it.start()
+    assert.deepEqual(told, ['refused topic-b API_UNAUTHORIZED'])
+    assert.deepEqual([pullsOf(it, 'topic-a').length, pullsOf(it, 'topic-b').length], [1, 0])
+  })
+
+  test('once permitted, it is opened as if it had been from the start', BOUNDED, async t => {
+    const it = bench(t, { ...TWO, startFrom: 'end' })
+    const told = watch(it)
+    const permit = denied(it)
+    const starts: bigint[] = []
+    it.consumer.on('assigned', ({ topicId, startOffset }) => topicId === 'topic-b' && starts.push(startOffset))
+    await it.start()
+    permit()
+    await it.time.advance(10_000)
+    assert.deepEqual(told, ['refused topic-b API_UNAUTHORIZED', 'restored topic-b'])
+    assert.deepEqual(starts, [90n], 'its partitions are not taken for new ones')
+  })
+})
+
+describe('a topic whose commits are refused', () => {
+  test('its epochs end, and the other topic goes on', BOUNDED, async t => {
+    const it = bench(t, TWO)
+    const told = watch(it)
+    const accept = it.control.commits.always
+    await it.start()
+    it.control.commits.always = ask => {
+      if (ask.offsets.some(({ topicId }) => topicId === 'topic-b')) throw fail('API_UNAUTHORIZED')
+      return accept?.(ask)
+    }
+    for (const pull of it.data.pulls) await pull.complete(withMessages(100n))
+    for (const { ask } of it.threads.runs.open)
+      if (ask.task.kind === 'batch') await it.threads.finish(ask.task.batchId, { nextOffset: 100n })
+    await it.time.advance(4000)
+    assert.deepEqual(told, ['refused topic-b API_UNAUTHORIZED'])
+    assert.ok(it.news().includes('commit 0:100'))
+    assert.equal(it.consumer.snapshot().phase, 'running')
+  })
+})
+
+describe('a group that somebody deletes', () => {
+  async function deleteGroup(it: Bench) {
+    const answer = it.control.heartbeats.always
+    it.control.heartbeats.always = () => {
+      throw fail('API_NOT_FOUND')
+    }
+    it.control.groups.always = () => []
+    it.committed.clear()
+    it.control.created.always = () => {
+      it.control.heartbeats.always = answer
+      return true
+    }
+    await it.time.advance(INTERVAL_MS)
+  }
+
+  test('is made again, and every partition goes on where it was left, whatever startFrom says', BOUNDED, async t => {
+    const it = bench(t, { startFrom: 'end' })
+    const told = watch(it)
+    await it.start()
+    await it.data.from(90n).complete(withMessages(100n))
+    await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
+    await it.time.advance(3000)
+    it.news()
+    await deleteGroup(it)
+    await it.time.advance(1000)
+    assert.deepEqual(told, ['lost group'])
+    const assigned = it.log.lines.filter(({ message }) => message === 'assigned').at(-1)
+    assert.equal(assigned?.fields?.startOffset, 100n)
+    assert.ok(it.news().includes('commit 0:100'), 'I11: committed before the first pull')
+    assert.deepEqual(it.data.openOffsets, [100n])
+  })
+
+  test('I12: nothing of the epochs before is committed to the new group', BOUNDED, async t => {
+    const it = bench(t, { startFrom: 'end' })
+    await it.start()
+    await it.data.from(90n).complete(withMessages(100n))
+    const batchId = it.idFrom(90n)
+    await deleteGroup(it)
+    it.news()
+    await it.threads.finish(batchId, { nextOffset: 100n })
+    await it.time.advance(INTERVAL_MS)
+    const commits = it.news().filter(line => line.startsWith('commit'))
+    assert.deepEqual(commits, ['commit 0:90'], 'the new epoch begins where the old one had settled')
+  })
+
+  test('is tried again where the service is down, and given up where it refuses', BOUNDED, async t => {
+    const it = bench(t)
+    await it.start()
+    let lookCount = 0
+    it.control.heartbeats.always = () => {
+      throw fail('API_NOT_FOUND')
+    }
+    it.control.groups.always = () => {
+      lookCount += 1
+      throw lookCount < 3 ? fail('API_UNAVAILABLE') : fail('API_UNAUTHORIZED')
+    }
+    await it.time.advance(INTERVAL_MS)
+    await assert.rejects(it.time.settle(it.consumer.finished), { code: 'API_UNAUTHORIZED' })
+    assert.equal(lookCount, 3)
+  })
+
+  test('"not found" for positions is taken for the group where that is gone', BOUNDED, async t => {
+    const it = bench(t)
+    const told = watch(it)
+    const answer = it.control.offsets.always
+    it.control.offsets.always = () => {
+      throw fail('API_NOT_FOUND')
+    }
+    const groups = it.control.groups.always
+    await it.start()
+    it.control.groups.always = () => []
+    await turn()
+    assert.deepEqual(told, [])
+    it.control.offsets.always = answer
+    it.control.groups.always = groups
+    await it.time.advance(5000)
+    assert.deepEqual([told, it.data.openOffsets], [[], [90n]])
+  })
+})
+
+describe('a result that onResult refuses', () => {
+  test('is offered again alone: the batch is not processed again, and its order holds', BOUNDED, async t => {
+    const offered: bigint[] = []
+    let failures = 2
+    const onResult = (_: unknown, { startOffset }: { readonly startOffset: bigint }) => {
+      offered.push(startOffset)
+      if (failures-- > 0) throw new Error('sink is down')
+    }
+    const it = bench(t, { onResult, backoffMs: 100, backoffMaxMs: 100 })
+    const retried: string[] = []
+    it.consumer.on('retried', ({ error, place }) => retried.push(`${error.code} ${place.offset}`))
+    await it.start()
+    for (const offset of [90n, 100n]) {
+      it.data.from(offset).arrive(withMessages(offset + 10n))
+      await it.data.from(offset).complete(withMessages(offset + 10n))
+    }
+    await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
+    assert.deepEqual(it.threads.openBatchIds, [], 'the next batch waits for the result')
+    await it.time.advance(250)
+    assert.deepEqual(offered, [90n, 90n, 90n])
+    assert.deepEqual(retried, ['ON_RESULT_FAILED 90', 'ON_RESULT_FAILED 90'])
+    await it.threads.finish(it.idFrom(100n), { nextOffset: 110n })
+    assert.deepEqual(offered, [90n, 90n, 90n, 100n])
+    await it.time.advance(3000)
+    assert.equal(it.committed.get(0), 110n)
+  })
+
+  test('I1: refused to the last attempt, it stops the consumer before its batch', BOUNDED, async t => {
+    const onResult = () => {
+      throw new Error('sink is down')
+    }
+    const it = bench(t, { onResult, attempts: 3, backoffMs: 100 })
+    await it.start()
+    await it.data.from(90n).complete(withMessages(100n))
+    await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
+    await assert.rejects(it.time.settle(it.consumer.finished), (error: unknown) => {
+      assert.ok(error instanceof ClsConsumerError && error.code === 'ON_RESULT_FAILED')
+      assert.match(error.message, /sink is down/)
+      return true
+    })
+    assert.equal(it.committed.get(0), 90n)
+  })
+
+  test(
+    'I8: a partition that is revoked meanwhile does not wait for further attempts; its batch repeats elsewhere',
+    BOUNDED,
+    async t => {
+      const onResult = () => {
+        throw new Error('sink is down')
+      }
+      const it = bench(t, { onResult, attempts: 1000, backoffMs: 600_000, backoffMaxMs: 600_000 })
+      await it.start()
+      await it.data.from(90n).complete(withMessages(100n))
+      await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
+      it.grant()
+      it.news()
+      await it.time.advance(INTERVAL_MS)
+      await it.time.advance(1)
+      assert.ok(it.news().includes('heartbeat -'), 'released at once')
+      assert.equal(it.committed.get(0), 90n)
+    }
+  )
+})
