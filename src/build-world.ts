@@ -1,6 +1,6 @@
 /** The real world of one consumer: clock, timers, the service over the network, threads, log. */
 import { createService } from './cls/service.ts'
-import { createThreads } from './dispatch/pool.ts'
+import { SharedThreads } from './dispatch/shared-threads.ts'
 import { createLogger } from './observe/logger.ts'
 import type { Settings } from './options.ts'
 import { realClock, realRandom, realTimers } from './real-world.ts'
@@ -14,13 +14,8 @@ export interface RealWorld extends World {
 export function buildWorld(settings: Settings, log: Logger = createLogger({ level: settings.logLevel })): RealWorld {
   const base = { clock: realClock, timers: realTimers, random: realRandom, log }
   const service = createService(settings, base)
-  const threads = createThreads({
-    count: settings.threads,
-    batchesPerThread: settings.batchesPerThread,
-    threadExitMs: settings.threadExitMs,
-    env: process.env,
-    log,
-    timers: realTimers
-  })
-  return { ...base, control: service.control, data: service.data, threads, close: () => service.close() }
+  const { threads: count, batchesPerThread, threadExitMs, responseBytesMax } = settings
+  const shared = settings.sharedThreads ?? new SharedThreads({ threads: count, batchesPerThread, threadExitMs })
+  const { threads, scout } = shared.client({ ...base, env: process.env, responseBytesMax })
+  return { ...base, control: service.control, data: service.data, scout, threads, close: () => service.close() }
 }

@@ -2,16 +2,17 @@
 /**
  * The command line: argv → command.
  *
- * In: arguments, environment, signals. Out: one command's work, and the exit code: 0 done, 1 failed, 2 bad usage or
- * options, 130 or 143 after a second signal. The only place that ends the process, with `cli/signals.ts` the only one
+ * In: arguments, environment, signals. Out: one command's work, and the exit code: 0 done, 1 failed, 2 the user must
+ * mend something first, 130 or 143 after a second signal. The only place that ends the process, with `cli/signals.ts` the only one
  * that sees signals, and the only one that imports yargs. No secret is read from a flag or written (I9).
  */
 import { readFileSync } from 'node:fs'
 import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import type { CommandWorld } from './cli/command-world.ts'
+import { printConfigSchema } from './cli/config-schema.ts'
 import { demo, demoFlags } from './cli/demo.ts'
-import { emulatorOptions, runEmulator } from './cli/emulator.ts'
+import { emulatorEpilogue, emulatorOptions, runEmulator } from './cli/emulator.ts'
 import { EXIT, exitCodeOf, failureText } from './cli/failure-text.ts'
 import { refuseSecretFlags } from './cli/option-flags.ts'
 import { produce, produceFlags } from './cli/produce.ts'
@@ -22,8 +23,8 @@ import { ClsConsumerError } from './errors.ts'
 import { realClock, realRandom, realTimers } from './real-world.ts'
 
 const EPILOGUE = [
-  'Flags win over environment variables, which stand in [brackets]. The access key comes from CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN alone.',
-  'Exit codes: 0 done, or stopped in order by the first SIGINT or SIGTERM; 1 failed; 2 bad usage or options; 130 or 143 ended at once by a second SIGINT or SIGTERM.'
+  'Flags outweigh environment variables, which stand in [brackets], and those the file of --config. The access key comes from CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN alone.',
+  'Exit codes: 0 done, or stopped in order by the first SIGINT or SIGTERM; 1 failed; 2 an option, a file or the processor must be mended first; 130 or 143 ended at once by a second SIGINT or SIGTERM.'
 ].join('\n\n')
 
 /** Of help: longer lines are hard to read. */
@@ -65,13 +66,14 @@ function commands(program: Argv): Argv {
           .options(runFlags)
           .epilogue(EPILOGUE)
           .example('$0 run --group g --processor ./p.js', 'where and what from the environment')
-          .example('$0 run --stop-at now --print-results', 'what is there now, then exit'),
+          .example('$0 run --stop-at now --print-results', 'what is there now, then exit')
+          .example('$0 run --config consumer.yaml --print-config', 'what is in force, and why'),
       args => withSignals(world => run(args, world))
     )
     .command(
       'emulator',
       'A CLS that runs on this host, in memory, for development and tests',
-      command => command.options(emulatorOptions),
+      command => command.options(emulatorOptions).epilogue(emulatorEpilogue),
       args => withSignals(({ stop }) => runEmulator(args, { stop, print: line => process.stdout.write(`${line}\n`) }))
     )
     .command(
@@ -85,7 +87,13 @@ function commands(program: Argv): Argv {
           .example('$0 produce --topic ID --rate 5000', 'made-up lines until stopped'),
       args => withSignals(world => produce(args, world))
     )
-    .demandCommand(1, 'name a command: demo, run, emulator or produce')
+    .command(
+      'config-schema',
+      'Print the JSON schema of the file that `run --config` takes',
+      command => command,
+      args => printConfigSchema(args, { stdout: process.stdout })
+    )
+    .demandCommand(1, 'name a command: demo, run, emulator, produce or config-schema')
     .strictCommands()
     .recommendCommands()
     .version(packageVersion())

@@ -9,7 +9,6 @@
  * to one partition. Must never happen: heartbeats stop before the last release (I4); a wait without a deadline.
  */
 import { EventEmitter } from 'node:events'
-import { resolve } from 'node:path'
 import { type Batch, byPartition, type Epoch } from './batch.ts'
 import { BoundedRun } from './bounded-run.ts'
 import { buildWorld, type RealWorld } from './build-world.ts'
@@ -19,6 +18,7 @@ import { chooseName, warnOfName } from './consumer-name.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
 import { ClsConsumerError, type ErrorPlace, toClsError, toFailure } from './errors.ts'
+import { retryDelayMs } from './failure/retry-policy.ts'
 import { ByteBudget } from './fetch/budget.ts'
 import { ensureGroup } from './group/ensure-group.ts'
 import { Holdings } from './group/holdings.ts'
@@ -27,6 +27,7 @@ import { Membership } from './group/membership.ts'
 import { rateFields } from './observe/rate.ts'
 import { Throughput } from './observe/throughput.ts'
 import type { ConsumerOptions, Settings } from './options.ts'
+import { findProcessor } from './processor-source.ts'
 import { resolveOptions } from './resolve-options.ts'
 import { RunEnd } from './run-end.ts'
 import { Starts } from './starts.ts'
@@ -75,7 +76,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #throughput: Throughput
   #regrouping: Promise<void> | undefined
 
-  /** @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong with the options. */
+  /** @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong with the options; PROCESSOR_NOT_FOUND. */
   constructor(options: ConsumerOptions, overrides: ConsumerOverrides = {}) {
     super()
     const settings = resolveOptions(options)
@@ -134,6 +135,17 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
+  }
+
+  /**
+   * Moves a partition to another of this consumer's threads, without losing its order: its open batch ends, `revoke` runs
+   * there, `assign` here. Resolves to whether it has moved; not where it is not held, or is being moved or given up.
+   * @param thread 0 … threads - 1
+   * @throws ClsConsumerError OPTIONS_INVALID (no such thread), THREAD_STUCK
+   */
+  async moveToThread({ topicId, partition }: PartitionId, thread: number): Promise<boolean> {
+    const tenure = [...this.#tenures].find(({ epoch }) => epoch.topicId === topicId && epoch.partition === partition)
+    return tenure !== undefined && (await this.#dispatcher.move(tenure.epoch, thread))
   }
 
   snapshot(): ConsumerSnapshot {
@@ -238,10 +250,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   #buildDispatcher(): Dispatcher {
     const { processor, processorOptions } = this.#settings
+    const { file, warning } = findProcessor(processor, process.cwd())
+    if (warning !== undefined) this.#world.log.warn(warning)
     return new Dispatcher({
       world: this.#world,
       settings: this.#settings,
-      processor: { file: processor.startsWith('file:') ? processor : resolve(processor), options: processorOptions },
+      processor: { file, options: processorOptions },
       leaseEndMs: this.#lease.shared,
       handlers: {
         mayStart: batch => this.#tenures.ownerOf(batch)?.mayStart() === true,
@@ -250,6 +264,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         nextOffset: (batch, nextOffset) => this.#tenures.ownerOf(batch)?.confirm(batch, nextOffset),
         answered: async (batch, answer) => await this.#tenures.ownerOf(batch)?.answered(batch, answer),
         dropped: batch => this.#tenures.ownerOf(batch)?.dropped(batch),
+        retryDelayMs: lossCount =>
+          retryDelayMs({ ...this.#settings, attempt: lossCount, chance: this.#world.random.next() }),
+        retried: ({ topicId, partition, startOffset: offset }, error, waitMs) =>
+          this.#retried(error, { topicId, partition, offset }, waitMs),
         broken: error => this.#fail(error)
       }
     })
@@ -267,7 +285,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
           this.#tell(() => this.emit('committed', { topicId, partition, offset }))
         },
         failed: (error, partitionCount) => {
-          log.warn('commit failed', { partitions: partitionCount, error: error.message })
+          log.warn('commit failed', { partitions: partitionCount, code: error.code, error: error.message })
           this.#tell(() => this.emit('commitFailed', { error, partitionCount }))
         },
         refused: (epoch, error) => {

@@ -20,13 +20,18 @@ export type {
   RateEvent
 } from './consumer-events.ts'
 export type { PartitionId } from './dispatch/messages.ts'
+export { SharedThreads, type SharedThreadsOptions } from './dispatch/shared-threads.ts'
 export {
   type EmulatorHandle,
   type EmulatorOptions,
   type EmulatorSnapshot,
+  type Fault,
+  type FaultRule,
+  type Quirks,
   type StartEmulatorOptions,
   startEmulator
 } from './emulator/start.ts'
 export { ClsConsumerError, type ErrorCode, type ErrorPlace, type Remedy } from './errors.ts'
+export { type LoadOptions, loadOptions } from './load-options.ts'
 export type { ConsumerOptions, Credentials, CredentialsProvider, OnResult, ResultPlace } from './options.ts'
 export type { LogFields, Logger } from './world.ts'

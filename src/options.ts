@@ -5,6 +5,7 @@
  * command line and the README's table all derive from `OPTIONS`.
  */
 import { availableParallelism } from 'node:os'
+import type { SharedThreads } from './dispatch/shared-threads.ts'
 import { ClsConsumerError } from './errors.ts'
 import {
   anyValue,
@@ -83,6 +84,18 @@ const onResultRow = row<OnResult>(
 
 function isOnResult(input: unknown): input is OnResult {
   return typeof input === 'function'
+}
+
+const sharedThreadsRow = row<SharedThreads>(
+  'value',
+  '`SharedThreads`',
+  { help: 'Threads that this consumer shares with others of the process; `threads` and `batchesPerThread` are theirs' },
+  input => (isSharedThreads(input) ? input : new Wrong('new SharedThreads(…)'))
+)
+
+/** By its shape: what makes threads is loaded by those who make them. */
+function isSharedThreads(input: unknown): input is SharedThreads {
+  return typeof input === 'object' && input !== null && 'client' in input && typeof input.client === 'function'
 }
 
 const MIB = 1024 * 1024
@@ -214,6 +227,7 @@ export const OPTIONS = {
       unit: 'batches'
     })
   ),
+  sharedThreads: sharedThreadsRow,
   pullBytes: withDefault(
     2 * MIB,
     integer({

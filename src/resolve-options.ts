@@ -2,15 +2,39 @@
  * From what the user gave to `Settings`.
  *
  * In: untrusted values. Out: `Settings`, complete and valid, or one OPTIONS_INVALID error that lists everything wrong at
- * once. No value of `credentials` ever appears in that error (I9).
+ * once. No value of `credentials` and no password of a URL ever appears in that error (I9).
  */
 import { ClsConsumerError } from './errors.ts'
+import { didYouMean, nearest } from './nearest.ts'
 import { type OptionRow, Wrong } from './option-kinds.ts'
 import { type ConsumerOptions, OPTIONS, type OptionName, PULLED_SHARE, type Settings } from './options.ts'
+import { maskText } from './secrets.ts'
 
 type Input = ConsumerOptions | Readonly<Record<string, unknown>>
 
 export const OPTION_NAMES: readonly OptionName[] = Object.keys(OPTIONS).filter(isOptionName)
+
+/** What the caller of `resolveSome` knows of the options, where they were not all given in code. */
+export interface Known {
+  /** Problems found before: they are listed first. */
+  readonly problems: readonly string[]
+  /** Options whose values are among these problems: they are neither used nor missing. */
+  readonly refused: ReadonlySet<string>
+  /** Whether something could not be read that may give an option that seems to be missing. */
+  readonly mayBeGiven: (name: OptionName) => boolean
+  /** Where an option was given, for the middle of a sentence about several: ` (--stop-at)`. */
+  readonly place: (name: OptionName) => string
+  /** How to give an option that is missing: ` (--group or CLS_GROUP)`. */
+  readonly cure: (name: OptionName) => string
+}
+
+const IN_CODE: Known = {
+  problems: [],
+  refused: new Set(),
+  mayBeGiven: () => false,
+  place: () => '',
+  cure: () => ''
+}
 
 /**
  * Checks everything at once.
@@ -21,69 +45,75 @@ export function resolveOptions(input: Input): Settings {
 }
 
 /**
- * The same for who needs only some options: any other is unknown. `found` are problems that the caller knows already.
- * @throws ClsConsumerError OPTIONS_INVALID that lists these, then every one of its own.
+ * The same for who needs only some options: any other is unknown.
+ * @throws ClsConsumerError OPTIONS_INVALID that lists the known problems, then every one of its own.
  */
 export function resolveSome<const N extends OptionName>(
   names: readonly N[],
   input: Input,
-  found: readonly string[] = []
+  known: Partial<Known> = {}
 ): Pick<Settings, N> {
+  const { problems: found, refused, mayBeGiven, place, cure } = { ...IN_CODE, ...known }
   const wanted: ReadonlySet<string> = new Set(names)
   const given: Readonly<Record<string, unknown>> = { ...input }
   const values: Record<string, unknown> = {}
   const problems = [...found]
+  const isMissing = (name: OptionName) => isAbsent(given[name]) && !refused.has(name) && !mayBeGiven(name)
 
   for (const name of Object.keys(given)) {
-    if (!wanted.has(name)) problems.push(`unknown option ${name}${didYouMean(name, names)}`)
+    if (wanted.has(name)) continue
+    problems.push(`unknown option ${name}${didYouMean(nearest(name, [...wanted].map(toCandidate)))}`)
   }
   for (const name of names) {
     const option: OptionRow<unknown> = OPTIONS[name]
     const value = given[name]
+    if (refused.has(name)) continue
     if (isAbsent(value)) {
-      if (option.required) problems.push(`${name} is missing: ${option.help}`)
+      if (option.required && isMissing(name)) problems.push(`${name} is missing: ${option.help}${cure(name)}`)
       values[name] = option.default
       continue
     }
     const parsed = option.parse(value)
-    if (parsed instanceof Wrong) problems.push(`${name} is ${show(name, value)}, expected ${parsed.expected}`)
+    if (parsed instanceof Wrong) problems.push(`${name} is ${showValue(name, value)}, expected ${parsed.expected}`)
     else values[name] = parsed
   }
-  const needsPlace = wanted.has('endpoint') && wanted.has('region')
-  if (needsPlace && isAbsent(given.endpoint) && isAbsent(given.region)) {
-    problems.push('neither endpoint nor region is given: give the region, such as ap-guangzhou')
+  if (wanted.has('endpoint') && wanted.has('region') && isMissing('endpoint') && isMissing('region')) {
+    problems.push(`neither endpoint nor region is given: give the region, such as ap-guangzhou${cure('region')}`)
   }
-  problems.push(...contradictions(values))
+  problems.push(...contradictions(values, place))
 
   if (problems.length > 0) throw invalidOptions(problems)
   if (!isComplete(values, names)) throw invalidOptions(['the option table left a required option without a value'])
   return values
 }
 
+function toCandidate(name: string): { name: string } {
+  return { name }
+}
+
 /** What is wrong between options that are each valid by themselves. */
-function contradictions(values: Readonly<Record<string, unknown>>): string[] {
+function contradictions(values: Readonly<Record<string, unknown>>, place: (name: OptionName) => string): string[] {
   const { endpoint, network, startFrom, stopAt, pullBytes, heldBytesMax, bodyBytesMax, responseBytesMax } = values
   const problems: string[] = []
+  const told = (name: OptionName) => `${name} ${values[name]}${place(name)}`
   if (endpoint !== undefined && network !== OPTIONS.network.default && network !== undefined) {
-    problems.push(`endpoint and network ${network} contradict each other: give one of them`)
+    problems.push(`endpoint${place('endpoint')} and ${told('network')} contradict each other: give one of them`)
   }
   if (typeof startFrom === 'number' && typeof stopAt === 'number' && stopAt <= startFrom) {
-    problems.push(`stopAt ${stopAt} is not after startFrom ${startFrom}: nothing would be read`)
+    problems.push(`${told('stopAt')} is not after ${told('startFrom')}: nothing would be read`)
   }
-  if (stopAt === 'begin') problems.push('stopAt is begin: nothing would be read')
+  if (stopAt === 'begin') problems.push(`stopAt is begin${place('stopAt')}: nothing would be read`)
   if (typeof pullBytes !== 'number') return problems
   if (typeof heldBytesMax === 'number' && 2 * pullBytes > PULLED_SHARE * heldBytesMax) {
     const needed = Math.ceil((2 * pullBytes) / PULLED_SHARE)
-    problems.push(`heldBytesMax ${heldBytesMax} has no room for two pulls of ${pullBytes} bytes: at least ${needed}`)
+    problems.push(`${told('heldBytesMax')} has no room for two pulls of ${told('pullBytes')}: at least ${needed}`)
   }
-  if (typeof bodyBytesMax === 'number' && bodyBytesMax < pullBytes) {
-    problems.push(`bodyBytesMax ${bodyBytesMax} is less than pullBytes ${pullBytes}: larger responses would be refused`)
+  const tooSmall = (name: OptionName, bytesMax: unknown) => {
+    if (typeof bytesMax !== 'number' || bytesMax >= pullBytes) return
+    problems.push(`${told(name)} is less than ${told('pullBytes')}: larger responses would be refused`)
   }
-  if (typeof responseBytesMax === 'number' && responseBytesMax < pullBytes) {
-    problems.push(
-      `responseBytesMax ${responseBytesMax} is less than pullBytes ${pullBytes}: larger responses would be refused`
-    )
-  }
+  tooSmall('bodyBytesMax', bodyBytesMax)
+  tooSmall('responseBytesMax', responseBytesMax)
   return problems
 }
 
@@ -107,21 +137,12 @@ export function invalidOptions(problems: readonly string[]): ClsConsumerError {
 }
 
 /** The value as the user would recognise it; never a secret (I9). */
-function show(name: string, value: unknown): string {
+export function showValue(name: string, value: unknown): string {
   if (name === 'credentials') return 'not usable'
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
+  if (typeof value === 'string') {
+    const text = maskText(value)
+    return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+  }
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
   return typeof value === 'function' ? 'a function' : String(value)
-}
-
-function didYouMean(name: string, names: readonly OptionName[]): string {
-  const close = names.find(known => simplify(known) === simplify(name))
-  return close === undefined ? '' : ` (did you mean ${close}?)`
-}
-
-function simplify(name: string): string {
-  return name
-    .toLowerCase()
-    .replace(/[^a-z]/g, '')
-    .replace(/s$/, '')
 }

@@ -115,7 +115,13 @@ export interface ControlApi {
   ): Promise<void>
   describePartitions(topicId: string, call?: CallOptions): Promise<PartitionDescription[]>
   splitPartition(
-    split: { readonly topicId: string; readonly partition: number; readonly count?: number },
+    split: {
+      readonly topicId: string
+      readonly partition: number
+      readonly count?: number
+      /** Into two, cut here: 32 hex digits within the partition's range. Takes the place of `count`. */
+      readonly splitKey?: string
+    },
     call?: CallOptions
   ): Promise<PartitionDescription[]>
   mergePartition(
@@ -191,7 +197,11 @@ export interface ThreadHandlers {
 
 export interface Threads {
   readonly count: number
-  /** Boots every thread and gives each its port. */
+  /** Batches of this consumer that may be open on one thread at a time. */
+  readonly batchesPerThread: number
+  /** Where its first partition is seated: consumers that share threads begin on different ones. */
+  readonly firstThread: number
+  /** Boots every thread, unless another consumer has, and gives each its port. */
   boot(handlers: ThreadHandlers): Promise<void>
   /**
    * Runs a task on one thread and resolves to its answer. Rejects with `THREAD_LOST`, and only once that thread's
@@ -200,9 +210,9 @@ export interface Threads {
   run(thread: number, task: ThreadTask): Promise<ThreadAnswer>
   /** Sends a message by the thread's own port. Dropped where the thread is gone. */
   post(thread: number, message: ToThread): void
-  /** Terminates one thread; resolves once it has exited, rejects with `THREAD_STUCK` after `threadExitMs`. */
+  /** Terminates one thread: `onKilled`, then its exit. Rejects with `THREAD_STUCK` after `threadExitMs`. */
   kill(thread: number): Promise<void>
-  /** Ends all threads; resolves once every one has exited. */
+  /** This consumer needs them no more. Where no other does, all end; resolves once every one has exited. */
   close(): Promise<void>
 }
 

@@ -119,7 +119,9 @@ describe('what happens is visible', () => {
     }
     await time.advance(COMMIT_MS)
     control.commits.always = accept
-    assert.deepEqual(lines(), [['warn', 'commit failed', { partitions: 1, error: 'said API_UNAVAILABLE' }]])
+    assert.deepEqual(lines(), [
+      ['warn', 'commit failed', { partitions: 1, code: 'API_UNAVAILABLE', error: 'said API_UNAVAILABLE' }]
+    ])
     assert.deepEqual(told('commitFailed'), [{ error, partitionCount: 1 }])
     await time.advance(COMMIT_MS)
     assert.deepEqual(lines(), [])
@@ -292,8 +294,8 @@ describe('a listener that throws', () => {
       const names = quiet.events.map(({ name }) => name)
       assert.deepEqual(
         EVENT_NAMES.filter(name => !names.includes(name)),
-        ['partitionDone'],
-        'every event but that of a bounded run was told'
+        ['topicRefused', 'topicRestored', 'groupLost', 'partitionDone'],
+        'every event but those of refusals and bounded runs was told'
       )
       const loud = await roundTrip(t, consumer => {
         for (const name of EVENT_NAMES)

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClsConsumerError } from '../src/errors.ts'
-import { turn } from './support/calls.ts'
 import { BOUNDED, bench, fail, INTERVAL_MS } from './support/consumer-bench.ts'
 import { withMessages } from './support/fake-data.ts'
 
@@ -58,6 +57,7 @@ describe('a topic whose pulls are refused', () => {
     await refusePull(it, 'topic-b', 'API_TOPIC_CLOSED')
     await it.time.advance(1000)
     await pullsOf(it, 'topic-b').at(-1)?.complete(withMessages(100n))
+    await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
     assert.deepEqual(told, ['refused topic-b API_TOPIC_CLOSED', 'restored topic-b'])
   })
 
@@ -216,10 +216,13 @@ describe('a group that somebody deletes', () => {
       throw fail('API_NOT_FOUND')
     }
     const groups = it.control.groups.always
+    let lookCount = 0
+    it.control.groups.always = topicIds => {
+      lookCount += 1
+      return lookCount === 1 ? (groups?.(topicIds) ?? []) : []
+    }
     await it.start()
-    it.control.groups.always = () => []
-    await turn()
-    assert.deepEqual(told, [])
+    assert.deepEqual([told, lookCount], [[], 2])
     it.control.offsets.always = answer
     it.control.groups.always = groups
     await it.time.advance(5000)

@@ -20,7 +20,7 @@ describe('options: some of them', () => {
   })
 
   test('what is bad, missing or known before is listed at once, in the form of all options', () => {
-    assert.throws(() => resolveSome(['threads', 'group'], { threads: 0 }, ['--count is "0"']), {
+    assert.throws(() => resolveSome(['threads', 'group'], { threads: 0 }, { problems: ['--count is "0"'] }), {
       ...INVALID,
       message: [
         '3 invalid options:',
@@ -29,7 +29,7 @@ describe('options: some of them', () => {
         '  - group is missing: Consumer group; created where absent'
       ].join('\n')
     })
-    assert.throws(() => resolveSome(['group'], { group: 'g' }, ['--count is "0"']), {
+    assert.throws(() => resolveSome(['group'], { group: 'g' }, { problems: ['--count is "0"'] }), {
       ...INVALID,
       message: 'invalid option:\n  - --count is "0"'
     })
@@ -43,5 +43,29 @@ describe('options: some of them', () => {
     const pullBytes = 10 * 1024 * 1024
     assert.throws(() => resolveSome(['pullBytes', 'heldBytesMax'], { pullBytes, heldBytesMax: pullBytes }), INVALID)
     assert.deepEqual(resolveSome(['pullBytes'], { pullBytes }), { pullBytes })
+  })
+
+  test('what was refused before, or may stand in what could not be read, is not missing', () => {
+    const known = {
+      problems: ['--group is "a b"'],
+      refused: new Set(['group']),
+      mayBeGiven: (name: string) => name === 'logsetId',
+      cure: (name: string) => ` (say ${name})`
+    }
+    assert.throws(() => resolveSome(['group', 'logsetId', 'processor'], {}, known), {
+      ...INVALID,
+      message: [
+        '2 invalid options:',
+        '  - --group is "a b"',
+        '  - processor is missing: Module of the processor: a path (relative to the working folder) or a file: URL (say processor)'
+      ].join('\n')
+    })
+  })
+
+  test('I9: the password of a URL is not shown', () => {
+    assert.throws(() => resolveSome(['endpoint'], { endpoint: 'http://me:hu@sh@host/path' }), {
+      ...INVALID,
+      message: /endpoint is "http:\/\/\*\*\*@host\/path", expected/
+    })
   })
 })

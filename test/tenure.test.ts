@@ -36,7 +36,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
   const owned = new WeakMap<Batch, Tenure>()
   const dispatcher: Dispatcher = new Dispatcher({
     world: { timers: time.timers, threads, log: createKeptLog() },
-    settings: { batchesPerThread: 4, abortGraceMs: 1000, threadExitMs: 1000, responseBytesMax: 1e6 },
+    settings: { abortGraceMs: 1000, threadExitMs: 1000, hookTimeoutMs: 60_000, responseBytesMax: 1e6 },
     processor: { file: '/p.mjs', options: undefined },
     leaseEndMs: new SharedArrayBuffer(8),
     handlers: {
@@ -46,6 +46,8 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
       nextOffset: (batch, nextOffset) => owned.get(batch)?.confirm(batch, nextOffset),
       answered: async (batch, answer) => await owned.get(batch)?.answered(batch, answer),
       dropped: batch => owned.get(batch)?.dropped(batch),
+      retryDelayMs: () => undefined,
+      retried: () => assert.fail('no thread dies here'),
       broken: error => told.push(`broken ${error.code}`)
     }
   })
@@ -57,7 +59,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
     deliver: hasOnResult ? (result, place) => results.make({ result, place }) : undefined,
     processed: (batch, _answer, nextOffset) => told.push(`processed ${batch.startOffset} ${nextOffset}`),
     retried: (error, { offset }, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),
-    answered: () => told.push('answered'),
+    answered: () => undefined,
     stuck: (error, offset) => told.push(`stuck ${error.code} ${offset}`),
     failed: error => told.push(`failed ${error.code} ${error.place.offset}`),
     done: nextOffset => told.push(`done ${nextOffset}`),
@@ -71,7 +73,13 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
     startOffset,
     handlers =>
       new PullChain({
-        world: { timers: time.timers, random: chance(0.5), data: data.api },
+        world: {
+          clock: time.clock,
+          timers: time.timers,
+          random: chance(0.5),
+          data: data.api,
+          scout: { nextOffset: async () => undefined }
+        },
         settings: { pullBytes: 64 * 1024, responseBytesMax: 1e6, pollIntervalMs: 1000, query: undefined },
         epoch: EPOCH,
         startOffset,
@@ -381,8 +389,7 @@ describe('tenure: failures', () => {
 
   for (const [stage, code] of [
     ['process', 'PROCESSOR_FAILED'],
-    ['process', 'THREAD_LOST'],
-    ['decode', 'BODY_TOO_LARGE']
+    ['process', 'THREAD_LOST']
   ] as const) {
     test(`I1: ${code} stops the partition before the batch`, BOUNDED, async () => {
       const { fill, failBatch, told, progress, data, threads, time } = await bench()
@@ -393,6 +400,47 @@ describe('tenure: failures', () => {
       assert.deepEqual([data.openOffsets, threads.openBatchIds], [[], []])
     })
   }
+
+  test(
+    'a response too large for the threads is asked for in smaller pieces, and what waited behind it is dropped',
+    BOUNDED,
+    async () => {
+      const { fill, failBatch, told, progress, data } = await bench()
+      await fill()
+      const before = data.pulls[0]?.request.sizeBytes ?? 0
+      await failBatch(100n, 'decode', 'BODY_TOO_LARGE')
+      assert.deepEqual([told, progress], [['retried BODY_TOO_LARGE 100 0'], []])
+      assert.deepEqual([data.openOffsets, data.pulls.at(-1)?.request.sizeBytes], [[100n], before / 2])
+    }
+  )
+
+  for (const code of ['API_THROTTLED', 'API_UNAVAILABLE'] as const) {
+    test(`${code} inside a body is no fault of the body: it backs off, however often`, BOUNDED, async () => {
+      const { fill, failBatch, told, data, time } = await bench()
+      await fill()
+      for (let tries = 0; tries < 8; tries++) {
+        await failBatch(100n, 'decode', code)
+        await time.advance(20_000)
+        await data.from(100n).complete(withMessages(110n))
+      }
+      assert.ok(!told.some(line => line.startsWith('failed')), `${told}`)
+      assert.equal(told.filter(line => line.startsWith(`retried ${code} 100`)).length, 8)
+    })
+  }
+
+  test(
+    'a topic that refuses inside a body is told of once everything before is settled, and tried again',
+    BOUNDED,
+    async () => {
+      const { fill, failBatch, told, data, tenure } = await bench()
+      await fill()
+      await failBatch(100n, 'decode', 'API_TOPIC_CLOSED')
+      assert.deepEqual(told, ['stuck API_TOPIC_CLOSED 100'])
+      assert.deepEqual([tenure.refused(), tenure.refused()], [1, 2])
+      tenure.retry(100n)
+      assert.deepEqual(data.openOffsets, [100n])
+    }
+  )
 
   test(
     'messages that cannot be decoded stop the partition before their batch, with the first one named',

@@ -260,9 +260,29 @@ describe('an offset that is gone', () => {
     assert.equal(committed.get(0), 5n)
   })
 
+  test(
+    'I6: the very offset that was refused is the committed one: another group is asked for the log’s own',
+    BOUNDED,
+    async t => {
+      const { start, time, data, committed, control } = bench(t, { onInvalidOffset: 'begin' })
+      committed.set(0, 5n)
+      control.offsets.always = ({ from, group }) =>
+        new Map([[0, (group === 'group' ? committed.get(0) : undefined) ?? (from === 'begin' ? 10n : 90n)]])
+      control.created.always = () => true
+      control.deleted.always = () => undefined
+      await start()
+      await data.from(5n).complete(withError('InvalidParameter.InvalidOffset'))
+      await time.advance(10)
+      assert.deepEqual([data.openOffsets, committed.get(0)], [[10n], 10n])
+      assert.deepEqual(control.deleted.asks, [control.created.asks[0]?.group])
+    }
+  )
+
   test('the very offset that was refused is no way out', BOUNDED, async t => {
-    const { start, time, data, committed, consumer } = bench(t, { onInvalidOffset: 'begin' })
+    const { start, time, data, committed, consumer, control } = bench(t, { onInvalidOffset: 'begin' })
     committed.set(0, 10n)
+    control.created.always = () => true
+    control.deleted.always = () => undefined
     await start()
     await data.from(10n).complete(withError('InvalidParameter.InvalidOffset'))
     await assert.rejects(time.settle(consumer.finished), { code: 'API_INVALID_OFFSET' })

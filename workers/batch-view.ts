@@ -22,6 +22,7 @@ export interface BatchHead {
 /** The decoded groups of one open batch. Every view asks it before it reads. */
 class BatchMemory {
   #groups: readonly RawGroup[] | undefined
+  #tellLateUse: ((error: ClsConsumerError) => void) | undefined
   readonly #place: ErrorPlace
 
   constructor(groups: readonly RawGroup[], place: ErrorPlace) {
@@ -32,15 +33,22 @@ class BatchMemory {
   /** @throws ClsConsumerError BATCH_CLOSED */
   groups(): readonly RawGroup[] {
     if (this.#groups !== undefined) return this.#groups
-    throw new ClsConsumerError(
+    const error = new ClsConsumerError(
       'BATCH_CLOSED',
       'a batch was used after its process had settled: await everything that process starts, or keep toObject()',
       this.#place
     )
+    this.#tellLateUse?.(error)
+    this.#tellLateUse = undefined
+    throw error
   }
 
   close(): void {
     this.#groups = undefined
+  }
+
+  onLateUse(tell: (error: ClsConsumerError) => void): void {
+    this.#tellLateUse = tell
   }
 }
 
@@ -229,15 +237,25 @@ export class Log {
   }
 }
 
-/** An open batch, and what closes it and all its views. */
-export function openBatch(
-  head: BatchHead,
-  groups: readonly RawGroup[]
-): { readonly batch: LogBatch; readonly close: () => void } {
+export interface OpenBatch {
+  readonly batch: LogBatch
+  /** Closes the batch and all its views. */
+  readonly close: () => void
+  /** Whom to tell, once, if a view is used from now on. */
+  readonly onLateUse: (tell: (error: ClsConsumerError) => void) => void
+}
+
+/** An open batch; `file` is the processor's, for errors. */
+export function openBatch(head: BatchHead, groups: readonly RawGroup[], file?: string): OpenBatch {
   const { topicId, partition, startOffset } = head
-  const memory = new BatchMemory(groups, { topicId, partition, offset: startOffset })
+  const place: ErrorPlace = { topicId, partition, offset: startOffset }
+  const memory = new BatchMemory(groups, file === undefined ? place : { ...place, file })
   const logCount = groups.reduce((sum, group) => sum + group.logs.length, 0)
-  return { batch: new LogBatch(memory, head, logCount), close: () => memory.close() }
+  return {
+    batch: new LogBatch(memory, head, logCount),
+    close: () => memory.close(),
+    onLateUse: tell => memory.onLateUse(tell)
+  }
 }
 
 function* eachGroup(memory: BatchMemory): Generator<LogGroup, void, undefined> {

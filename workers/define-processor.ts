@@ -41,7 +41,8 @@ export interface ProcessorContext<Options = unknown> extends PartitionContext<Op
 
 /**
  * A processor. One object serves one thread, for all partitions of the thread: batches of one partition come one at a
- * time and in order, those of different partitions may be open at the same time where `process` is async.
+ * time and in order, those of different partitions may be open at the same time where `process` is async. Consumers that
+ * share threads share a module's object too; of a class each gets its own.
  */
 export interface Processor {
   /** Once per thread, before anything else: open connections. To throw stops the consumer. */
@@ -62,12 +63,15 @@ export interface Processor {
 /** A processor with only `process`. */
 export type ProcessFunction = Processor['process']
 
+/** A class of processors: constructed once per thread and consumer, with the consumer's `processorOptions`. */
+export type ProcessorClass = new (options: never) => Processor
+
 /**
- * Gives a processor its types; returns it as it is.
+ * Gives a processor its types; returns it as it is: an object, a function or a class.
  *
  * Options can be typed where they are used: `process (batch, context: ProcessorContext<{ key: string }>) {…}`. They
  * come from the user of the processor, so check them in `start`.
  */
-export function defineProcessor<P extends Processor | ProcessFunction>(processor: P): P {
+export function defineProcessor<P extends Processor | ProcessFunction | ProcessorClass>(processor: P): P {
   return processor
 }

@@ -77,7 +77,7 @@ async function processBatch(
   const { nextOffset, messageCount } = counts
   const goesOn = nextOffset !== undefined && nextOffset > startOffset
   const head = { topicId, partition, startOffset, nextOffset: goesOn ? nextOffset : undefined, messageCount }
-  const { batch, close } = openBatch(head, groups)
+  const { batch, close, onLateUse } = openBatch(head, groups, world.file)
   const context: ProcessorContext = { ...world.context, topicId, partition, attempt, signal }
 
   const beganMs = world.monotonic()
@@ -90,11 +90,16 @@ async function processBatch(
     close()
   }
   const processMs = world.monotonic() - beganMs
+  let result: unknown
   try {
-    return { ...answer, result: copyResult(returned, place), processMs }
+    result = copyResult(returned, place)
   } catch (error) {
     return failed('process', toFailure(error, 'RESULT_NOT_CLONEABLE', place))
   }
+  // Work that goes on now was not awaited: this batch is about to count as done although it is not. One that failed or
+  // was aborted is read again, and what it left running does no harm.
+  onLateUse(error => world.post({ kind: 'broken', failure: toFailure(error, 'BATCH_CLOSED', place) }))
+  return { ...answer, result, processMs }
 }
 
 interface Decoded {

@@ -1,37 +1,23 @@
 /**
- * Loads a processor by path and checks its shape.
+ * Loads the module of a processor.
  *
- * In: an absolute path or a `file:` URL, from the user. Out: a `Processor`, or an error (`PROCESSOR_NOT_FOUND`,
- * `PROCESSOR_NOT_LOADED`, `PROCESSOR_SHAPE`) that names the file and the cure. Must never run while a thread boots:
- * a module that throws at import would switch the pool's respawning off for good.
+ * In: an absolute path or a `file:` URL, which the main thread has found. Out: a function that makes a `Processor`, or an
+ * error (`PROCESSOR_NOT_FOUND`, `PROCESSOR_NOT_LOADED`, `PROCESSOR_SHAPE`) that names the file and the cure. Must never
+ * run while a thread boots: a module that throws at import would switch the pool's respawning off for good.
  */
 import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ClsConsumerError } from '../src/errors.ts'
-import type { ProcessFunction, Processor } from './define-processor.ts'
-import { describeThrown } from './user-failure.ts'
-
-const HOOKS = ['start', 'assign', 'process', 'revoke', 'stop'] as const
-const EXAMPLE = 'export default { process (batch, context) { … } }'
+import { type ProcessorFactory, toFactory } from './processor-shape.ts'
+import { syntaxPlace } from './syntax-place.ts'
+import { describeThrown, placeInHead, placeInStack } from './user-failure.ts'
 
 /** @throws ClsConsumerError PROCESSOR_NOT_FOUND, PROCESSOR_NOT_LOADED, PROCESSOR_SHAPE */
-export async function loadProcessor(file: string): Promise<Processor> {
-  const path = await findModule(file)
-  return toProcessor(await importModule(path), path)
-}
-
-/** The module's absolute path. Looked up first, so that a missing import *inside* it is not taken for its absence. */
-async function findModule(file: string): Promise<string> {
+export async function loadProcessor(file: string): Promise<ProcessorFactory> {
   const path = toPath(file)
-  const kind = await kindOfPath(path)
-  if (kind === 'file') return path
-  const candidates = ['.js', '.mjs', '.cjs', '/index.js', '/index.mjs'].map(ending => `${path}${ending}`)
-  const kinds = await Promise.all(candidates.map(kindOfPath))
-  const near = candidates.find((_, index) => kinds[index] === 'file')
-  const cure = near === undefined ? 'give the path of the module file' : `did you mean ${near}?`
-  const what = kind === 'absent' ? 'there is no such file' : 'this is a folder, not a module'
-  throw new ClsConsumerError('PROCESSOR_NOT_FOUND', `the processor cannot be found: ${what}; ${cure}`, { file: path })
+  await refuseAbsent(path)
+  return toFactory(await importModule(path), path)
 }
 
 function toPath(file: string): string {
@@ -48,12 +34,15 @@ function toPath(file: string): string {
   }
 }
 
-async function kindOfPath(path: string): Promise<'file' | 'folder' | 'absent'> {
-  try {
-    return (await stat(path)).isDirectory() ? 'folder' : 'file'
-  } catch {
-    return 'absent'
-  }
+/** Before the import, so that a missing import *inside* the module is not taken for its absence. */
+async function refuseAbsent(path: string): Promise<void> {
+  const isFolder = await stat(path).then(
+    found => found.isDirectory(),
+    () => undefined
+  )
+  if (isFolder === false) return
+  const what = isFolder === undefined ? 'there is no such file' : 'this is a folder, not a module'
+  throw new ClsConsumerError('PROCESSOR_NOT_FOUND', `the processor cannot be found: ${what}`, { file: path })
 }
 
 /** The module's exports by name. CommonJS comes as `default: module.exports`. */
@@ -62,106 +51,48 @@ async function importModule(path: string): Promise<ReadonlyMap<string, unknown>>
     const exported: unknown = await import(pathToFileURL(path).href)
     return new Map(typeof exported === 'object' && exported !== null ? Object.entries(exported) : [])
   } catch (error) {
-    const { message, stack } = describeThrown(error)
-    // Of a syntax error in CommonJS the stack's first line is the place, such as `/…/processor.cjs:3`.
-    const place = /^(?:file:\/\/)?\/.*:\d+$/.exec(stack.split('\n', 1)[0] ?? '')?.[0]
-    const at = place === undefined ? '' : ` at ${place}`
-    const failed = new ClsConsumerError(
-      'PROCESSOR_NOT_LOADED',
-      `the processor's module failed to load: ${message}${at}${cureOfImport(path, error)}`,
-      { file: path, cause: error }
-    )
-    failed.stack = `${failed.message}\n${stack}`
-    throw failed
+    throw await loadFailure(path, error)
   }
 }
 
-function cureOfImport(path: string, error: unknown): string {
+async function loadFailure(path: string, error: unknown): Promise<ClsConsumerError> {
+  const { message, stack } = describeThrown(error)
+  let place = placeInHead(stack) ?? placeInStack(stack)
+  let cure = cureOf(path, error)
+  if (error instanceof SyntaxError && place === undefined) {
+    // Of one in an ES module nothing is left here that would tell the line.
+    const found = await syntaxPlace(path)
+    if (found === 'sound') cure = `the file itself is sound, so it is in what it imports: \`node ${path}\` shows where`
+    else if (found === 'unknown') cure = `\`node ${path}\` shows where`
+    else place = found
+  }
+  const at = place === undefined ? '' : ` at ${place}`
+  // Of a missing CommonJS module Node says in further lines who required it.
+  const reason = message.replace(/\s*\n[\s-]*/g, ' ')
+  const what = `the processor's module failed to load: ${reason}${at}${cure === undefined ? '' : `; ${cure}`}`
+  const failed = new ClsConsumerError('PROCESSOR_NOT_LOADED', what, { file: path, cause: error })
+  failed.stack = `${failed.message}\n${stack}`
+  return failed
+}
+
+/** By Node's own error codes, as far as its message leaves open what to do. */
+const CURES: ReadonlyMap<unknown, string> = new Map([
+  ['ERR_MODULE_NOT_FOUND', 'install or correct what it imports'],
+  ['MODULE_NOT_FOUND', 'install or correct what it imports'],
+  ['ERR_PACKAGE_PATH_NOT_EXPORTED', 'correct what it imports'],
+  ['ERR_UNSUPPORTED_DIR_IMPORT', 'import the file, such as …/index.js'],
+  ['ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX', 'compile it, or write it without enums, namespaces and parameter properties'],
+  ['ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING', 'Node runs no TypeScript in packages: this one must be compiled'],
+  ['ERR_IMPORT_ATTRIBUTE_MISSING', "a processor is a JavaScript module; import JSON from it with { type: 'json' }"],
+  ['ERR_IMPORT_ASSERTION_TYPE_MISSING', "a processor is a JavaScript module; import JSON from it with { type: 'json' }"]
+])
+
+function cureOf(path: string, error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
-    return /\.[cm]?tsx?$/.test(path)
-      ? '; this Node runs no TypeScript: compile it, and give the path of the .js file'
-      : '; rename it to .js, .mjs or .cjs'
+  if (code !== 'ERR_UNKNOWN_FILE_EXTENSION') return CURES.get(code)
+  if (/\.[cm]?ts$/.test(path)) {
+    return `this Node (${process.version}) runs no TypeScript: compile it and give the .js file, or use Node 22.18 or later`
   }
-  // Of one in an ES module Node shows the place only on its own standard error.
-  if (error instanceof SyntaxError) return `; \`node --check ${path}\` shows the line`
-  if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') return '; install or correct what it imports'
-  return ''
-}
-
-function toProcessor(exports: ReadonlyMap<string, unknown>, file: string): Processor {
-  const wrong = (message: string) => new ClsConsumerError('PROCESSOR_SHAPE', message, { file })
-  if (!exports.has('default')) {
-    const names = [...exports.keys()].join(', ')
-    const has = names === '' ? 'it exports nothing' : `it exports only ${names}`
-    throw wrong(`the processor's module has no default export: ${has}; write ${EXAMPLE}`)
-  }
-  const exported = unwrapCompiled(exports.get('default'))
-  if (isFunction(exported)) {
-    if (isClass(exported)) throw wrong('the processor is a class: export an object made by it, `export default new …`')
-    return { process: exported }
-  }
-  if (typeof exported !== 'object' || exported === null) {
-    throw wrong(`the processor's default export is ${kindOf(exported)}, not an object or a function; write ${EXAMPLE}`)
-  }
-  const problem = problemOf(exported)
-  if (problem !== undefined) throw wrong(`the processor's default export ${problem}`)
-  if (!isProcessor(exported)) throw wrong(`the processor's default export has no function process; write ${EXAMPLE}`)
-  return exported
-}
-
-/** ES modules compiled to CommonJS say `exports.default = …` and set `__esModule`: seen from ESM, a default within it. */
-function unwrapCompiled(exported: unknown): unknown {
-  if (typeof exported !== 'object' || exported === null || !('__esModule' in exported)) return exported
-  return 'default' in exported ? exported.default : exported
-}
-
-function problemOf(processor: object): string | undefined {
-  for (const hook of HOOKS) {
-    const value: unknown = Reflect.get(processor, hook)
-    if (value !== undefined && !isFunction(value)) return `has a ${hook} that is ${kindOf(value)}, not a function`
-  }
-  for (const name of functionNames(processor)) {
-    const meant = HOOKS.find(hook => hook !== name && stem(hook) === stem(name))
-    if (meant !== undefined && !isFunction(Reflect.get(processor, meant))) {
-      return `has a function ${name}, which would never be called: the name is ${meant}`
-    }
-  }
-  return undefined
-}
-
-/** Own and inherited, so that an object made by a class is judged by its methods. */
-function functionNames(processor: object): string[] {
-  const names: string[] = []
-  for (let at: object | null = processor; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
-    names.push(...Object.getOwnPropertyNames(at).filter(name => name !== 'constructor'))
-  }
-  return names.filter(name => isFunction(Reflect.get(processor, name)))
-}
-
-/** `onRevoke`, `revoked` and `Revoke` have the stem of `revoke`; a helper such as `step` has that of no hook. */
-function stem(name: string): string {
-  return name
-    .toLowerCase()
-    .replace(/^on_?/, '')
-    .replace(/(?:ped|ed|ing|e)$/, '')
-}
-
-function isProcessor(value: object): value is Processor {
-  return 'process' in value && isFunction(value.process)
-}
-
-function isFunction(value: unknown): value is ProcessFunction {
-  return typeof value === 'function'
-}
-
-/** Only a class's source begins so; calling one without `new` would throw at the first batch instead of here. */
-function isClass(value: ProcessFunction): boolean {
-  return /^class\b/.test(Function.prototype.toString.call(value))
-}
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'an array'
-  return value === undefined ? 'undefined' : `of type ${typeof value}`
+  if (/\.tsx$/.test(path)) return 'no Node runs it: compile it, and give the path of the .js file'
+  return /\.[cm]?js$/.test(path) ? 'correct what it imports' : 'rename it to .js, .mjs or .cjs'
 }

@@ -2,11 +2,12 @@
  * The JSON of a pull response.
  *
  * In: decompressed bytes, untrusted. Out: the next offset and the messages, still base64; or an error: BODY_CORRUPT with
- * the byte position, or what the service's own error inside a 200 means. Must never happen: an error, or a shape that is
- * not the documented one, read as "no offset" or "no messages" (I6), or an offset that lost digits (I10).
+ * the byte position, or API_REFUSED with the service's own code for its error inside a 200: the main thread, which has
+ * the credentials and the clock that it may be about, knows what that code means. Must never happen: an error, or a shape
+ * that is not the documented one, read as "no offset" or "no messages" (I6), or an offset that lost digits (I10).
  */
 import { int64, isRecord, type Json, parseJson } from '../src/cls/json.ts'
-import { ClsConsumerError, type ErrorCode, type ErrorPlace } from '../src/errors.ts'
+import { ClsConsumerError, type ErrorPlace } from '../src/errors.ts'
 import { describeThrown } from './user-failure.ts'
 
 export interface PullResponse {
@@ -16,26 +17,26 @@ export interface PullResponse {
   readonly messages: readonly Json[]
 }
 
-/** First match wins. What an expired offset means must be tested before any other code. */
-const MEANINGS: readonly (readonly [pattern: RegExp, code: ErrorCode])[] = [
-  [/InvalidOffset/i, 'API_INVALID_OFFSET'],
-  [/RequestLimit|SpeedQuota/i, 'API_THROTTLED'],
-  [/^InternalError|^FailedOperation\.Timeout/i, 'API_UNAVAILABLE'],
-  [/^AuthFailure|Unauthori[sz]ed|^InvalidAuthorization|^NotAllowed/i, 'API_UNAUTHORIZED'],
-  [/^ResourceNotFound/i, 'API_NOT_FOUND']
-]
+/** An error is a sentence, and a book is cut. Not sooner: the main thread masks secrets, and would not know half of one. */
+const TEXT_CHARACTERS_MAX = 64 * 1024
 
-/** @throws ClsConsumerError BODY_CORRUPT, API_INVALID_OFFSET, API_THROTTLED, … , API_REFUSED */
+/** @throws ClsConsumerError BODY_CORRUPT, API_REFUSED */
 export function readResponse(plain: Buffer, place: ErrorPlace): PullResponse {
   // One character a byte: positions in errors are byte positions, and base64 is ASCII anyway. A byte over 127 inside a
   // message poisons that message in either reading; the text of an error is decoded again.
   const body = parse(plain.toString('latin1'), place)
   const response = isRecord(body) && isRecord(body.Response) ? body.Response : undefined
   // The data plane's flat form, `{"errorcode","errormessage"}`, is documented for 4xx, but costs nothing to know here.
-  const error = response === undefined ? body : response.Error
-  if (isRecord(error) && (response !== undefined || 'errorcode' in error)) throw refusal(error, response, place)
+  const flatCode = isRecord(body) && response === undefined ? textOf(body.errorcode) : ''
+  if (isRecord(body) && flatCode !== '') throw refusal(flatCode, body.errormessage, undefined, place)
   if (response === undefined) throw corrupt('it has no Response', place)
-  if (error !== undefined && error !== null) throw corrupt('its Error is not an object', place)
+  const { Error: error } = response
+  if (error !== undefined && error !== null) {
+    const code = isRecord(error) ? textOf(error.Code) : ''
+    // Not the documented form, but an error all the same: never "no messages" (I6).
+    if (!isRecord(error) || code === '') throw corrupt('it has an Error without a Code', place)
+    throw refusal(code, error.Message, response.RequestId, place)
+  }
 
   const { NextOffset: next, Message: messages } = response
   const nextOffset = int64(next)
@@ -56,24 +57,24 @@ function parse(text: string, place: ErrorPlace): Json {
 }
 
 function refusal(
-  error: Record<string, Json>,
-  response: Record<string, Json> | undefined,
+  serviceCode: string,
+  message: Json | undefined,
+  id: Json | undefined,
   place: ErrorPlace
 ): ClsConsumerError {
-  const serviceCode = textOf(error.Code ?? error.errorcode)
-  const message = textOf(error.Message ?? error.errormessage)
-  const requestId = textOf(response?.RequestId)
-  const code = MEANINGS.find(([pattern]) => pattern.test(serviceCode))?.[1] ?? 'API_REFUSED'
-  return new ClsConsumerError(code, `the service answered a pull with an error: ${message || '(no message)'}`, {
+  const words = textOf(message) || '(no message)'
+  const requestId = textOf(id)
+  return new ClsConsumerError('API_REFUSED', `the service answered a pull with an error: ${words}`, {
     ...place,
-    ...(serviceCode === '' ? {} : { serviceCode }),
+    serviceCode,
     ...(requestId === '' ? {} : { requestId })
   })
 }
 
-/** Undoes the reading of bytes as characters. */
+/** Of an error. Undoes the reading of bytes as characters. */
 function textOf(value: Json | undefined): string {
-  return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : ''
+  if (typeof value !== 'string') return ''
+  return Buffer.from(value.slice(0, TEXT_CHARACTERS_MAX), 'latin1').toString('utf8')
 }
 
 function corrupt(why: string, place: ErrorPlace): ClsConsumerError {

@@ -8,8 +8,8 @@ import { ClsConsumerError, type ErrorPlace } from '../src/errors.ts'
 import { Log, LogBatch, LogGroup } from './batch-view.ts'
 import { describeThrown } from './user-failure.ts'
 
-/** How deep a result is searched for views that were returned by mistake. */
-const SEARCH_DEPTH = 2
+/** How deep a result is searched for what was returned by mistake. */
+const SEARCH_DEPTH = 3
 
 /**
  * The copy, not the value: user code may keep the value and change it before it is posted. Costs about 1 µs for a few
@@ -20,24 +20,35 @@ export function copyResult(result: unknown, place: ErrorPlace): unknown {
   if ((typeof result !== 'object' || result === null) && typeof result !== 'function' && typeof result !== 'symbol') {
     return result
   }
-  // Views keep nothing in own properties: they would arrive as empty objects, and nobody would notice.
-  if (holdsView(result, SEARCH_DEPTH)) {
-    throw notCloneable('it holds a view of the batch: return log.toObject(), or the values themselves', place)
-  }
+  let why: string | undefined
+  let cause: unknown
   try {
-    return structuredClone(result)
+    why = mistakeIn(result, SEARCH_DEPTH)
+    if (why === undefined) return structuredClone(result)
   } catch (error) {
-    throw notCloneable(`${describeThrown(error).message}: return plain data`, place, error)
+    why = `${describeThrown(error).message}: return plain data`
+    cause = error
   }
-}
-
-function holdsView(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false
-  if (value instanceof Log || value instanceof LogGroup || value instanceof LogBatch) return true
-  return depth > 0 && Object.values(value).some(inner => holdsView(inner, depth - 1))
-}
-
-function notCloneable(why: string, place: ErrorPlace, cause?: unknown): ClsConsumerError {
   const message = `what the processor's process returned cannot be sent to the main thread: ${why}`
-  return new ClsConsumerError('RESULT_NOT_CLONEABLE', message, { ...place, cause })
+  throw new ClsConsumerError('RESULT_NOT_CLONEABLE', message, { ...place, cause })
+}
+
+function mistakeIn(value: unknown, depth: number): string | undefined {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined
+  // Views keep nothing in own properties: they would arrive as empty objects, and nobody would notice.
+  if (value instanceof Log || value instanceof LogGroup || value instanceof LogBatch) {
+    return 'it holds a view of the batch: return log.toObject(), or the values themselves'
+  }
+  if (value instanceof Promise) return 'it holds a Promise: await it'
+  if (depth === 0) return undefined
+  for (const member of membersOf(value)) {
+    const mistake = mistakeIn(member, depth - 1)
+    if (mistake !== undefined) return mistake
+  }
+  return undefined
+}
+
+function membersOf(value: object): unknown[] {
+  if (value instanceof Map) return [...value.keys(), ...value.values()]
+  return value instanceof Set ? [...value] : Object.values(value)
 }

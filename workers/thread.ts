@@ -1,92 +1,52 @@
 /**
- * One worker thread: what it knows, and what each task does with it.
+ * One worker thread: which consumers it serves, and who gets which task and message.
  *
  * In: tasks and port messages of src/dispatch/messages.ts. Out: one answer a task, as data; port messages. Must never
- * happen: an error that escapes a task; a processor that starts on a batch which was aborted or whose lease has ended
- * (I12); a view that outlives its batch.
+ * happen: an error that escapes a task; a task or an abort of one consumer that reaches another.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type {
-  AnyTask,
-  AssignTask,
-  FailedAnswer,
-  FromThread,
-  HelloTask,
-  RevokeTask,
-  StartTask,
-  ThreadAnswer,
-  ThreadLimits
-} from '../src/dispatch/messages.ts'
-import { assert, type ErrorPlace, type Failure, toFailure } from '../src/errors.ts'
-import { Aborts } from './aborts.ts'
-import type { PartitionContext, Processor, ThreadContext } from './define-processor.ts'
-import { type BatchWorld, runBatch } from './open-batch.ts'
-import { loadProcessor } from './processor.ts'
-import { createProcessorLog } from './processor-log.ts'
-import { userFailure } from './user-failure.ts'
+import type { AnyAnswer, AnyTask, ClientTask, FromClient, HelloTask, ThreadAnswer } from '../src/dispatch/messages.ts'
+import { assert, toFailure } from '../src/errors.ts'
+import { scout } from './scout.ts'
+import { ThreadClient } from './thread-client.ts'
 
 export interface ThreadClock {
   /** The process-wide monotonic clock, ms: the one in which the main thread writes the lease's end. */
   monotonic(): number
 }
 
-type Phase = 'new' | 'greeted' | 'starting' | 'started' | 'stopping' | 'stopped'
-const MOVES = {
-  new: ['greeted'],
-  greeted: ['starting'],
-  starting: ['started', 'greeted'], // back where `start` failed: it may be tried again
-  started: ['stopping'],
-  stopping: ['stopped'],
-  stopped: []
-} as const satisfies Record<Phase, readonly Phase[]>
-
-/** What `start` brought. */
-interface Running {
-  readonly processor: Processor
-  readonly context: ThreadContext
-  readonly file: string
-  readonly limits: ThreadLimits
-  readonly leaseEndMs: Float64Array
-}
-
-export function createThread(clock: ThreadClock): (task: AnyTask) => Promise<ThreadAnswer> {
+export function createThread(clock: ThreadClock): (task: AnyTask) => Promise<AnyAnswer> {
   const thread = new Thread(clock)
   return task => thread.run(task)
 }
 
 class Thread {
   readonly #clock: ThreadClock
-  readonly #aborts = new Aborts()
-  #phase: Phase = 'new'
+  /** By their number in the pool, from `start` until `stop` has ended. */
+  readonly #clients = new Map<number, ThreadClient>()
   #port: MessagePort | undefined
-  #running: Running | undefined
 
   constructor(clock: ThreadClock) {
     this.#clock = clock
   }
 
-  async run(task: AnyTask): Promise<ThreadAnswer> {
+  async run(task: AnyTask): Promise<AnyAnswer> {
     try {
       switch (task.kind) {
         case 'hello':
           return this.#hello(task)
-        case 'start':
-          return await this.#start(task)
-        case 'assign':
-        case 'revoke':
-          return await this.#movePartition(task)
-        case 'batch':
-          return await runBatch(task, this.#batchWorld())
-        case 'stop':
-          return await this.#stop()
+        case 'scout':
+          return scout(task)
+        default:
+          return await this.#runFor(task)
       }
     } catch (error) {
-      return failed(toFailure(error, 'INVARIANT_BROKEN'))
+      return { kind: 'failed', stage: 'lifecycle', failure: toFailure(error, 'INVARIANT_BROKEN') }
     }
   }
 
   #hello({ port }: HelloTask): ThreadAnswer {
-    this.#move('greeted')
+    assert(this.#port === undefined, 'a thread is greeted once')
     this.#port = port
     port.on('message', (message: unknown) => this.#receive(message))
     // Piscina's own port keeps the thread up; this one must not keep it from ending.
@@ -94,65 +54,31 @@ class Thread {
     return { kind: 'done' }
   }
 
-  async #start({ processor: source, limits, leaseEndMs }: StartTask): Promise<ThreadAnswer> {
-    this.#move('starting')
-    const place: ErrorPlace = { file: source.file }
-    const context: ThreadContext = { options: source.options, log: createProcessorLog(line => this.#post(line)) }
-    let processor: Processor
+  async #runFor(task: ClientTask): Promise<ThreadAnswer> {
+    const client = task.kind === 'start' ? this.#add(task.client) : this.#client(task.client)
     try {
-      processor = await loadProcessor(source.file)
-    } catch (error) {
-      this.#move('greeted')
-      return failed(toFailure(error, 'PROCESSOR_NOT_LOADED', place))
-    }
-    try {
-      await processor.start?.(context)
-    } catch (error) {
-      this.#move('greeted')
-      return failed(userFailure('start', error, 'PROCESSOR_START_FAILED', place))
-    }
-    this.#running = { processor, context, file: source.file, limits, leaseEndMs: new Float64Array(leaseEndMs) }
-    this.#move('started')
-    return { kind: 'done' }
-  }
-
-  async #movePartition({ kind, topicId, partition }: AssignTask | RevokeTask): Promise<ThreadAnswer> {
-    const { processor, context, file } = this.#started()
-    const partitionContext: PartitionContext = { ...context, topicId, partition }
-    try {
-      await processor[kind]?.({ topicId, partition }, partitionContext)
-      return { kind: 'done' }
-    } catch (error) {
-      return failed(userFailure(kind, error, 'PROCESSOR_FAILED', { topicId, partition, file }))
-    }
-  }
-
-  async #stop(): Promise<ThreadAnswer> {
-    const { processor, context, file } = this.#started()
-    this.#move('stopping')
-    try {
-      await processor.stop?.(context)
-      return { kind: 'done' }
-    } catch (error) {
-      return failed(userFailure('stop', error, 'PROCESSOR_FAILED', { file }))
+      return await client.run(task)
     } finally {
-      this.#move('stopped')
+      if (client.isOver) this.#clients.delete(task.client)
     }
   }
 
-  #batchWorld(): BatchWorld {
-    const { processor, context, file, limits, leaseEndMs } = this.#started()
-    return {
-      processor,
-      context,
-      file,
-      responseBytesMax: limits.responseBytesMax,
-      aborts: this.#aborts,
+  #add(client: number): ThreadClient {
+    assert(this.#port !== undefined, 'a thread is greeted before anything is started on it')
+    assert(!this.#clients.has(client), `consumer ${client} starts once on a thread`)
+    const added = new ThreadClient({
       monotonic: () => this.#clock.monotonic(),
-      leaseEndMs: () => leaseEndMs[0] ?? Number.NEGATIVE_INFINITY,
-      post: message => this.#post(message),
+      post: message => this.#post({ ...message, client }),
       receivePending: () => this.#receivePending()
-    }
+    })
+    this.#clients.set(client, added)
+    return added
+  }
+
+  #client(client: number): ThreadClient {
+    const found = this.#clients.get(client)
+    assert(found !== undefined, `consumer ${client} has not started on this thread`)
+    return found
   }
 
   /**
@@ -171,25 +97,13 @@ class Thread {
   #receive(message: unknown): void {
     if (typeof message !== 'object' || message === null || !('kind' in message) || message.kind !== 'abort') return
     if (!('batchId' in message) || typeof message.batchId !== 'number') return
-    this.#aborts.abort(message.batchId, 'reason' in message ? String(message.reason) : 'aborted')
+    if (!('client' in message) || typeof message.client !== 'number') return
+    const reason = 'reason' in message ? String(message.reason) : 'aborted'
+    // Batch ids are a consumer's own. One that has stopped, or has not started, has no batch to abort.
+    this.#clients.get(message.client)?.abort(message.batchId, reason)
   }
 
-  #post(message: FromThread): void {
+  #post(message: FromClient): void {
     this.#port?.postMessage(message)
   }
-
-  #started(): Running {
-    assert(this.#phase === 'started' && this.#running !== undefined, `a started thread was expected: ${this.#phase}`)
-    return this.#running
-  }
-
-  #move(to: Phase): void {
-    const allowed: readonly Phase[] = MOVES[this.#phase]
-    assert(allowed.includes(to), `a thread does not go from ${this.#phase} to ${to}`)
-    this.#phase = to
-  }
-}
-
-function failed(failure: Failure): FailedAnswer {
-  return { kind: 'failed', stage: 'lifecycle', failure }
 }

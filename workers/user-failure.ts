@@ -4,6 +4,8 @@
  * In: any thrown value, hostile ones included. Out: a `Failure` with the user's own stack. Must never throw itself: an
  * error that escapes a task would leave the batch without an answer.
  */
+import { isAbsolute } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ClsConsumerError, type ErrorCode, type ErrorPlace, type Failure, toFailure } from '../src/errors.ts'
 
 /** Which call into user code threw, for the message: `process`, `start`, … */
@@ -11,8 +13,9 @@ export function userFailure(call: string, thrown: unknown, code: ErrorCode, plac
   // A closed view's own error says best what is wrong with the code that used it.
   if (thrown instanceof ClsConsumerError && thrown.code === 'BATCH_CLOSED') return toFailure(thrown, code, place)
   const { message, stack } = describeThrown(thrown)
-  const named = new ClsConsumerError(code, `the processor's ${call} threw ${message}`, place)
-  return { ...toFailure(named, code), stack }
+  const at = placeInStack(stack)
+  const words = `the processor's ${call} threw ${message}${at === undefined ? '' : ` at ${at}`}`
+  return { ...toFailure(new ClsConsumerError(code, words, place), code), stack }
 }
 
 /** Name, message and stack of anything, even where reading them throws. */
@@ -26,5 +29,34 @@ export function describeThrown(thrown: unknown): { readonly message: string; rea
     return { message, stack: message }
   } catch {
     return { message: 'a value that cannot be read', stack: 'a value that cannot be read' }
+  }
+}
+
+/** Frames of this package's own: of a view that the user's code called, or of what called the user's code. */
+const OWN_FOLDERS = ['./', '../src/'].map(path => new URL(path, import.meta.url).href)
+
+/** `path:line:column` of the innermost frame of the user's, so that the place is told without the whole stack. */
+export function placeInStack(stack: string): string | undefined {
+  for (const line of stack.split('\n')) {
+    const frame = /^\s+at (?:.* \()?((?:file:\/\/|\/|[A-Za-z]:\\).*:\d+:\d+)\)?$/.exec(line)?.[1]
+    if (frame !== undefined && !OWN_FOLDERS.some(folder => frame.startsWith(folder))) return asPath(frame)
+  }
+  return undefined
+}
+
+/** Where Node knows what of the source is wrong, the stack begins with its place, such as `/…/processor.cjs:3`. */
+export function placeInHead(stack: string): string | undefined {
+  const [head = ''] = stack.split('\n', 1)
+  return /:\d+$/.test(head) && (head.startsWith('file:') || isAbsolute(head)) ? asPath(head) : undefined
+}
+
+/** A path is what an editor opens. */
+function asPath(place: string): string {
+  const [, url, position] = /^(file:.*?)((?::\d+)+)$/.exec(place) ?? []
+  if (url === undefined) return place
+  try {
+    return `${fileURLToPath(url)}${position}`
+  } catch {
+    return place
   }
 }

@@ -5,11 +5,11 @@
  */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { Log } from '../cls/log-group.ts'
 import type { CommandWorld } from './command-world.ts'
 import { lineGenerator } from './generate.ts'
 import { readLines } from './lines.ts'
 import { lineToLog } from './logs.ts'
+import type { OutgoingLog } from './outgoing-log.ts'
 import { CHUNK_LOGS_MAX } from './upload-logs.ts'
 
 /** Made-up lines start here, 20 ms apart: the same seed gives the same lines at any time. */
@@ -27,17 +27,17 @@ export interface DemoInput {
 export async function* demoLogs(
   plan: DemoInput,
   { cwd, stop, clock }: Pick<CommandWorld, 'cwd' | 'stop' | 'clock'>
-): AsyncGenerator<Log, void, undefined> {
+): AsyncGenerator<OutgoingLog, void, undefined> {
   let id = 0
   if (plan.file !== undefined) {
     const path = plan.file === '-' ? '-' : resolve(cwd, plan.file)
-    for await (const line of readLines(path, stop)) yield lineToLog(line, clock.now(), id++)
+    for await (const { text } of readLines(path, stop)) yield { log: lineToLog(text, clock.now(), id++) }
     return
   }
   const nextLine = lineGenerator(plan.seed)
   for (; id < plan.lineCount; id++) {
     const timeMs = FIRST_LINE_MS + id * LINE_STEP_MS
-    yield lineToLog(nextLine(timeMs), timeMs, id)
+    yield { log: lineToLog(nextLine(timeMs), timeMs, id) }
   }
 }
 

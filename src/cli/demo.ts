@@ -22,7 +22,7 @@ import { progressTicker, STALL_MS, watch } from './demo-progress.ts'
 import { type DemoOutcome, faultsOf, reportLines, successLines } from './demo-report.ts'
 import { count } from './format.ts'
 import { type Args, type Env, flagsOf, OptionCheck } from './option-flags.ts'
-import { chooseSeed, SEED } from './produce.ts'
+import { chooseSeed, SEED } from './produce-plan.ts'
 import { columnCount, createScreen, type Screen } from './screen.ts'
 import { uploadLogs } from './upload-logs.ts'
 
@@ -194,8 +194,8 @@ async function uploadAll(
   progress: Upload
 ): Promise<void> {
   const { stop } = world
-  await uploadLogs(
-    demoLogs(plan, world),
+  const { failure } = await uploadLogs(
+    ended => demoLogs(plan, { ...world, stop: ended }),
     {
       topicIds,
       chunkLogCount: await demoChunkSize(plan, world, PARTITION_COUNT),
@@ -205,11 +205,12 @@ async function uploadAll(
       ...world,
       // A lost answer fails the demo: an upload sent again could be stored twice, and look like a repeat of ours.
       upload: request => upload.upload({ ...request, whenUnsure: 'fail' }, { signal: stop }),
-      onProgress: stored => {
-        progress.storedCount = stored
+      onProgress: ({ storedCount }) => {
+        progress.storedCount = storedCount
       }
     }
   )
+  if (failure !== undefined) throw failure
   stop.throwIfAborted()
   progress.ends = await readEnds(control, { group: GROUP, topicIds })
 }

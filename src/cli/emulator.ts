@@ -1,12 +1,28 @@
 /**
  * `cls-consumer emulator`: a CLS on this host, in memory, until stopped.
  *
- * In: flags. Out: where it is and how to get in, as a table and as `export` lines that the other commands understand.
+ * In: flags, also for the faults and quirks that it starts with. Out: where it is and how to get in, as a table and as `export` lines that the other commands understand.
  * The key it prints is the emulator's own, made up or given by the user for it: never one that opens anything else.
  */
 import type { Options } from 'yargs'
-import { type EmulatorHandle, type EmulatorOptions, startEmulator } from '../emulator/start.ts'
-import { integer, list, row, text, Wrong, withDefault } from '../option-kinds.ts'
+import { ACTION_NAMES } from '../emulator/action-names.ts'
+import {
+  changedQuirks,
+  DEFAULT_QUIRKS,
+  isQuirkChange,
+  QUIRKS,
+  quirkContradictions,
+  quirkProblems
+} from '../emulator/quirks.ts'
+import {
+  type EmulatorHandle,
+  type EmulatorOptions,
+  type FaultRule,
+  type Quirks,
+  startEmulator
+} from '../emulator/start.ts'
+import { flag, integer, list, row, text, Wrong, withDefault } from '../option-kinds.ts'
+import { FAULT_EXAMPLES, parseFaultFlag, shortForms } from './fault-flag.ts'
 import { type Args, type Env, flagsOf, OptionCheck } from './option-flags.ts'
 
 const MIB = 1024 * 1024
@@ -60,10 +76,34 @@ const OWN = {
     min: 1,
     max: 1e9,
     unit: 'seconds'
-  })
+  }),
+  rateLimits: flag({
+    flag: 'rate-limits',
+    help: "Refuse what is over the service's limits: 20 requests/s of each action, 200 pulls/s of each partition"
+  }),
+  faults: repeated({ flag: 'fault', help: 'A fault to play, in short or as JSON; see below' }),
+  quirks: repeated({ flag: 'quirk', help: 'A reading of the protocol, as name=value; see below' })
 }
 
-export const emulatorOptions: Record<string, Options> = flagsOf(OWN)
+const OWN_FLAGS = flagsOf(OWN)
+
+export const emulatorOptions: Record<string, Options> = {
+  ...OWN_FLAGS,
+  fault: { ...OWN_FLAGS.fault, array: true },
+  quirk: { ...OWN_FLAGS.quirk, array: true }
+}
+
+/** For the end of the command's help. */
+export const emulatorEpilogue = [
+  'Quirks and their values, the first being the default:',
+  ...Object.entries(QUIRKS).map(([name, values]) => `  ${name}=${values.join('|')}`),
+  '',
+  'Faults are ACTION:KIND, with * for any action, and the parts of a rule behind:',
+  ',every=N ,times=N ,after=N ,partition=N; or a whole rule as JSON. Kinds:',
+  ...shortForms().map(form => `  ${form}`),
+  `Actions: ${ACTION_NAMES.join(', ')}`,
+  ...FAULT_EXAMPLES.map(example => `  --fault '${example}'`)
+].join('\n')
 
 export interface EmulatorCommandWorld {
   /** Aborts when it is time to end. */
@@ -97,6 +137,8 @@ function readOptions(args: Args): EmulatorOptions {
   if (topicIds !== undefined && args.topics !== undefined) {
     check.problems.push('--topic and --topics contradict each other: the ids given are the topics')
   }
+  const faults = readFaults(args.fault, check.problems)
+  const quirks = readQuirks(args.quirk, check.problems)
   const options: EmulatorOptions = {
     port: check.take(OWN.port),
     topicCount: check.take(OWN.topicCount),
@@ -108,10 +150,50 @@ function readOptions(args: Args): EmulatorOptions {
     startOffset: check.take(OWN.startOffset),
     clockSkewMs: clockSkewMs === undefined ? undefined : Number(clockSkewMs),
     retentionBytes: retentionMib === undefined ? undefined : retentionMib * MIB,
-    retentionMs: retentionSeconds === undefined ? undefined : retentionSeconds * 1000
+    retentionMs: retentionSeconds === undefined ? undefined : retentionSeconds * 1000,
+    rateLimits: check.take(OWN.rateLimits) === true ? 'service' : 'none',
+    faults,
+    quirks
   }
   check.finish()
   return options
+}
+
+/** Each problem is told with the rule that has it. */
+function readFaults(given: unknown, problems: string[]): FaultRule[] {
+  return listOf(given).flatMap(text => {
+    const rule = parseFaultFlag(text)
+    if (!isProblems(rule)) return [rule]
+    problems.push(...rule.map(problem => `--fault ${JSON.stringify(text)}: ${problem}`))
+    return []
+  })
+}
+
+function isProblems(rule: FaultRule | readonly string[]): rule is readonly string[] {
+  return Array.isArray(rule)
+}
+
+function readQuirks(given: unknown, problems: string[]): Partial<Quirks> {
+  const pairs = listOf(given).map(text => {
+    const at = text.indexOf('=')
+    return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
+  })
+  const quirks = Object.fromEntries(pairs)
+  if (!isQuirkChange(quirks)) {
+    problems.push(...quirkProblems(quirks).map(problem => `--quirk: ${problem}`))
+    return {}
+  }
+  problems.push(...quirkContradictions(changedQuirks(DEFAULT_QUIRKS, quirks)).map(problem => `--quirk: ${problem}`))
+  return quirks
+}
+
+function listOf(given: unknown): string[] {
+  return Array.isArray(given) ? given.map(String) : given === undefined ? [] : [String(given)]
+}
+
+/** Read by the command itself: every one of them is a value, and commas part nothing. */
+function repeated(words: { flag: string; help: string }) {
+  return row<unknown>('text', 'text', words, input => input)
 }
 
 /** The row `integer` is for numbers; an offset may be larger than those can hold, and a skew negative. */
@@ -147,6 +229,7 @@ function introduction(emulator: EmulatorHandle, partitionCount: number): string[
       ['CLS_TOPIC_IDS', topicIds.join(',')]
     ].map(([name, value]) => `export ${name}=${shellQuoted(value ?? '')}`),
     '',
+    `To change it: PUT faults, PATCH settings at ${endpoint}/emulator/`,
     'The emulator is ready; all it holds is in memory. Ctrl-C stops it.'
   ]
 }

@@ -1,17 +1,18 @@
 /**
  * What a failed command says, and with which code it exits.
  *
- * In: anything thrown. Out: text for standard error, and 1 or 2. The text says what happened and what to do next; a
- * stack shows only at log level debug, or where the error is not one of ours, which is a bug.
+ * In: anything thrown. Out: text for standard error, and 1, or 2 where an option, a file or the processor must be mended.
+ * The text says what happened and what to do next; a stack shows only at log level debug, or where the error is not one
+ * of ours, which is a bug.
  */
 import { ClsConsumerError, type ErrorCode, type Remedy } from '../errors.ts'
 import { printable } from '../observe/logger.ts'
 
-export const EXIT = { done: 0, failed: 1, usage: 2 } as const
+export const EXIT = { done: 0, failed: 1, fixInput: 2 } as const
 
 export function exitCodeOf(error: unknown): number {
-  const usage = error instanceof ClsConsumerError && (error.code === 'USAGE' || error.code === 'OPTIONS_INVALID')
-  return usage ? EXIT.usage : EXIT.failed
+  // Whoever runs this again and again need not where only a person can mend it.
+  return error instanceof ClsConsumerError && error.remedy === 'fix-input' ? EXIT.fixInput : EXIT.failed
 }
 
 export function failureText(error: unknown, debug: boolean): string {
@@ -42,6 +43,10 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   API_NOT_FOUND: 'Check the logset and topic ids, and that they lie in this region.',
   API_INVALID_OFFSET: 'Choose with --on-invalid-offset where to go on: begin or end of the partition.',
   PROCESSOR_FAILED: 'Mend the processor and start again: the batch it failed on is read again, none is lost.',
+  THREAD_LOST:
+    'Look at what the processor does there: process.exit, an uncaught error or a lack of memory ends a thread.',
+  PROCESSOR_STUCK: 'Find what it waits for, or give it longer with --hook-timeout-ms.',
+  BATCH_CLOSED: 'Mend the processor and start again. What it did too late with that batch may be lost.',
   PROCESSOR_START_FAILED: 'Mend what the processor does at its start, and start again.',
   GROUP_TOPICS: 'Name all topics of the group, or say --update-group to change the group.',
   DEMO_FAILED: 'The demo did not show what it promises.'

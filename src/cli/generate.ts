@@ -1,93 +1,34 @@
 /**
- * Made-up access-log lines that look like a web shop's.
+ * Made-up logs, for trials, benchmarks and tests.
  *
- * In: a seed, and for each line its time. Out: lines in the combined format; the same seed and times give the same lines.
- * Popularity of paths and clients falls as in practice (Zipf), and about one line in 20 carries Chinese text, so that
- * both the ASCII and the UTF-8 way of every decoder is walked.
+ * In: a kind, a seeded sequence of random numbers, and for each log its time. Out: logs; the same kind, seed and times
+ * give the same logs on every machine. Each kind is what a decoder meets in practice: few short fields (`access`), few
+ * fields of which some are long (`app`), many fields (`wide`). In all of them about one log in 20 has a value with
+ * Chinese text, so that both the ASCII and the UTF-8 way of every decoder is walked.
  */
-import { printAccessLine, printAccessTime } from './access-log.ts'
-import { pick, type SeededRandom, seededRandom, zipf } from './random.ts'
+import type { Log } from '../cls/log-group.ts'
+import { accessLines } from './generate-access.ts'
+import { appLogs } from './generate-app.ts'
+import { wideLogs } from './generate-wide.ts'
+import { lineToLog } from './logs.ts'
+import { type SeededRandom, seededRandom } from './random.ts'
 
-const PATH_COUNT = 400
-const CLIENT_COUNT = 3000
-const CHINESE_SHARE = 1 / 20
+export const GENERATED_KINDS = ['access', 'app', 'wide'] as const
+export type GeneratedKind = (typeof GENERATED_KINDS)[number]
 
-const SECTIONS = ['products', 'articles', 'images', 'api/v1/orders', 'api/v1/cart', 'users', 'static'] as const
-const PLACES = ['shoes', 'lamps', 'books', 'tea', 'bikes', 'chairs', 'maps', 'radios', 'pens', 'coats'] as const
-const SEARCHES = [
-  '运动鞋',
-  '台灯 护眼',
-  '茶叶 龙井',
-  '自行车 配件',
-  '中文小说',
-  '复古收音机',
-  '地图集',
-  '羊毛大衣'
-] as const
-const AGENTS = [
-  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36',
-  'Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15',
-  'Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0',
-  'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148',
-  'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)',
-  'curl/8.6.0'
-] as const
+/** Makes the next log, for something that happened at `unixMs`. */
+export type NextLog = (unixMs: number) => Log
 
-/** Cumulative shares out of 1,000. */
-const STATUSES = [
-  [885, '200'],
-  [900, '206'],
-  [925, '301'],
-  [955, '304'],
-  [962, '403'],
-  [990, '404'],
-  [996, '500'],
-  [1000, '503']
-] as const
+export const generators: Readonly<Record<GeneratedKind, (random: SeededRandom) => NextLog>> = {
+  access: random => {
+    const nextLine = accessLines(random)
+    return unixMs => lineToLog(nextLine(unixMs), unixMs)
+  },
+  app: appLogs,
+  wide: wideLogs
+}
 
-/** Returns the next line, without its line feed, for a request at `unixMs`. */
+/** Access logs as lines of text: the next line, without its line feed, for a request at `unixMs`. */
 export function lineGenerator(seed: number): (unixMs: number) => string {
-  const random = seededRandom(seed)
-  const paths = Array.from({ length: PATH_COUNT }, (_, rank) => makePath(random, rank))
-  const clients = Array.from({ length: CLIENT_COUNT }, () => makeClient(random))
-  const pathRank = zipf(PATH_COUNT)
-  const clientRank = zipf(CLIENT_COUNT)
-  return unixMs => {
-    const path = paths[pathRank(random)] ?? '/'
-    const client = clients[clientRank(random)] ?? { ip: '127.0.0.1', agent: '-' }
-    const status = makeStatus(random)
-    const search = random() < CHINESE_SHARE ? pick(random, SEARCHES) : undefined
-    return printAccessLine({
-      ip: client.ip,
-      user: random() < 0.03 ? `user${Math.floor(random() * 500)}` : '-',
-      time: printAccessTime(unixMs),
-      request: `${random() < 0.08 ? 'POST' : 'GET'} ${path} HTTP/1.1`,
-      status,
-      bytes: status === '304' ? '0' : String(Math.floor(200 + random() ** 3 * 80_000)),
-      referrer: makeReferrer(random, search),
-      agent: client.agent
-    })
-  }
-}
-
-function makePath(random: SeededRandom, rank: number): string {
-  if (rank === 0) return '/'
-  const section = pick(random, SECTIONS)
-  const extension = section === 'images' ? '.png' : section === 'static' ? '.css' : ''
-  return `/${section}/${pick(random, PLACES)}-${rank}${extension}`
-}
-
-function makeClient(random: SeededRandom): { ip: string; agent: string } {
-  const byte = (least: number, most: number) => least + Math.floor(random() * (most - least + 1))
-  return { ip: `${byte(1, 223)}.${byte(0, 255)}.${byte(0, 255)}.${byte(1, 254)}`, agent: pick(random, AGENTS) }
-}
-
-function makeStatus(random: SeededRandom): string {
-  const share = random() * 1000
-  return STATUSES.find(([upTo]) => share < upTo)?.[1] ?? '200'
-}
-
-function makeReferrer(random: SeededRandom, search: string | undefined): string {
-  if (search !== undefined) return `https://www.example.cn/search?q=${search.replace(' ', '+')}`
-  return random() < 0.45 ? '-' : `https://shop.example.com/${pick(random, PLACES)}`
+  return accessLines(seededRandom(seed))
 }

@@ -1,9 +1,9 @@
 /**
- * The lines of a file, one at a time.
+ * The lines of a file, one at a time, numbered.
  *
- * In: a path, or `-` for standard input. Out: its lines without line ends; empty ones are left out, bytes that are not
- * UTF-8 become U+FFFD. A file is never held whole, and a line beyond `LINE_BYTES_MAX` is an error that names its place,
- * not a reason to run out of memory.
+ * In: a path, or `-` for standard input. Out: its lines without line ends; empty ones are left out (but count), bytes
+ * that are not UTF-8 become U+FFFD. A file is never held whole, and a line beyond `lineBytesMax` is an error that names
+ * its number, not a reason to run out of memory, or to cut it.
  */
 import { createReadStream } from 'node:fs'
 import { addAbortSignal } from 'node:stream'
@@ -12,11 +12,22 @@ import { ClsConsumerError } from '../errors.ts'
 /** The service takes 1 MB per value. */
 export const LINE_BYTES_MAX = 1_000_000
 
+export interface Line {
+  /** From 1. */
+  readonly number: number
+  readonly text: string
+}
+
 /** @throws ClsConsumerError FILE_UNREADABLE; ends early and quietly once `stop` aborts. */
-export async function* readLines(path: string, stop: AbortSignal): AsyncGenerator<string, void, undefined> {
+export async function* readLines(
+  path: string,
+  stop: AbortSignal,
+  lineBytesMax = LINE_BYTES_MAX
+): AsyncGenerator<Line, void, undefined> {
+  if (stop.aborted) return
   const bytes = addAbortSignal(stop, path === '-' ? process.stdin : createReadStream(path))
   try {
-    yield* splitLines(bytes, path, LINE_BYTES_MAX)
+    yield* splitLines(bytes, path, lineBytesMax)
   } catch (error) {
     if (stop.aborted) return
     if (error instanceof ClsConsumerError) throw error
@@ -26,31 +37,34 @@ export async function* readLines(path: string, stop: AbortSignal): AsyncGenerato
 }
 
 const LINE_FEED = 0x0a
+const BYTE_ORDER_MARK = '\ufeff'
 
 export async function* splitLines(
   chunks: AsyncIterable<unknown>,
   file: string,
   lineBytesMax: number
-): AsyncGenerator<string, void, undefined> {
-  const decoder = new TextDecoder()
-  let lineNumber = 1
+): AsyncGenerator<Line, void, undefined> {
+  // The decoder would take the mark away from every line; it is one on the first only.
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  let number = 0
   let open: Uint8Array[] = [] // the parts of a line that chunks have cut
   let openBytes = 0
   const take = (part: Uint8Array) => {
     openBytes += part.byteLength
     if (openBytes > lineBytesMax) {
-      const message = `line ${lineNumber} is longer than ${lineBytesMax} bytes, the most that the service takes as one value`
+      const message = `line ${number + 1} is longer than ${lineBytesMax} bytes, more than the service takes`
       throw new ClsConsumerError('FILE_UNREADABLE', message, { file })
     }
     open.push(part)
   }
-  const close = (): string => {
+  const close = (): Line => {
     const [only] = open
-    const line = decoder.decode(open.length === 1 && only !== undefined ? only : Buffer.concat(open))
+    let text = decoder.decode(open.length === 1 && only !== undefined ? only : Buffer.concat(open))
     open = []
     openBytes = 0
-    lineNumber++
-    return line.endsWith('\r') ? line.slice(0, -1) : line
+    number++
+    if (number === 1 && text.startsWith(BYTE_ORDER_MARK)) text = text.slice(1)
+    return { number, text: text.endsWith('\r') ? text.slice(0, -1) : text }
   }
   for await (const chunk of chunks) {
     const bytes = chunk instanceof Uint8Array ? chunk : Buffer.from(String(chunk))
@@ -59,10 +73,10 @@ export async function* splitLines(
       take(bytes.subarray(from, end))
       from = end + 1
       const line = close()
-      if (line !== '') yield line
+      if (line.text !== '') yield line
     }
     if (from < bytes.byteLength) take(bytes.subarray(from))
   }
   const last = close()
-  if (last !== '') yield last
+  if (last.text !== '') yield last
 }

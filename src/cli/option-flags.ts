@@ -1,20 +1,29 @@
 /**
- * Option rows as flags and environment variables.
+ * Option rows as flags, environment variables and a config file.
  *
- * In: rows (of the option table, or a command's own), parsed flags, the environment. Out: flags for yargs, and what the
- * user gave, flags winning. Values stay text here: each row judges its own, so that all problems are reported together.
- * Secrets have no flag: a process list shows flags to everyone.
+ * In: rows (of the option table, or a command's own), parsed flags, the environment, a file. Out: flags for yargs, and what
+ * the user gave, flags outweighing variables, and those the file; or one error with all problems of all sources, each with
+ * where it stands. Secrets have no flag: a process list shows flags to everyone.
  */
 import type { Options } from 'yargs'
 import { ClsConsumerError } from '../errors.ts'
 import { type Kind, type OptionRow, Wrong } from '../option-kinds.ts'
 import { OPTIONS, type OptionName, type Settings } from '../options.ts'
 import { invalidOptions, resolveSome } from '../resolve-options.ts'
+import { CONFIG, type ConfigFile, isWritable, readConfigFile } from './config-file.ts'
+import {
+  type Args,
+  allGiven,
+  type Env,
+  type Given,
+  type Origin,
+  originName,
+  type Rows,
+  wrongValue
+} from './option-sources.ts'
 import { unknownFlags } from './unknown-flags.ts'
 
-export type Rows = Readonly<Record<string, OptionRow<unknown>>>
-export type Env = Readonly<Record<string, string | undefined>>
-export type Args = Readonly<Record<string, unknown>>
+export type { Args, Env, Rows } from './option-sources.ts'
 
 /** yargs' description of each row that has a flag. No default is given to yargs: it could not be told from a flag. */
 export function flagsOf(rows: Rows): Record<string, Options> {
@@ -40,35 +49,21 @@ function describe({ kind, type, help, env, choices }: OptionRow<unknown>): strin
   return `${help}${range === '' ? '' : ` (${range})`}${env === undefined ? '' : ` [${env}]`}`
 }
 
-/** What the user gave for one row: the flag, else the variable. An empty variable counts as not set. */
-export function givenFor(row: OptionRow<unknown>, args: Args, env: Env): unknown {
-  const flag = row.flag === undefined ? undefined : args[row.flag]
-  if (flag !== undefined) return row.kind === 'list' ? splitItems(flag) : flag
-  const variable = row.env === undefined ? undefined : env[row.env]
-  return variable === '' ? undefined : variable
-}
-
-/** `--topic a --topic b,c` names three. */
-function splitItems(value: unknown): unknown {
-  if (!Array.isArray(value)) return value
-  return value.flatMap(item => (typeof item === 'string' ? item.split(',').map(part => part.trim()) : [item]))
-}
-
-/** What the user gave for all rows, as given, by option name; what was not given is absent. */
-export function givenOptions(rows: Rows, args: Args, env: Env): Record<string, unknown> {
-  const given: Record<string, unknown> = {}
-  for (const [name, row] of Object.entries(rows)) {
-    const value = givenFor(row, args, env)
-    if (value !== undefined) given[name] = value
-  }
-  return given
-}
-
 /** The access key, from the environment alone; undefined unless both of its parts are set. */
 export function credentialsFrom(env: Env): { secretId: string; secretKey: string; token?: string } | undefined {
   const { CLS_SECRET_ID: secretId = '', CLS_SECRET_KEY: secretKey = '', CLS_TOKEN: token = '' } = env
   if (secretId === '' || secretKey === '') return undefined
   return { secretId, secretKey, ...(token === '' ? {} : { token }) }
+}
+
+/** Which of the variables that the access key needs are not set. */
+function unsetCredentials(env: Env): string[] {
+  return ['CLS_SECRET_ID', 'CLS_SECRET_KEY'].filter(variable => (env[variable] ?? '') === '')
+}
+
+/** Which of the variables of the access key are set. */
+export function credentialVariables(env: Env): string[] {
+  return ['CLS_SECRET_ID', 'CLS_SECRET_KEY', 'CLS_TOKEN'].filter(variable => (env[variable] ?? '') !== '')
 }
 
 const SECRET_FLAG = /^--?(secret|token|credential|password|access-?key)/i
@@ -89,35 +84,69 @@ export class OptionCheck {
   readonly problems: string[]
   readonly #args: Args
   readonly #env: Env
+  readonly #rows: Rows
+  readonly #origins = new Map<string, Origin>()
+  readonly #refused = new Set<string>()
+  #file: ConfigFile | undefined
 
   /** `rows`: all that the command has flags for. Any other flag is a problem. */
   constructor(args: Args, env: Env, rows: Rows) {
     this.#args = args
     this.#env = env
+    this.#rows = rows
     this.problems = unknownFlags(args, rows)
   }
 
   take<T>(row: OptionRow<T> & { readonly default: NonNullable<T> }): T
   take<T>(row: OptionRow<T>): T | undefined
   take<T>(row: OptionRow<T>): T | undefined {
-    const given = givenFor(row, this.#args, this.#env)
-    if (given === undefined) return row.default
-    const value = row.parse(given)
-    if (!(value instanceof Wrong)) return value
-    this.#refuse(row, given, value)
-    return row.default
+    const all = allGiven('', row, this.#args, this.#env)
+    for (const given of all) this.#tell('', row, given)
+    const [first] = all
+    if (first === undefined) return row.default
+    const value = row.parse(first.value)
+    return value instanceof Wrong ? row.default : value
   }
 
-  /** What was given for rows of the option table, by option name, for `finishWith`. */
+  /**
+   * Takes in the config file, before `given`: the one that `--config` or CLS_CONFIG names, if any, or the one that code
+   * names. For commands with the row `CONFIG`.
+   */
+  readConfig(cwd: string, fromCode?: string): void {
+    const name = fromCode ?? this.take(CONFIG.config)
+    if (name === undefined) return
+    const namedBy = this.#args.config === undefined ? 'CLS_CONFIG' : '--config'
+    this.#file = readConfigFile(name, cwd, fromCode === undefined ? namedBy : 'config')
+    this.problems.push(...this.#file.problems)
+    for (const refused of this.#file.refused) this.#refused.add(refused)
+  }
+
+  /**
+   * What was given for rows of the option table, by option name, for `finishWith`. What is outweighed is judged too: a
+   * mistake that hides today shows on the day the flag is left out.
+   */
   given(rows: Rows): Record<string, unknown> {
-    const given = givenOptions(rows, this.#args, this.#env)
+    const taken: Record<string, unknown> = {}
     for (const [name, row] of Object.entries(rows)) {
-      if (row.fromText === undefined || given[name] === undefined) continue
-      const value = row.fromText(given[name])
-      if (value instanceof Wrong) this.#refuse(row, given[name], value)
-      given[name] = value instanceof Wrong ? undefined : value
+      const all = allGiven(name, row, this.#args, this.#env, this.#file)
+      for (const given of all) this.#tell(name, row, given)
+      const [first] = all
+      if (first === undefined) continue
+      this.#origins.set(name, first.origin)
+      if (first.parsed instanceof Wrong) this.#refused.add(name)
+      else taken[name] = row.fromText === undefined ? first.value : first.parsed
     }
-    return given
+    return taken
+  }
+
+  /** Where the option that `given` returned was given; undefined for a default. */
+  originOf(name: string): Origin | undefined {
+    return this.#origins.get(name)
+  }
+
+  /** Of a relative path given for this option: the working folder, or for one in the config file, the folder of it. */
+  folderOf(name: string, cwd: string): string {
+    return this.#origins.get(name)?.kind === 'file' ? (this.#file?.folder ?? cwd) : cwd
   }
 
   /** @throws ClsConsumerError OPTIONS_INVALID where anything was wrong. */
@@ -127,39 +156,39 @@ export class OptionCheck {
 
   /**
    * Settings of the option table, for a command that has rows of its own besides.
-   * @throws ClsConsumerError OPTIONS_INVALID with all problems of both, and the flags that mend them.
+   * @throws ClsConsumerError OPTIONS_INVALID with all problems of both, each with where it stands or how to give it.
    */
   finishWith<const N extends OptionName>(
     names: readonly N[],
     given: Readonly<Record<string, unknown>>
   ): Pick<Settings, N> {
-    try {
-      return resolveSome(names, given, this.problems)
-    } catch (error) {
-      if (!(error instanceof ClsConsumerError)) throw error
-      throw new ClsConsumerError('OPTIONS_INVALID', [error.message, ...whereToSet(names, given)].join('\n'))
-    }
+    return resolveSome(names, given, {
+      problems: this.problems,
+      refused: this.#refused,
+      mayBeGiven: name => this.#file?.isParsed === false && isWritable(name),
+      place: name => {
+        const origin = this.#origins.get(name)
+        return origin === undefined ? '' : ` (${originName(origin)})`
+      },
+      cure: name => {
+        const ways = this.#waysToGive(name)
+        return ways.length === 0 ? '' : ` (${ways.join(', ')})`
+      }
+    })
   }
 
-  #refuse({ flag, env }: OptionRow<unknown>, given: unknown, { expected }: Wrong): void {
-    const place = flag !== undefined && this.#args[flag] !== undefined ? `--${flag}` : env
-    const shown = Array.isArray(given) ? 'given more than once' : JSON.stringify(given)
-    this.problems.push(`${place} is ${shown}, expected ${expected}`)
+  #tell(name: string, row: OptionRow<unknown>, given: Given): void {
+    if (given.parsed instanceof Wrong)
+      this.problems.push(wrongValue(name, row, given, given.parsed.expected, this.#file))
   }
-}
 
-/** Errors of the table name options; users of the command line need to know flags and variables. */
-function whereToSet(names: readonly OptionName[], given: Readonly<Record<string, unknown>>): string[] {
-  const lines = names.flatMap(name => {
-    const option: OptionRow<unknown> = OPTIONS[name]
-    const value = given[name]
-    if (value === undefined ? !option.required : !(option.parse(value) instanceof Wrong)) return []
-    return [`  ${name}: ${placesOf(option).join(' or ')}`]
-  })
-  return lines.length === 0 ? [] : ['where to set them:', ...lines]
-}
-
-function placesOf({ flag, env }: OptionRow<unknown>): string[] {
-  if (flag === undefined && env === undefined) return ['CLS_SECRET_ID and CLS_SECRET_KEY in the environment']
-  return [flag === undefined ? '' : `--${flag}`, env ?? ''].filter(place => place !== '')
+  /** For what is missing: by those of its flag, its variable and the file that this command takes. */
+  #waysToGive(name: OptionName): string[] {
+    if (name === 'credentials') return unsetCredentials(this.#env).map(variable => `${variable} is not set`)
+    const { flag, env }: OptionRow<unknown> = OPTIONS[name]
+    const rows = Object.values(this.#rows)
+    const hasFlag = flag !== undefined && rows.some(row => row.flag === flag)
+    const hasFile = rows.includes(CONFIG.config) && isWritable(name)
+    return [hasFlag ? `--${flag}` : [], env ?? [], hasFile ? `${name} in a config file` : []].flat()
+  }
 }

@@ -18,6 +18,24 @@ export function seededRandom(seed: number): SeededRandom {
   }
 }
 
+/** Of made-up logs, those that have a value with Chinese text. */
+export const CHINESE_SHARE = 1 / 20
+
+/** A whole number from `least` to `most`, both included. */
+export function between(random: SeededRandom, least: number, most: number): number {
+  return least + Math.floor(random() * (most - least + 1))
+}
+
+/** Lower case. */
+export function hexDigits(random: SeededRandom, count: number): string {
+  let digits = ''
+  while (digits.length < count)
+    digits += Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0')
+  return digits.slice(0, count)
+}
+
 export function pick<T>(random: SeededRandom, items: readonly [T, ...T[]]): T {
   return items[Math.floor(random() * items.length)] ?? items[0]
 }

@@ -1,23 +1,33 @@
 /**
  * `cls-consumer run`: one consumer until it is stopped, or until its bounded run is done.
  *
- * In: flags, environment. Out: the log on standard error, results (if asked for) on standard output, and a closing line.
- * Signals come in as `stop`; this file neither handles signals nor ends the process.
+ * In: flags, environment, a config file. Out: the log on standard error, results (if asked for) on standard output, and a
+ * closing line; or what is in force, without doing anything. Signals come in as `stop`; this file neither handles signals
+ * nor ends the process.
  */
 import { isAbsolute, resolve } from 'node:path'
 import type { Options } from 'yargs'
 import { Consumer } from '../consumer.ts'
+import { ClsConsumerError, toClsError } from '../errors.ts'
 import { createLogger, wantsColour } from '../observe/logger.ts'
 import { flag, withDefault } from '../option-kinds.ts'
 import { OPTIONS, type ResultPlace, type Settings } from '../options.ts'
+import { type FoundProcessor, findProcessor } from '../processor-source.ts'
 import { OPTION_NAMES } from '../resolve-options.ts'
 import type { CommandWorld } from './command-world.ts'
+import { CONFIG } from './config-file.ts'
 import { count, megabytes, seconds } from './format.ts'
-import { type Args, credentialsFrom, type Env, flagsOf, OptionCheck } from './option-flags.ts'
+import { type Args, credentialsFrom, credentialVariables, type Env, flagsOf, OptionCheck } from './option-flags.ts'
+import { printConfig } from './print-config.ts'
 import { resultLine, writeOut } from './result-lines.ts'
 
-/** The command's own row, beside the option table. */
+/** The command's own rows, beside the option table. */
 const OWN = {
+  ...CONFIG,
+  printConfig: withDefault(
+    false,
+    flag({ flag: 'print-config', help: 'Print what is in force and where each value is from, then exit' })
+  ),
   printResults: withDefault(
     false,
     flag({
@@ -27,11 +37,16 @@ const OWN = {
   )
 }
 
-export const runFlags: Record<string, Options> = { ...flagsOf(OPTIONS), ...flagsOf(OWN) }
+export const runFlags: Record<string, Options> = { ...flagsOf(OWN), ...flagsOf(OPTIONS) }
 
 /** @throws ClsConsumerError of the options (all problems in one), or the one that stopped the consumer. */
 export async function run(args: Args, world: CommandWorld): Promise<void> {
-  const { settings, printResults } = runOptions(args, world.env, world.cwd)
+  const { settings, processor, printResults, config } = runOptions(args, world.env, world.cwd)
+  if (config !== undefined) {
+    world.stdout.write(config)
+    return
+  }
+  if (processor instanceof ClsConsumerError) throw processor
   const startedMs = world.clock.monotonic()
 
   // Where nobody reads the results any more, nothing more can be delivered: that ends the run, in order.
@@ -50,6 +65,7 @@ export async function run(args: Args, world: CommandWorld): Promise<void> {
     write: line => unread.signal.aborted || world.stderr.write(line),
     colour: wantsColour(world.stderr, world.env)
   })
+  if (processor?.warning !== undefined) log.warn(processor.warning)
   const consumer = new Consumer(printResults ? { ...settings, onResult: printResult } : settings, { log })
 
   const failure = await runUntilStopped(consumer, AbortSignal.any([world.stop, unread.signal]))
@@ -85,16 +101,45 @@ async function runUntilStopped(consumer: Consumer, stop: AbortSignal): Promise<u
   return failure
 }
 
-/** From flags and environment to settings; all that is wrong in one error, with the flags that mend it. */
-export function runOptions(args: Args, env: Env, cwd: string): { settings: Settings; printResults: boolean } {
-  const check = new OptionCheck(args, env, { ...OPTIONS, ...OWN })
-  const given = check.given(OPTIONS)
-  given.credentials = credentialsFrom(env)
-  if (typeof given.processor === 'string') given.processor = absoluteProcessor(given.processor, cwd)
-  const printResults = check.take(OWN.printResults)
-  return { settings: check.finishWith(OPTION_NAMES, given), printResults }
+export interface RunOptions {
+  readonly settings: Settings
+  /** Where its module is, or why it cannot be found. */
+  readonly processor: FoundProcessor | ClsConsumerError | undefined
+  readonly printResults: boolean
+  /** What `--print-config` prints, where it is given. */
+  readonly config: string | undefined
 }
 
-function absoluteProcessor(path: string, cwd: string): string {
-  return path === '' || path.startsWith('file:') || isAbsolute(path) ? path : resolve(cwd, path)
+/** From flags, environment and file to settings; all that is wrong in one error, with where it stands. */
+export function runOptions(args: Args, env: Env, cwd: string): RunOptions {
+  const check = new OptionCheck(args, env, { ...OPTIONS, ...OWN })
+  check.readConfig(cwd)
+  const given = check.given(OPTIONS)
+  given.credentials = credentialsFrom(env)
+  let processor: FoundProcessor | ClsConsumerError | undefined
+  if (typeof given.processor === 'string') {
+    const folder = check.folderOf('processor', cwd)
+    processor = lookUp(given.processor, folder)
+    given.processor =
+      processor instanceof ClsConsumerError ? absoluteProcessor(given.processor, folder) : processor.file
+  }
+  const printResults = check.take(OWN.printResults)
+  const wantsConfig = check.take(OWN.printConfig)
+  const settings = check.finishWith(OPTION_NAMES, given)
+  const sources = { originOf: (name: string) => check.originOf(name), credentials: credentialVariables(env) }
+  return { settings, processor, printResults, config: wantsConfig ? printConfig(settings, sources) : undefined }
+}
+
+/** An error is kept until all that is wrong with the options has been told. */
+function lookUp(processor: string, folder: string): FoundProcessor | ClsConsumerError {
+  try {
+    return findProcessor(processor, folder)
+  } catch (error) {
+    return toClsError(error)
+  }
+}
+
+/** `folder`: what a relative path is relative to. */
+function absoluteProcessor(path: string, folder: string): string {
+  return path === '' || path.startsWith('file:') || isAbsolute(path) ? path : resolve(folder, path)
 }

@@ -6,7 +6,7 @@
  * Pure. Must never happen: an error read as a success or as "nothing there" (I6), and a secret that a server echoes
  * going on into a message (I9).
  */
-import { ClsConsumerError, type ErrorCode, type ErrorPlace } from '../errors.ts'
+import { ClsConsumerError, type ErrorCode, type ErrorPlace, fromFailure } from '../errors.ts'
 import { isRecord, type Json, parseJson } from './json.ts'
 
 export interface Answer {
@@ -22,8 +22,13 @@ export interface Asked {
   readonly secrets: readonly string[]
 }
 
-/** The service's words are repeated up to this length. */
-const QUOTE_CHARACTERS_MAX = 500
+/**
+ * The service's words are repeated up to this length. No shorter than what is read in a small response: of those the
+ * secrets are masked later, and to cut before would leave half of one.
+ */
+const QUOTE_CHARACTERS_MAX = 1024
+/** A message with its place. */
+const MESSAGE_CHARACTERS_MAX = 2048
 /** Of a body that is not JSON, this much is shown. */
 const EXCERPT_CHARACTERS_MAX = 120
 
@@ -36,7 +41,8 @@ const CODES: readonly (readonly [RegExp, ErrorCode])[] = [
   [/^(AuthFailure|UnauthorizedOperation)(\.|$)/, 'API_UNAUTHORIZED'],
   [/^(InvalidAuthorization|Unauthorized|NotAllowed)$/, 'API_UNAUTHORIZED'],
   [/^(InternalError|FailedOperation\.Timeout)(\.|$)/, 'API_UNAVAILABLE'],
-  [/^ResourceNotFound(\.|$)/, 'API_NOT_FOUND']
+  [/^ResourceNotFound(\.|$)/, 'API_NOT_FOUND'],
+  [/(^|\.)TopicClosed$/, 'API_TOPIC_CLOSED']
 ]
 
 const STATUSES: ReadonlyMap<number, ErrorCode> = new Map([
@@ -55,6 +61,41 @@ export function errorCodeOf(serviceCode: string | undefined, status: number): Er
   return STATUSES.get(status) ?? 'API_REFUSED'
 }
 
+/**
+ * Whether a refusal may be due to credentials that have expired. surely: it says so. maybe: the same is said of bad ones;
+ * the data plane has no other words for it, and the API says it of temporary ones whose key is forgotten. `undefined`: it
+ * is about something else. What a valid identity may not do (NotAllowed, HTTP 403, …UnauthorizedOperation) stays forbidden
+ * with fresh credentials.
+ */
+export function saysExpired(error: ClsConsumerError, isTemporary: boolean): 'surely' | 'maybe' | undefined {
+  if (error.code === 'API_TOKEN_EXPIRED') return 'surely'
+  if (error.code !== 'API_UNAUTHORIZED') return undefined
+  const { serviceCode, httpStatus } = error.place
+  if (serviceCode === undefined) return httpStatus === 401 ? 'maybe' : undefined
+  if (/^(Unauthorized|InvalidAuthorization)$/.test(serviceCode)) return 'maybe'
+  const isOfKey = /^AuthFailure(\.|$)/.test(serviceCode) && !/\.UnauthorizedOperation/.test(serviceCode)
+  return isOfKey && isTemporary ? 'maybe' : undefined
+}
+
+/**
+ * An error of the service that stood inside a response and was read where neither codes nor secrets are known: under the
+ * code that its `serviceCode` has, and masked. Any other error is left as it is.
+ */
+export function retyped(error: ClsConsumerError, { place: asked, secrets }: Asked): ClsConsumerError {
+  const { serviceCode } = error.place
+  if (serviceCode === undefined) return error
+  const { requestId } = error.place
+  const message = quote(error.message, MESSAGE_CHARACTERS_MAX, secrets)
+  const place = {
+    ...asked,
+    ...error.place,
+    serviceCode: quote(serviceCode, QUOTE_CHARACTERS_MAX, secrets),
+    ...(requestId === undefined ? {} : { requestId: mask(requestId, secrets) })
+  }
+  // The stack begins with the message as it was.
+  return fromFailure({ code: errorCodeOf(serviceCode, 200), message, stack: message, place })
+}
+
 /** The `Response` object of a success, and `asked` with status and request id, for errors in what it says. */
 export interface Success {
   readonly response: Readonly<Record<string, Json>>
@@ -66,7 +107,7 @@ export function readControlAnswer(answer: Answer, asked: Asked): Success {
   const reading = read(answer.body)
   if (reading.kind !== 'response' || answer.status !== 200) throw toError(reading, answer, asked)
   const { response } = reading
-  return { response, asked: { ...asked, place: placeOf(reading, answer, asked.place) } }
+  return { response, asked: { ...asked, place: placeOf(reading, answer, asked) } }
 }
 
 /** The error in a data-plane answer whose status is not 200. */
@@ -119,22 +160,24 @@ function readResponse(response: Readonly<Record<string, Json>>, text: string): R
   return { kind: 'refusal', code, message: typeof message === 'string' ? message : '', ...requestId }
 }
 
-function placeOf(reading: Reading, { status, headers }: Answer, place: ErrorPlace): ErrorPlace {
+function placeOf(reading: Reading, { status, headers }: Answer, { place, secrets }: Asked): ErrorPlace {
   const inBody = reading.kind === 'response' ? reading.response.RequestId : reading.requestId
   const inHeaders = headers.get('x-cls-requestid') ?? headers.get('x-tc-requestid')
   const requestId = typeof inBody === 'string' ? inBody : inHeaders
-  return { ...place, httpStatus: status, ...(requestId === undefined ? {} : { requestId }) }
+  return { ...place, httpStatus: status, ...(requestId === undefined ? {} : { requestId: mask(requestId, secrets) }) }
 }
 
-function toError(reading: Reading, answer: Answer, { place, secrets }: Asked): ClsConsumerError {
-  const where = placeOf(reading, answer, place)
+function toError(reading: Reading, answer: Answer, asked: Asked): ClsConsumerError {
+  const { secrets } = asked
+  const where = placeOf(reading, answer, asked)
   const { status } = answer
   switch (reading.kind) {
     case 'refusal': {
       const words = quote(reading.message, QUOTE_CHARACTERS_MAX, secrets)
       const code = errorCodeOf(reading.code, status)
       const message = words === '' ? 'the service refused the request' : `the service refused the request: ${words}`
-      return new ClsConsumerError(code, message, { ...where, serviceCode: quote(reading.code, 100, secrets) })
+      const serviceCode = quote(reading.code, QUOTE_CHARACTERS_MAX, secrets)
+      return new ClsConsumerError(code, message, { ...where, serviceCode })
     }
     case 'response':
       return new ClsConsumerError(

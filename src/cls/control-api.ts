@@ -115,8 +115,9 @@ export function createControlApi(options: ControlApiOptions): ControlApi {
     describePartitions: (topicId, how) =>
       call('DescribePartitions', { TopicId: topicId }, { topicId }, readPartitions, how),
 
-    splitPartition({ topicId, partition, count = 2 }, how) {
-      const body = { TopicId: topicId, PartitionId: partition, Number: count }
+    splitPartition({ topicId, partition, count = 2, splitKey }, how) {
+      const into = splitKey === undefined ? { Number: count } : { SplitKey: splitKey }
+      const body = { TopicId: topicId, PartitionId: partition, ...into }
       return call('SplitPartition', body, { topicId, partition }, readPartitions, how)
     },
 
@@ -138,7 +139,7 @@ function createCall(options: ControlApiOptions): Call {
     const text = printJson(body)
     const attempt = async (signal: AbortSignal, checkDeadline: () => void) => {
       await limiter.wait(action, signal, place)
-      return trySigned(signing, async ({ credentials, nowSeconds, secrets }) => {
+      return trySigned(signing, place, async ({ credentials, nowSeconds, secrets }) => {
         const { secretId, secretKey, token } = credentials
         const headers = {
           'Content-Type': CONTENT_TYPE,

@@ -1,10 +1,12 @@
 /**
  * Where the access key of a request comes from.
  *
- * In: fixed credentials, or a provider with expiry. Out: credentials to sign with, the same object until they are
- * renewed. One provider call is in flight at most. Must never happen: a secret, or a provider's own message that may
- * quote one, in an error or a log line (I9).
+ * In: fixed credentials, or a provider with expiry; what the service said to those used. Out: credentials to sign with,
+ * the same object until they are renewed. One provider call is in flight at most. Must never happen: a secret, or a
+ * provider's own message that may quote one, in an error or a log line (I9); bad credentials taken for expired ones again
+ * and again, or a consumer stopped over some that merely expired.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { ClsConsumerError } from '../errors.ts'
 import { type Credentials, type CredentialsProvider, checkCredentials } from '../options.ts'
 import type { Logger, Timers } from '../world.ts'
@@ -12,11 +14,19 @@ import type { Logger, Timers } from '../world.ts'
 export interface CredentialSource {
   /** @throws ClsConsumerError CREDENTIALS_UNAVAILABLE where the provider fails and nothing valid is left. */
   get(): Promise<Credentials>
+  /** A request signed with these was taken. `scope`: what may be permitted by itself, such as pulls of one topic. */
+  worked(used: Credentials, scope: string): void
   /**
-   * The service called these expired. True if the next `get` can give others; false for fixed credentials, for which
-   * another try is in vain.
+   * The service refused these. True if the next `get` may give others that are not; false where another try is in vain:
+   * fixed credentials; fresh ones that never worked; fresh ones refused in the very scope for which the ones before them
+   * were, where `surely` is not said: that scope is forbidden, whatever else is not.
    */
-  renew(refused: Credentials): boolean
+  renew(refused: Credentials, why: Refusal): boolean
+}
+
+export interface Refusal {
+  readonly scope: string
+  readonly isExpired: 'surely' | 'maybe'
 }
 
 /** Renewed this long before they expire, or halfway through a shorter life. */
@@ -24,51 +34,109 @@ const RENEW_BEFORE_MS = 60_000
 /** After a failed renewal the old ones, while valid, are used this long before the provider is asked again. */
 const RENEW_PAUSE_MS = 5000
 const PROVIDER_TIMEOUT_MS = 10_000
+/** A provider that still gives what the service has just refused is asked again after this. */
+const STALE_PAUSE_MS = 1000
 
 interface Held {
   readonly credentials: Credentials
   readonly renewAtMs: number
+  /** The refusal that they were asked for after, if any: they are fresh. */
+  readonly after: Refusal | undefined
+  readonly workedIn: Set<string>
 }
 
-export function createCredentials(
-  given: Credentials | CredentialsProvider,
-  /** `now` is Unix ms by the service's clock, since expiry is. */
-  world: { readonly now: () => number; readonly timers: Timers; readonly log: Logger }
-): CredentialSource {
-  if (typeof given !== 'function') return { get: async () => given, renew: () => false }
-  const provider = given
-  let held: Held | undefined
-  let asked: Promise<Credentials> | undefined
+/** Credentials that the service called expired, and where. */
+interface Refused extends Refusal {
+  readonly credentials: Credentials
+  /** The provider gave the same again: it is not asked before this. */
+  readonly pauseUntilMs: number
+}
 
-  async function ask(): Promise<Credentials> {
+export function createCredentials(given: Credentials | CredentialsProvider, world: CredentialsWorld): CredentialSource {
+  if (typeof given !== 'function') return { get: async () => given, worked: () => undefined, renew: () => false }
+  return new ProvidedCredentials(given, world)
+}
+
+interface CredentialsWorld {
+  /** Unix ms by the service's clock, since expiry is. */
+  readonly now: () => number
+  readonly timers: Timers
+  readonly log: Logger
+}
+
+class ProvidedCredentials implements CredentialSource {
+  readonly #provider: CredentialsProvider
+  readonly #world: CredentialsWorld
+  #held: Held | undefined
+  #refused: Refused | undefined
+  #asked: Promise<Credentials> | undefined
+
+  constructor(provider: CredentialsProvider, world: CredentialsWorld) {
+    this.#provider = provider
+    this.#world = world
+  }
+
+  async get(): Promise<Credentials> {
+    if (this.#held !== undefined && this.#world.now() < this.#held.renewAtMs) return this.#held.credentials
+    this.#asked ??= this.#ask().finally(() => {
+      this.#asked = undefined
+    })
+    return await this.#asked
+  }
+
+  worked(used: Credentials, scope: string): void {
+    // Others may be held by now: of those this says nothing.
+    if (this.#held?.credentials === used) this.#held.workedIn.add(scope)
+  }
+
+  renew(refused: Credentials, why: Refusal): boolean {
+    const held = this.#held
+    // Two calls are refused with the same credentials; the first renews them → the second must not drop the new ones.
+    if (held?.credentials !== refused) return true
+    const isFresh = held.after !== undefined
+    // The first ones may be old: a provider may keep them. Only what was asked for after a refusal is surely fresh.
+    if (held.workedIn.size === 0 && (isFresh || why.isExpired === 'maybe')) return false
+    const isForbidden = held.after?.scope === why.scope && !held.workedIn.has(why.scope)
+    if (isForbidden && why.isExpired === 'maybe') return false
+    this.#held = undefined
+    this.#refused = { ...why, credentials: refused, pauseUntilMs: 0 }
+    return true
+  }
+
+  async #ask(): Promise<Credentials> {
+    const { now, timers, log } = this.#world
     try {
-      const credentials = await inTime(provider, world.timers)
-      held = { credentials, renewAtMs: renewAt(credentials, world.now()) }
+      if (now() < (this.#refused?.pauseUntilMs ?? 0)) throw stale()
+      const credentials = await inTime(this.#provider, timers)
+      this.#checkNotRefused(credentials)
+      const after = this.#refused
+      this.#held = { credentials, renewAtMs: renewAt(credentials, now()), after, workedIn: new Set() }
+      this.#refused = undefined
       return credentials
     } catch (error) {
       const failure = unavailable(error)
       // Not yet expired: better those than none.
-      if (held === undefined || world.now() >= (held.credentials.expiresAtMs ?? 0)) throw failure
-      world.log.warn('credentials not renewed', { code: failure.code, reason: failure.message })
-      held = { credentials: held.credentials, renewAtMs: world.now() + RENEW_PAUSE_MS }
-      return held.credentials
-    } finally {
-      asked = undefined
+      if (this.#held === undefined || now() >= (this.#held.credentials.expiresAtMs ?? 0)) throw failure
+      log.warn('credentials not renewed', { code: failure.code, reason: failure.message })
+      this.#held = { ...this.#held, renewAtMs: now() + RENEW_PAUSE_MS }
+      return this.#held.credentials
     }
   }
 
-  return {
-    async get() {
-      if (held !== undefined && world.now() < held.renewAtMs) return held.credentials
-      asked ??= ask()
-      return asked
-    },
-    renew(refused) {
-      // Two calls are refused with the same credentials; the first renews them → the second must not drop the new ones.
-      if (held?.credentials === refused) held = undefined
-      return true
-    }
+  /** A provider that keeps what it has may give the expired ones for a while: that is no proof against them. */
+  #checkNotRefused(credentials: Credentials): void {
+    if (this.#refused === undefined) return
+    const { expiresAtMs: _old, ...refused } = this.#refused.credentials
+    const { expiresAtMs: _new, ...given } = credentials
+    if (!isDeepStrictEqual(given, refused)) return
+    this.#refused = { ...this.#refused, pauseUntilMs: this.#world.now() + STALE_PAUSE_MS }
+    throw stale()
   }
+}
+
+function stale(): ClsConsumerError {
+  const message = 'the credentials provider still gives the credentials that the service has refused'
+  return new ClsConsumerError('CREDENTIALS_UNAVAILABLE', message)
 }
 
 function renewAt({ expiresAtMs }: Credentials, nowMs: number): number {

@@ -18,6 +18,8 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Uint8Array
   readonly signal: AbortSignal
+  /** Runs right before the first byte leaves: where it never ran, nothing of the request has reached anyone. */
+  readonly onSent?: () => void
   readonly place: ErrorPlace
   /** A 200 with a larger body is refused as soon as its length says so, or its bytes do. */
   readonly bodyBytesMax: number
@@ -133,7 +135,10 @@ class Receiver implements Dispatcher.DispatchHandler {
     this.#controller = controller
     // Queued for a connection; aborted; a connection comes free → the request must not be sent.
     if (this.#phase === 'settled') controller.abort(new Error('the exchange has ended'))
-    else this.#phase = 'receiving'
+    else {
+      this.#phase = 'receiving'
+      this.#request.onSent?.()
+    }
   }
 
   onResponseStart(

@@ -3,11 +3,13 @@
  *
  * In: a function that makes one request with the given credentials and time. Out: what it gives; or its error, after
  * what the error shows about credentials or clock is put right, so that the next try, whoever makes it, is signed
- * right. Must never happen: a user stopped for bad credentials when only the clock is off.
+ * right. Must never happen: a user stopped for bad credentials when only the clock is off, or when they have expired and
+ * there are others.
  */
-import { ClsConsumerError } from '../errors.ts'
+import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
 import type { Credentials } from '../options.ts'
 import type { Logger } from '../world.ts'
+import { saysExpired } from './answer.ts'
 import type { CredentialSource } from './credentials.ts'
 import type { ServiceClock } from './service-clock.ts'
 
@@ -15,6 +17,8 @@ export interface Identity {
   readonly credentials: Credentials
   /** Unix seconds, by the service's clock. */
   readonly nowSeconds: number
+  /** How far that clock was taken to be ahead of ours. */
+  readonly skewMs: number
   /** What must not appear in an error. */
   readonly secrets: readonly string[]
 }
@@ -31,38 +35,60 @@ export interface Signing {
  */
 const SKEW_SUSPECT_MS = 30_000
 
-export async function trySigned<T>(signing: Signing, run: (identity: Identity) => Promise<T>): Promise<T> {
+/** `place` says what is asked of what: permissions differ by that. */
+export async function trySigned<T>(
+  signing: Signing,
+  place: ErrorPlace,
+  run: (identity: Identity) => Promise<T>
+): Promise<T> {
   const { credentials: source, serviceClock } = signing
   const credentials = await source.get()
-  const skewMs = serviceClock.skewMs()
   const { secretKey, token } = credentials
-  const secrets = token === undefined ? [secretKey] : [secretKey, token]
+  const identity = {
+    credentials,
+    nowSeconds: Math.floor(serviceClock.now() / 1000),
+    skewMs: serviceClock.skewMs(),
+    secrets: token === undefined ? [secretKey] : [secretKey, token]
+  }
   try {
-    return await run({ credentials, nowSeconds: Math.floor(serviceClock.now() / 1000), secrets })
+    const value = await run(identity)
+    source.worked(credentials, scopeOf(place))
+    return value
   } catch (error) {
-    throw error instanceof ClsConsumerError ? learn(error, { credentials, skewMs }, signing) : error
+    throw error instanceof ClsConsumerError ? learn(error, identity, signing) : error
   }
 }
 
 /**
+ * Puts right what a refusal shows about clock and credentials. Returns the error, under the code that says what that
+ * means for the next try.
+ *
  * `used` is what the refused try was signed with: two tries signed with a wrong clock are refused; the first corrects
  * it → measured against the corrected clock, the second would look like bad credentials and stop the consumer.
  */
-function learn(
-  error: ClsConsumerError,
-  used: { readonly credentials: Credentials; readonly skewMs: number },
-  { credentials, serviceClock, log }: Signing
-): ClsConsumerError {
-  if (error.code === 'API_TOKEN_EXPIRED' && !credentials.renew(used.credentials)) {
-    const message = 'the credentials have expired, and there is no provider to ask for others'
-    return new ClsConsumerError('API_UNAUTHORIZED', message, { ...error.place, cause: error })
-  }
+export function learn(error: ClsConsumerError, used: Identity, signing: Signing): ClsConsumerError {
+  const { credentials, serviceClock, log } = signing
   const offMs = Math.round(serviceClock.observedSkewMs() - used.skewMs)
   const isSuspect = error.code === 'API_UNAUTHORIZED' && Math.abs(offMs) > SKEW_SUSPECT_MS
-  if (error.code !== 'API_CLOCK_SKEWED' && !isSuspect) return error
-  serviceClock.correct()
-  log.warn('clock corrected', { offMs, action: error.place.action })
-  if (!isSuspect) return error
-  const message = `the signature was refused, and the service's clock is ${offMs} ms ahead of the one it was made by`
-  return new ClsConsumerError('API_CLOCK_SKEWED', message, { ...error.place, cause: error })
+  if (error.code === 'API_CLOCK_SKEWED' || isSuspect) {
+    serviceClock.correct()
+    log.warn('clock corrected', { offMs, action: error.place.action })
+    const message = `the signature was refused, and the service's clock is ${offMs} ms ahead of the one it was made by`
+    return isSuspect ? new ClsConsumerError('API_CLOCK_SKEWED', message, { ...error.place, cause: error }) : error
+  }
+
+  const isExpired = saysExpired(error, used.credentials.token !== undefined)
+  if (isExpired === undefined) return error
+  if (credentials.renew(used.credentials, { scope: scopeOf(error.place), isExpired })) {
+    if (isExpired === 'surely') return error
+    const message = 'the credentials were refused although they had worked: the provider is asked for others'
+    return new ClsConsumerError('API_TOKEN_EXPIRED', message, { ...error.place, cause: error })
+  }
+  if (isExpired === 'maybe') return error
+  const message = 'the credentials are called expired, and there are no others: no provider, or its fresh ones are too'
+  return new ClsConsumerError('API_UNAUTHORIZED', message, { ...error.place, cause: error })
+}
+
+function scopeOf({ action = '', topicId = '' }: ErrorPlace): string {
+  return `${action} ${topicId}`
 }

@@ -35,6 +35,13 @@ interface Entry {
   acknowledged: bigint | undefined
 }
 
+/** A call whose fate is unknown: its offset may be executed late, over a newer one. */
+interface Doubt {
+  readonly offset: bigint
+  /** Acknowledged calls still needed until it is believed to be over. */
+  readonly callsLeft: number
+}
+
 const DOUBT_CALLS = 2
 
 /** A call and its retries: past this the newest offsets are sent instead of repeating older ones. */
@@ -53,10 +60,10 @@ export class Committer {
   readonly #handlers: CommitHandlers
   readonly #entries = new Map<string, Entry>()
   /**
-   * By partition: acknowledged calls still needed after one whose fate is unknown. Outlives the epoch: a rewind goes back
+   * By partition: calls whose fate is unknown. Outlives the epoch: a rewind goes back
    * to 50; the old epoch's call with 100 is executed late → 50 to 100 would be lost.
    */
-  readonly #doubts = new Map<string, number>()
+  readonly #doubts = new Map<string, readonly Doubt[]>()
   #phase: Phase = 'running'
   #timer: Timer | undefined
   #inFlight: Promise<void> | undefined
@@ -214,7 +221,7 @@ export class Committer {
     } catch (thrown) {
       const error = toError(thrown)
       if (isUnsure(error)) {
-        for (const { entry } of sent) this.#doubts.set(keyOf(entry.epoch), DOUBT_CALLS)
+        for (const { entry, offset } of sent) this.#doubt(keyOf(entry.epoch), offset)
       }
       this.#failureCount += 1
       if (error.remedy === 'retry') this.#handlers.failed(error, entries.length)
@@ -228,14 +235,28 @@ export class Committer {
     if (this.#entries.get(keyOf(entry.epoch)) !== entry) return
     const isNews = entry.acknowledged !== offset
     entry.acknowledged = offset
-    const doubtCount = this.#doubts.get(keyOf(entry.epoch)) ?? 0
-    if (doubtCount > 1) this.#doubts.set(keyOf(entry.epoch), doubtCount - 1)
-    else this.#doubts.delete(keyOf(entry.epoch))
+    const doubts = this.#doubts.get(keyOf(entry.epoch)) ?? []
+    const left = doubts.filter(({ callsLeft }) => callsLeft > 1)
+    this.#setDoubts(
+      keyOf(entry.epoch),
+      left.map(doubt => ({ ...doubt, callsLeft: doubt.callsLeft - 1 }))
+    )
     if (isNews) this.#handlers.committed(entry.epoch, offset)
   }
 
-  #isDirty(entry: Entry): boolean {
-    return entry.wanted !== entry.acknowledged || this.#doubts.has(keyOf(entry.epoch))
+  #doubt(key: string, offset: bigint): void {
+    const others = (this.#doubts.get(key) ?? []).filter(doubt => doubt.offset !== offset)
+    this.#setDoubts(key, [...others, { offset, callsLeft: DOUBT_CALLS }])
+  }
+
+  #setDoubts(key: string, doubts: readonly Doubt[]): void {
+    if (doubts.length === 0) this.#doubts.delete(key)
+    else this.#doubts.set(key, doubts)
+  }
+
+  /** A doubtful call that carried what is wanted does no harm, however late. */
+  #isDirty({ epoch, wanted, acknowledged }: Entry): boolean {
+    return wanted !== acknowledged || (this.#doubts.get(keyOf(epoch)) ?? []).some(({ offset }) => offset !== wanted)
   }
 
   #break(error: ClsConsumerError): void {

@@ -1,8 +1,8 @@
 /**
  * Lanes: which thread a partition belongs to, and which batch a thread takes next.
  *
- * In: partitions that come and go, batches in offset order, answers. Out: the next batch for a thread. Pure. A lane is
- * the queue of one thread; a partition belongs to one lane at a time, and has one batch open at most (I2). Batches of
+ * In: partitions that come, move and go, batches in offset order, answers. Out: the next batch for a thread. Pure. A lane
+ * is the queue of one thread; a partition belongs to one lane at a time, and has one batch open at most (I2). Batches of
  * different partitions take turns on their lane.
  */
 import { type Batch, type Epoch, keyOf } from '../batch.ts'
@@ -11,57 +11,87 @@ import type { PartitionId } from './messages.ts'
 
 /**
  * assigning: its `assign` has not returned on the thread it belongs to (now, or since that thread was replaced).
+ * moving: it leaves for another thread; the open batch, if any, is the last here.
  * draining: it takes no further batch; the open one, if any, is the last.
  */
-export type SeatPhase = 'assigning' | 'ready' | 'draining'
+export type SeatPhase = 'assigning' | 'ready' | 'moving' | 'draining'
 
-/** The place of one partition on one lane. */
+const MOVES = {
+  assigning: ['ready', 'moving', 'draining'],
+  ready: ['assigning', 'moving', 'draining'],
+  moving: ['assigning', 'ready', 'draining'],
+  draining: []
+} as const satisfies Record<SeatPhase, readonly SeatPhase[]>
+
+/** The place of one partition on one lane. Changed by `Lanes` alone. */
 export interface Seat {
   readonly id: PartitionId
-  readonly thread: number
+  thread: number
   epoch: number
   phase: SeatPhase
   queue: Batch[]
   open: Batch | undefined
   /** Of the batch at the head or open: 1 for the first. */
   attempt: number
+  /** How many threads have died by themselves with this batch on them. */
+  lossCount: number
+  /** backoff: the batch at the head waits for its next attempt. */
+  pause: 'none' | 'backoff'
 }
 
 export class Lanes {
   readonly #batchesPerThread: number
+  readonly #firstThread: number
   readonly #lanes: Seat[][]
   readonly #seats = new Map<string, Seat>()
 
-  constructor(threadCount: number, batchesPerThread: number) {
+  constructor(threadCount: number, batchesPerThread: number, firstThread = 0) {
     this.#batchesPerThread = batchesPerThread
+    this.#firstThread = firstThread
     this.#lanes = Array.from({ length: threadCount }, () => [])
   }
 
-  /** Seats a partition on the lane that has the fewest. */
+  /** Seats a partition on the lane that has the fewest; of several, on the next one from the first thread on. */
   add(epoch: Epoch): Seat {
     assert(!this.#seats.has(keyOf(epoch)), `I2: ${keyOf(epoch)} is seated once, in one epoch`)
-    const loads = this.#lanes.map(lane => lane.length)
-    const thread = loads.indexOf(Math.min(...loads))
     const { topicId, partition } = epoch
     const seat: Seat = {
       id: { topicId, partition },
-      thread,
+      thread: this.#emptiest(),
       epoch: epoch.epoch,
       phase: 'assigning',
       queue: [],
       open: undefined,
-      attempt: 1
+      attempt: 1,
+      lossCount: 0,
+      pause: 'none'
     }
-    this.#lanes[thread]?.push(seat)
+    this.#lanes[seat.thread]?.push(seat)
     this.#seats.set(keyOf(epoch), seat)
     return seat
   }
 
   remove(seat: Seat): void {
-    assert(seat.open === undefined, `I2: ${keyOf(seat.id)} leaves its lane only when none of its batches is open`)
+    this.#leave(seat)
     this.#seats.delete(keyOf(seat.id))
-    const lane = this.#lanes[seat.thread] ?? []
-    lane.splice(lane.indexOf(seat), 1)
+  }
+
+  /** The partition belongs to another thread from here on, with all that waits. */
+  moveTo(seat: Seat, thread: number): void {
+    this.#leave(seat)
+    this.turn(seat, 'assigning')
+    seat.thread = thread
+    this.#lanes[thread]?.push(seat)
+  }
+
+  turn(seat: Seat, phase: SeatPhase): void {
+    const allowed: readonly SeatPhase[] = MOVES[seat.phase]
+    assert(allowed.includes(phase), `I2: the seat of ${keyOf(seat.id)} does not go from ${seat.phase} to ${phase}`)
+    seat.phase = phase
+  }
+
+  renew(seat: Seat, next: Epoch): void {
+    seat.epoch = next.epoch
   }
 
   /** The seat of a partition in this very epoch. */
@@ -87,15 +117,22 @@ export class Lanes {
 
   /** Takes all queued batches away. */
   clear(seat: Seat): Batch[] {
+    if (seat.open === undefined) forgetAttempts(seat)
     return seat.queue.splice(0)
   }
 
-  /** The seat whose next batch a thread should open now, if it may open one. */
+  /**
+   * The seat whose next batch a thread should open now, if it may open one. A batch under which a thread has died runs
+   * alone: were others open beside it, they would be blamed with it for the next death.
+   */
   next(thread: number): Seat | undefined {
     const lane = this.#lanes[thread] ?? []
-    const openCount = lane.filter(seat => seat.open !== undefined).length
-    if (openCount >= this.#batchesPerThread) return undefined
-    return lane.find(seat => seat.phase === 'ready' && seat.open === undefined && seat.queue.length > 0)
+    const open = lane.filter(seat => seat.open !== undefined)
+    const waiting = lane.filter(isDue)
+    const suspect = waiting.find(({ lossCount }) => lossCount > 0)
+    if (suspect !== undefined) return open.length === 0 ? suspect : undefined
+    if (open.length >= this.#batchesPerThread || open.some(({ lossCount }) => lossCount > 0)) return undefined
+    return waiting[0]
   }
 
   /** Opens the seat's next batch; its turn comes again after the others of the lane. */
@@ -112,7 +149,7 @@ export class Lanes {
 
   close(seat: Seat): void {
     seat.open = undefined
-    seat.attempt = 1
+    forgetAttempts(seat)
   }
 
   /** The open batch did not run to its end, for no fault of its own: it is the next one again. */
@@ -122,4 +159,40 @@ export class Lanes {
     seat.open = undefined
     seat.attempt += 1
   }
+
+  /** A thread died by itself with the open batch on it: it is the next one again, once `resume` is called. */
+  suspend(seat: Seat): void {
+    this.reopen(seat)
+    seat.lossCount += 1
+    seat.pause = 'backoff'
+  }
+
+  resume(seat: Seat): void {
+    seat.pause = 'none'
+  }
+
+  #emptiest(): number {
+    const loads = this.#lanes.map(lane => lane.length)
+    const first = this.#firstThread % loads.length
+    const inTurn = [...loads.keys()].map(index => (index + first) % loads.length)
+    const least = Math.min(...loads)
+    return inTurn.find(thread => loads[thread] === least) ?? first
+  }
+
+  #leave(seat: Seat): void {
+    assert(seat.open === undefined, `I2: ${keyOf(seat.id)} leaves its lane only when none of its batches is open`)
+    const lane = this.#lanes[seat.thread] ?? []
+    lane.splice(lane.indexOf(seat), 1)
+  }
+}
+
+function isDue({ phase, open, queue, pause }: Seat): boolean {
+  return phase === 'ready' && open === undefined && queue.length > 0 && pause === 'none'
+}
+
+/** They were those of a batch that is done, or gone. */
+function forgetAttempts(seat: Seat): void {
+  seat.attempt = 1
+  seat.lossCount = 0
+  seat.pause = 'none'
 }

@@ -3,6 +3,9 @@
  *
  * Main → worker: tasks (answered once, through Piscina) and port messages (not answered). Worker → main: answers and
  * port messages. Everything here is structured-cloneable; errors cross as `Failure`, offsets as bigint.
+ *
+ * A thread may serve several consumers of the process. What belongs to one of them carries its number in the pool, its
+ * `client`: batch ids are unique within a consumer only. A dispatcher knows nothing of that; the pool adds it.
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { Failure } from '../errors.ts'
@@ -78,8 +81,26 @@ export interface StopTask {
   readonly kind: 'stop'
 }
 
+/** Finds the next offset of a response, for nobody's partition: runs on the scout's own thread. */
+export interface ScoutTask {
+  readonly kind: 'scout'
+  readonly body: SharedArrayBuffer
+  readonly byteCount: number
+  readonly compression: Compression
+  /** Decompressed bytes of one response. */
+  readonly responseBytesMax: number
+}
+
+/** Whose it is: the number of a consumer in its pool, never used twice. */
+export interface OfClient {
+  readonly client: number
+}
+
+/** What a dispatcher gives its threads to do. */
 export type ThreadTask = StartTask | AssignTask | BatchTask | RevokeTask | StopTask
-export type AnyTask = HelloTask | ThreadTask
+export type ClientTask = ThreadTask & OfClient
+export type PoolTask = ClientTask | ScoutTask
+export type AnyTask = HelloTask | PoolTask
 
 /** `start`, `assign`, `revoke` and `stop` answer this, or `failed`. */
 export interface DoneAnswer {
@@ -127,7 +148,15 @@ export interface NotStartedAnswer {
 }
 
 export type BatchAnswer = ProcessedAnswer | FailedAnswer | NotStartedAnswer
+
+/** `undefined`: the response has none, or cannot be read. */
+export interface ScoutedAnswer {
+  readonly kind: 'scouted'
+  readonly nextOffset: bigint | undefined
+}
+
 export type ThreadAnswer = DoneAnswer | BatchAnswer
+export type AnyAnswer = ThreadAnswer | ScoutedAnswer
 
 /** Aborts `context.signal` of an open batch; a batch that has not started yet will not start. */
 export interface AbortMessage {
@@ -137,6 +166,7 @@ export interface AbortMessage {
 }
 
 export type ToThread = AbortMessage
+export type ToClient = ToThread & OfClient
 
 /** The response's `NextOffset`, told as soon as it is decoded and before `process` runs. */
 export interface NextOffsetMessage {
@@ -154,4 +184,11 @@ export interface LogMessage {
   readonly fields: LogFields
 }
 
-export type FromThread = NextOffsetMessage | LogMessage
+/** User code did what no further attempt mends, outside any task that could answer so: the consumer stops. */
+export interface BrokenMessage {
+  readonly kind: 'broken'
+  readonly failure: Failure
+}
+
+export type FromThread = NextOffsetMessage | LogMessage | BrokenMessage
+export type FromClient = FromThread & OfClient

@@ -9,9 +9,12 @@
 import { fileURLToPath } from 'node:url'
 import { Piscina, queueOptionsSymbol } from 'piscina'
 import { assert, ClsConsumerError } from '../errors.ts'
-import type { Logger, Threads, Timers } from '../world.ts'
-import type { AnyTask, ThreadAnswer } from './messages.ts'
-import { type Engine, type EngineHooks, ThreadPool } from './thread-pool.ts'
+import type { Clock, Logger, Threads, Timers } from '../world.ts'
+import type { Engine, EngineHooks } from './engine.ts'
+import type { AnyAnswer, AnyTask } from './messages.ts'
+import { PoolMembers } from './pool-members.ts'
+import { ScoutThread } from './scout.ts'
+import { ThreadPool } from './thread-pool.ts'
 import { Tenant } from './thread-slot.ts'
 import { workerEnvironment } from './worker-environment.ts'
 
@@ -27,15 +30,18 @@ export interface ThreadsOptions {
   readonly file?: URL
   /** This process's environment; secrets in it do not reach the threads. */
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly log: Logger
+  readonly clock: Clock
   readonly timers: Timers
 }
 
 const THREAD_BOOT_MS = 10_000
 /** Decoding makes an object per log. With Node's default of 16, collecting them took longer than making them. */
 const YOUNG_GENERATION_MB = 96
-/** Tasks that a thread may have beside its batches: hello, start, stop, and an assign and a revoke per partition. */
-const CONTROL_TASKS_MAX = 1024
+/**
+ * Tasks that a thread may have at a time: Piscina must never see it as full. For each consumer on it those are
+ * `batchesPerThread`, an `assign` or `revoke` for each partition, and a `start` or `stop`.
+ */
+const TASKS_PER_THREAD = 65_536
 
 /** Tasks go straight to their thread. One that cannot is a mistake of ours, and must not become a silent wait. */
 const NO_QUEUE = {
@@ -45,20 +51,37 @@ const NO_QUEUE = {
   push: () => assert(false, 'a task was given to a thread that cannot take it')
 }
 
-/** Nothing runs before `boot`. */
-export function createThreads(options: ThreadsOptions): Threads {
-  const { count, threadExitMs, threadBootMs = THREAD_BOOT_MS, timers } = options
-  return new ThreadPool({ count, threadExitMs, threadBootMs, timers }, hooks => startPiscina(options, hooks))
+/** Threads for one consumer alone. Nothing runs before `boot`. */
+export function createThreads(options: ThreadsOptions & { readonly log: Logger }): Threads {
+  return createMembers(options).client(options.log)
 }
 
-function startPiscina(options: ThreadsOptions, hooks: EngineHooks): Engine {
-  const { count, batchesPerThread, env, file, log, maxYoungGenerationSizeMb } = options
-  const piscina = new Piscina<AnyTask, ThreadAnswer>({
+/** Threads for several consumers, and a scout for all of them. Nothing runs before the first boots. */
+export function createMembers(options: ThreadsOptions): PoolMembers {
+  const { clock, timers } = options
+  const warn: Logger['warn'] = (message, fields) => members.warn(message, fields)
+  const pool = (count: number): ThreadPool => createPool({ ...options, count }, warn)
+  const members: PoolMembers = new PoolMembers(
+    options,
+    () => pool(options.count),
+    () => new ScoutThread({ clock, timers, log: { warn } }, () => pool(1))
+  )
+  return members
+}
+
+function createPool(options: ThreadsOptions, warn: Logger['warn']): ThreadPool {
+  const { count, threadExitMs, threadBootMs = THREAD_BOOT_MS, timers } = options
+  return new ThreadPool({ count, threadExitMs, threadBootMs, timers }, hooks => startPiscina(options, warn, hooks))
+}
+
+function startPiscina(options: ThreadsOptions, warn: Logger['warn'], hooks: EngineHooks): Engine {
+  const { count, env, file, maxYoungGenerationSizeMb } = options
+  const piscina = new Piscina<AnyTask, AnyAnswer>({
     filename: fileURLToPath(file ?? new URL('../../workers/run-batch.js', import.meta.url)),
     minThreads: count,
     maxThreads: count,
     idleTimeout: Number.POSITIVE_INFINITY,
-    concurrentTasksPerWorker: batchesPerThread + CONTROL_TASKS_MAX,
+    concurrentTasksPerWorker: TASKS_PER_THREAD,
     // The default parks a thread's event loop between tasks: sockets and timers of a processor would freeze.
     atomics: 'disabled',
     recordTiming: false,
@@ -80,7 +103,7 @@ function startPiscina(options: ThreadsOptions, hooks: EngineHooks): Engine {
     queueMicrotask(() => piscina.threads.length < count && hooks.onNotReplaced())
   })
   // What a thread died of while it had no task: its exit is told anyway.
-  piscina.on('error', (error: Error) => log.warn('a worker thread failed', { error: error.message }))
+  piscina.on('error', (error: Error) => warn('a worker thread failed', { error: error.message }))
   return {
     async run(tenant, task, transferList) {
       const addressed = { ...task, [queueOptionsSymbol]: tenant }

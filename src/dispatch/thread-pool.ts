@@ -11,32 +11,9 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { assert, ClsConsumerError } from '../errors.ts'
-import type { ThreadHandlers, Threads, Timers } from '../world.ts'
-import type { AnyTask, FromThread, ThreadAnswer, ThreadTask, ToThread } from './messages.ts'
+import type { Engine, EngineHooks, PoolHandlers, ThreadPoolLimits } from './engine.ts'
+import type { AnyAnswer, AnyTask, FromClient, PoolTask, ToClient } from './messages.ts'
 import { Slot, type Tenant } from './thread-slot.ts'
-
-/** What makes Workers, keeps their number, and carries tasks to them. */
-export interface Engine {
-  /** Runs a task on one thread, at once. Rejects when the thread fails, which may be before its exit. */
-  run(tenant: Tenant, task: AnyTask, transferList: MessagePort[]): Promise<ThreadAnswer>
-  workers(): Worker[]
-  /** Ends all Workers; may resolve before they have exited. */
-  destroy(): Promise<void>
-}
-
-export interface EngineHooks {
-  /** A Worker can take tasks. */
-  onReady(worker: Worker): void
-  /** A Worker has ended, and no other will take its place. */
-  onNotReplaced(): void
-}
-
-export interface ThreadPoolLimits {
-  readonly count: number
-  readonly threadExitMs: number
-  readonly threadBootMs: number
-  readonly timers: Timers
-}
 
 type Phase = 'new' | 'booting' | 'open' | 'broken' | 'closing' | 'closed'
 const MOVES = {
@@ -48,8 +25,8 @@ const MOVES = {
   closed: []
 } as const satisfies Record<Phase, readonly Phase[]>
 
-/** See `Threads` in world.ts. */
-export class ThreadPool implements Threads {
+/** `Threads` of world.ts, for all its consumers together. */
+export class ThreadPool {
   readonly count: number
   readonly #limits: ThreadPoolLimits
   readonly #startEngine: (hooks: EngineHooks) => Engine
@@ -58,8 +35,9 @@ export class ThreadPool implements Threads {
   readonly #spares = new Set<Worker>()
   #phase: Phase = 'new'
   #engine: Engine | undefined
-  #handlers: ThreadHandlers | undefined
-  #booted: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
+  #handlers: PoolHandlers | undefined
+  /** Whoever waits for every thread to be live. */
+  #waiters: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
   #closed: Promise<void> | undefined
 
   constructor(limits: ThreadPoolLimits, startEngine: (hooks: EngineHooks) => Engine) {
@@ -69,26 +47,33 @@ export class ThreadPool implements Threads {
     this.#slots = Array.from({ length: limits.count }, (_, thread) => new Slot(thread, limits.timers))
   }
 
-  async boot(handlers: ThreadHandlers): Promise<void> {
+  async boot(handlers: PoolHandlers): Promise<void> {
     this.#move('booting')
     this.#handlers = handlers
-    const booted = new Promise<void>((resolve, reject) => {
-      this.#booted = { resolve, reject }
-    })
+    const live = this.#allLive()
     this.#engine = this.#startEngine({
       onReady: worker => this.#onReady(worker),
       onNotReplaced: () => this.#break('POOL_BROKEN', 'a thread ended before it was ready, and is not replaced')
     })
     for (const slot of this.#slots) this.#expectThread(slot)
     try {
-      await booted
+      await live
     } catch (error) {
       await this.close()
       throw error
     }
   }
 
-  async run(thread: number, task: ThreadTask): Promise<ThreadAnswer> {
+  /** Resolves when no thread is being replaced, or booted. Rejects where the pool breaks or closes first. */
+  async settled(): Promise<void> {
+    if (this.#phase === 'open' && this.#slots.every(({ phase }) => phase === 'live')) return
+    if (this.#phase !== 'open' && this.#phase !== 'booting') {
+      throw new ClsConsumerError('POOL_BROKEN', `the threads are ${this.#phase}`)
+    }
+    await this.#allLive()
+  }
+
+  async run(thread: number, task: PoolTask): Promise<AnyAnswer> {
     const slot = this.#slot(thread)
     const tenant = slot.tenant
     if (tenant === undefined || slot.phase !== 'live') {
@@ -109,7 +94,7 @@ export class ThreadPool implements Threads {
     }
   }
 
-  post(thread: number, message: ToThread): void {
+  post(thread: number, message: ToClient): void {
     const slot = this.#slot(thread)
     if (slot.phase === 'live') slot.tenant?.port.postMessage(message)
   }
@@ -119,6 +104,8 @@ export class ThreadPool implements Threads {
     const tenant = slot.tenant
     // Where it is empty or booting, the thread that the caller means has exited.
     if (tenant === undefined || slot.phase === 'booting') return
+    // One that has failed already ends by its own fault, though somebody wants it gone now.
+    if (slot.phase === 'live') this.#handlers?.onKilled(thread)
     slot.end()
     void tenant.worker.terminate()
     await this.#awaitExit(slot, tenant)
@@ -134,6 +121,7 @@ export class ThreadPool implements Threads {
     if (engine === undefined) return this.#move('closed')
     if (this.#phase === 'booting') this.#break('POOL_BROKEN', 'the pool was closed while it booted')
     this.#move('closing')
+    this.#rejectWaiters(new ClsConsumerError('POOL_BROKEN', 'the pool was closed while a thread was being replaced'))
     const workers = new Set(engine.workers())
     for (const slot of this.#slots) {
       slot.expectNone()
@@ -172,7 +160,7 @@ export class ThreadPool implements Threads {
     const tenant = slot.bind(worker, port1)
     worker.once('error', error => this.#onError(slot, tenant, error))
     worker.once('exit', code => this.#onExit(slot, tenant, code))
-    port1.on('message', (message: FromThread) => this.#handlers?.onMessage(thread, message))
+    port1.on('message', (message: FromClient) => this.#handlers?.onMessage(thread, message))
     // Piscina's own ports keep the process up while tasks run; this one must not when none does.
     port1.unref()
     try {
@@ -188,9 +176,9 @@ export class ThreadPool implements Threads {
   #onLive(slot: Slot): void {
     slot.live()
     if (this.#phase === 'open') this.#handlers?.onReplaced(slot.thread)
-    if (this.#phase !== 'booting' || this.#slots.some(({ phase }) => phase !== 'live')) return
-    this.#move('open')
-    this.#booted?.resolve()
+    if (this.#slots.some(({ phase }) => phase !== 'live')) return
+    if (this.#phase === 'booting') this.#move('open')
+    for (const { resolve } of this.#waiters.splice(0)) resolve()
   }
 
   #onError(slot: Slot, tenant: Tenant, error: Error): void {
@@ -202,7 +190,7 @@ export class ThreadPool implements Threads {
 
   #deliver(slot: Slot, tenant: Tenant): void {
     for (;;) {
-      const received: { message: FromThread } | undefined = receiveMessageOnPort(tenant.port)
+      const received: { message: FromClient } | undefined = receiveMessageOnPort(tenant.port)
       if (received === undefined) return
       this.#handlers?.onMessage(slot.thread, received.message)
     }
@@ -251,15 +239,23 @@ export class ThreadPool implements Threads {
     const error = new ClsConsumerError(code, message, { cause })
     if (this.#phase === 'booting') {
       this.#move('broken')
-      this.#booted?.reject(error)
     } else if (this.#phase === 'open') {
       this.#move('broken')
       this.#handlers?.onBroken(error)
     }
+    this.#rejectWaiters(error)
     return error
   }
 
-  #runOn(tenant: Tenant, task: AnyTask, transferList: MessagePort[] = []): Promise<ThreadAnswer> {
+  #allLive(): Promise<void> {
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
+  }
+
+  #rejectWaiters(error: ClsConsumerError): void {
+    for (const { reject } of this.#waiters.splice(0)) reject(error)
+  }
+
+  #runOn(tenant: Tenant, task: AnyTask, transferList: MessagePort[] = []): Promise<AnyAnswer> {
     assert(this.#engine !== undefined, 'a task runs on a booted pool')
     return this.#engine.run(tenant, task, transferList)
   }

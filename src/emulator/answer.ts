@@ -1,25 +1,18 @@
 /**
  * One request in, one answer out: the whole service as a function.
  *
- * The paths of both planes, and `/emulator/state`, which is this emulator's own. That one is protected by nothing but
- * the loopback interface that the emulator listens on unless told otherwise.
+ * Both planes, and nothing of this emulator's own: no faults, but for what one does inside the body of a pull, which
+ * nobody outside could do without undoing its compression.
  */
-import { printJson } from '../cls/json.ts'
 import { answerControl } from './control-plane.ts'
 import { answerData, refused } from './data-plane.ts'
 import type { WireAnswer, WireRequest } from './plane.ts'
+import type { PullFlaw } from './pull-body.ts'
 import { Refusal } from './refusal.ts'
-import { takeSnapshot } from './snapshot.ts'
 import type { EmulatorState } from './state.ts'
 
-export function answerRequest(request: WireRequest, state: EmulatorState, nowMs: number): WireAnswer {
+export function answerRequest(request: WireRequest, state: EmulatorState, nowMs: number, flaw?: PullFlaw): WireAnswer {
   const { method, path } = request
-  if (method === 'GET' && path === '/emulator/state') return answerSnapshot(state, nowMs)
   if (method !== 'POST') return refused(new Refusal('NotAllowed', `${method} ${path} is not known here`, 405))
-  return path === '/' ? answerControl(request, state, nowMs) : answerData(request, state, nowMs)
-}
-
-function answerSnapshot(state: EmulatorState, nowMs: number): WireAnswer {
-  const body = Buffer.from(printJson(takeSnapshot(state, nowMs)))
-  return { status: 200, headers: { 'content-type': 'application/json' }, body }
+  return path === '/' ? answerControl(request, state, nowMs) : answerData(request, state, nowMs, flaw)
 }

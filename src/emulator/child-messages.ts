@@ -4,11 +4,15 @@
  * Sent with structured cloning, so that offsets stay bigint. Each call is answered once, by its number.
  */
 import type { Failure } from '../errors.ts'
+import type { SettingsChange } from './changes.ts'
+import type { FaultRule } from './fault-rules.ts'
 import type { EmulatorOptions } from './settings.ts'
 import type { EmulatorSnapshot } from './snapshot.ts'
 
 export type ChildCall = { readonly callId: number } & (
   | { readonly kind: 'start'; readonly options: EmulatorOptions }
+  | { readonly kind: 'faults'; readonly rules: readonly FaultRule[] }
+  | { readonly kind: 'settings'; readonly change: SettingsChange }
   | { readonly kind: 'suspend' | 'resume' | 'snapshot' | 'stop' }
 )
 

@@ -5,7 +5,8 @@
  * signature is checked first; an action never sees a request that is not its own. `X-TC-Region` may be absent, as for all
  * but the service's intranet host: whoever is given an endpoint in full need not know a region.
  */
-import { isRecord, type Json, parseJson, printJson } from '../cls/json.ts'
+import { isRecord, type Json, type Printable, parseJson, printJson } from '../cls/json.ts'
+import type { ControlActionName } from './action-names.ts'
 import { commitConsumerOffsets } from './actions/commit-consumer-offsets.ts'
 import { createConsumerGroup } from './actions/create-consumer-group.ts'
 import { deleteConsumerGroup } from './actions/delete-consumer-group.ts'
@@ -16,40 +17,74 @@ import { mergePartition } from './actions/merge-partition.ts'
 import { modifyConsumerGroup } from './actions/modify-consumer-group.ts'
 import { sendConsumerHeartbeat } from './actions/send-consumer-heartbeat.ts'
 import { splitPartition } from './actions/split-partition.ts'
+import { gapOf, printEnvelope, spaced } from './envelope.ts'
 import type { ControlAction, ControlFields, WireAnswer, WireRequest } from './plane.ts'
+import type { Quirks } from './quirks.ts'
 import { CONTROL_CODES, FieldReader, Refusal } from './refusal.ts'
 import { verifyTc3 } from './signature.ts'
 import type { EmulatorState } from './state.ts'
 
 const VERSION = '2020-10-16'
+/** Of each action; of each region and sub-account, of which there is one here. */
+const CALLS_PER_SECOND_MAX = 20
 
-export const CONTROL_ACTIONS: ReadonlyMap<string, ControlAction> = new Map([
-  ['CreateConsumerGroup', createConsumerGroup],
-  ['ModifyConsumerGroup', modifyConsumerGroup],
-  ['DeleteConsumerGroup', deleteConsumerGroup],
-  ['DescribeConsumerGroups', describeConsumerGroups],
-  ['SendConsumerHeartbeat', sendConsumerHeartbeat],
-  ['DescribeConsumerOffsets', describeConsumerOffsets],
-  ['CommitConsumerOffsets', commitConsumerOffsets],
-  ['DescribePartitions', describePartitions],
-  ['SplitPartition', splitPartition],
-  ['MergePartition', mergePartition]
-])
+const ACTIONS: Readonly<Record<ControlActionName, ControlAction>> = {
+  CreateConsumerGroup: createConsumerGroup,
+  ModifyConsumerGroup: modifyConsumerGroup,
+  DeleteConsumerGroup: deleteConsumerGroup,
+  DescribeConsumerGroups: describeConsumerGroups,
+  SendConsumerHeartbeat: sendConsumerHeartbeat,
+  DescribeConsumerOffsets: describeConsumerOffsets,
+  CommitConsumerOffsets: commitConsumerOffsets,
+  DescribePartitions: describePartitions,
+  SplitPartition: splitPartition,
+  MergePartition: mergePartition
+}
+
+export const CONTROL_ACTIONS: ReadonlyMap<string, ControlAction> = new Map(Object.entries(ACTIONS))
 
 export function answerControl(request: WireRequest, state: EmulatorState, nowMs: number): WireAnswer {
   let fields: ControlFields
   try {
     verifyTc3(request, state.settings, nowMs)
-    fields = findAction(request)(readFields(request.body), state, nowMs)
+    const action = findAction(request, state, nowMs)
+    fields = action(readFields(request.body), state, nowMs)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    fields = { Error: { Code: error.code, Message: error.message } }
+    fields = errorFields(error.code, error.message)
   }
-  const body = printJson({ Response: { ...fields, RequestId: request.requestId } })
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: Buffer.from(body) }
+  return controlAnswer(fields, request.requestId, state.settings.quirks)
 }
 
-function findAction({ headers }: WireRequest): ControlAction {
+export function errorFields(code: string, message: string): ControlFields {
+  return { Error: { Code: code, Message: message } }
+}
+
+export function controlAnswer(fields: ControlFields, requestId: string, quirks: Quirks, status = 200): WireAnswer {
+  const written = Object.entries({ ...fields, RequestId: requestId }).map(([name, value]) => {
+    const shown = quirks.emptyLists === 'null' ? withoutEmptyLists(value) : value
+    return [name, spaced(printJson(shown), quirks)] as const
+  })
+  const body = Buffer.from(`${gapOf(quirks)}${printEnvelope(written, quirks)}`)
+  return { status, headers: { 'content-type': 'application/json' }, body }
+}
+
+/** Each becomes `null`, however deep. */
+function withoutEmptyLists(value: Printable): Printable {
+  if (isList(value)) return value.length === 0 ? null : value.map(withoutEmptyLists)
+  if (typeof value !== 'object' || value === null) return value
+  const members = Object.entries(value).map(([name, member]) => [
+    name,
+    member === undefined ? member : withoutEmptyLists(member)
+  ])
+  return Object.fromEntries(members)
+}
+
+function isList(value: Printable): value is readonly Printable[] {
+  return Array.isArray(value)
+}
+
+function findAction({ headers }: WireRequest, { settings, rates }: EmulatorState, nowMs: number): ControlAction {
   for (const name of ['X-TC-Action', 'X-TC-Version']) {
     const value = headers[name.toLowerCase()] ?? ''
     if (value === '') throw new Refusal('MissingParameter', `the request lacks the required header ${name}`)
@@ -58,6 +93,9 @@ function findAction({ headers }: WireRequest): ControlAction {
   const found = CONTROL_ACTIONS.get(action)
   if (found === undefined) throw new Refusal('InvalidAction', `the action ${action} does not exist`)
   if (version !== VERSION) throw new Refusal('NoSuchVersion', `the version ${version} does not exist: it is ${VERSION}`)
+  if (settings.rateLimits === 'service' && !rates.allows(action, CALLS_PER_SECOND_MAX, nowMs)) {
+    throw new Refusal('RequestLimitExceeded', `more than ${CALLS_PER_SECOND_MAX} requests of ${action} in a second`)
+  }
   return found
 }
 

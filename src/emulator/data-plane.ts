@@ -5,30 +5,40 @@
  * the request is in the header: a cached body may hold the id of the request that it was made for.
  */
 import { printJson } from '../cls/json.ts'
+import type { DataActionName } from './action-names.ts'
 import { pullLog } from './actions/pull-log.ts'
 import { uploadLogs } from './actions/upload-logs.ts'
 import type { DataAction, WireAnswer, WireRequest } from './plane.ts'
+import type { PullFlaw } from './pull-body.ts'
 import { Refusal } from './refusal.ts'
 import { decodeForm, splitPair, verifyQSign } from './signature.ts'
 import type { EmulatorState } from './state.ts'
 
-const DATA_ACTIONS: ReadonlyMap<string, DataAction> = new Map([
-  ['/pull_log', pullLog],
-  ['/structuredlog', uploadLogs]
-])
+const ACTIONS: Readonly<Record<DataActionName, DataAction>> = { pull_log: pullLog, structuredlog: uploadLogs }
 
-export function answerData(request: WireRequest, state: EmulatorState, nowMs: number): WireAnswer {
-  const answer = answerOrRefuse(request, state, nowMs)
-  return { ...answer, headers: { ...answer.headers, 'x-cls-requestid': request.requestId } }
+const DATA_ACTIONS: ReadonlyMap<string, DataAction> = new Map(Object.entries(ACTIONS))
+
+/** `flaw`: what a fault does to the body, where this is a pull. */
+export function answerData(request: WireRequest, state: EmulatorState, nowMs: number, flaw?: PullFlaw): WireAnswer {
+  return withRequestId(answerOrRefuse(request, state, nowMs, flaw), request)
 }
 
-function answerOrRefuse(request: WireRequest, state: EmulatorState, nowMs: number): WireAnswer {
+export function withRequestId(answer: WireAnswer, { requestId }: WireRequest): WireAnswer {
+  return { ...answer, headers: { ...answer.headers, 'x-cls-requestid': requestId } }
+}
+
+function answerOrRefuse(
+  request: WireRequest,
+  state: EmulatorState,
+  nowMs: number,
+  flaw: PullFlaw | undefined
+): WireAnswer {
   try {
-    const action = DATA_ACTIONS.get(request.path)
+    const action = DATA_ACTIONS.get(request.path.slice(1))
     if (action === undefined) throw new Refusal('NotFound', `there is no ${request.path} here`, 404)
     verifyQSign(request, state.settings, nowMs)
     const { headers, body, requestId } = request
-    return action({ topicId: readTopicId(request.query), headers, body, requestId }, state, nowMs)
+    return action({ topicId: readTopicId(request.query), headers, body, requestId, flaw }, state, nowMs)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     return refused(error)
@@ -41,8 +51,13 @@ export function refused({ code, message, httpStatus }: Refusal): WireAnswer {
 }
 
 function readTopicId(query: string): string {
+  const topicId = findTopicId(query)
+  if (topicId === undefined) throw new Refusal('InvalidParam', 'the query lacks topic_id')
+  return topicId
+}
+
+export function findTopicId(query: string): string | undefined {
   const given = query.split('&').map(splitPair)
   const topicId = given.find(([name]) => decodeForm(name).toLowerCase() === 'topic_id')?.[1] ?? ''
-  if (topicId === '') throw new Refusal('InvalidParam', 'the query lacks topic_id')
-  return decodeForm(topicId)
+  return topicId === '' ? undefined : decodeForm(topicId)
 }

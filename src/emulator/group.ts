@@ -3,7 +3,7 @@
  *
  * In: heartbeats and commits with the moment they came. Out: what a consumer should hold. A partition has one owner at
  * most, ever: it goes to its next owner only once the old one's heartbeat left it out, or the old one fell silent for
- * longer than the group's timeout.
+ * longer than the group's timeout; with `handOver` at once, as soon as the next owner asks.
  *
  * Two maps, since a hand-off takes two heartbeats. `targets` is who shall have a partition; `owners` is who was told so
  * and has not given it up. The race they settle: C joins, so that p's target becomes C; C beats first, but A still
@@ -11,10 +11,15 @@
  * now C's next beat gets it.
  */
 import { balance } from './balance.ts'
+import type { Quirks } from './quirks.ts'
 
 export interface Member {
   readonly lastBeatMs: number
+  /** Whether it has ever listed a partition since it joined. */
+  readonly hasHeld: boolean
 }
+
+export type BeatRules = Pick<Quirks, 'handOver' | 'lastBeat'>
 
 /** A partition of one of the group's topics. The key is for maps. */
 export interface PartitionRef {
@@ -71,18 +76,38 @@ export class Group {
    * Takes a heartbeat: `held` is what the consumer says it still holds, `all` is every partition of the group's
    * topics. The answer is what it should hold; the first heartbeat of a consumer joins it.
    */
-  beat(consumer: string, held: ReadonlySet<string>, all: readonly PartitionRef[], nowMs: number): PartitionRef[] {
+  beat(
+    consumer: string,
+    held: ReadonlySet<string>,
+    all: readonly PartitionRef[],
+    nowMs: number,
+    rules: BeatRules
+  ): PartitionRef[] {
     this.#expire(nowMs)
-    this.#members.set(consumer, { lastBeatMs: nowMs })
+    const hadHeld = this.#members.get(consumer)?.hasHeld ?? false
+    if (rules.lastBeat === 'leaves' && hadHeld && held.size === 0) {
+      this.#remove(consumer)
+      this.#rebalance(all)
+      return []
+    }
+    this.#members.set(consumer, { lastBeatMs: nowMs, hasHeld: hadHeld || held.size > 0 })
     for (const { key } of all) this.#settleHeld(key, consumer, held.has(key))
     this.#rebalance(all)
 
     const granted = all.filter(({ key }) => {
       const owner = this.#owners.get(key)
-      return this.#targets.get(key) === consumer && (owner === undefined || owner === consumer)
+      const isFree = owner === undefined || owner === consumer || rules.handOver === 'at-once'
+      return this.#targets.get(key) === consumer && isFree
     })
     for (const { key } of granted) this.#owners.set(key, consumer)
     return granted
+  }
+
+  /** When the clock is set: silence is a length of time. */
+  shiftClock(aheadMs: number): void {
+    for (const [consumer, member] of this.#members) {
+      this.#members.set(consumer, { ...member, lastBeatMs: member.lastBeatMs + aheadMs })
+    }
   }
 
   /**
@@ -111,11 +136,14 @@ export class Group {
 
   #expire(nowMs: number): void {
     for (const [consumer, { lastBeatMs }] of this.#members) {
-      if (nowMs - lastBeatMs <= this.timeoutSeconds * 1000) continue
-      this.#members.delete(consumer)
-      for (const map of [this.#owners, this.#targets]) {
-        for (const [key, holder] of map) if (holder === consumer) map.delete(key)
-      }
+      if (nowMs - lastBeatMs > this.timeoutSeconds * 1000) this.#remove(consumer)
+    }
+  }
+
+  #remove(consumer: string): void {
+    this.#members.delete(consumer)
+    for (const map of [this.#owners, this.#targets]) {
+      for (const [key, holder] of map) if (holder === consumer) map.delete(key)
     }
   }
 }

@@ -35,6 +35,8 @@ async function answer(call: ChildCall): Promise<ChildAnswer> {
   }
   if (call.kind === 'suspend' || call.kind === 'stop') await here?.server.suspend()
   if (call.kind === 'resume') await here?.server.listen()
+  if (call.kind === 'faults') here?.setFaults(call.rules)
+  if (call.kind === 'settings') here?.change(call.change)
   if (call.kind === 'snapshot' && here !== undefined) return { callId, kind: 'snapshot', snapshot: here.snapshot() }
   return { callId, kind: 'done' }
 }

@@ -31,6 +31,7 @@ export interface Window {
   readonly endMs: number
   /** Bytes of messages; the first message comes even where it is larger. */
   readonly sizeBytes: number
+  readonly messageCountMax: number
 }
 
 export interface Slice {
@@ -120,7 +121,8 @@ export class PartitionLog {
       if (message === undefined) break
       if (message.receiptMs >= window.endMs) return { messages, followedBy: 'past-end' }
       sizeBytes += message.bytes.length
-      if (messages.length > 0 && sizeBytes > window.sizeBytes) return { messages, followedBy: 'more' }
+      const isFull = sizeBytes > window.sizeBytes || messages.length >= window.messageCountMax
+      if (messages.length > 0 && isFull) return { messages, followedBy: 'more' }
       messages.push(message)
     }
     return { messages, followedBy: 'nothing' }

@@ -5,6 +5,7 @@
  * shell holds no rule of the service, and a simulation can do without the shell.
  */
 import type { Printable } from '../cls/json.ts'
+import type { PullFlaw } from './pull-body.ts'
 import type { FieldReader } from './refusal.ts'
 import type { EmulatorState } from './state.ts'
 
@@ -37,6 +38,8 @@ export interface DataRequest {
   readonly headers: WireRequest['headers']
   readonly body: Uint8Array
   readonly requestId: string
+  /** What a fault does to the body of a pull. */
+  readonly flaw?: PullFlaw | undefined
 }
 
 export type DataAction = (request: DataRequest, state: EmulatorState, nowMs: number) => WireAnswer

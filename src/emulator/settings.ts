@@ -5,17 +5,15 @@
  * is random: two emulators started alike have the same ids, so that a failure can be run again.
  */
 import { ClsConsumerError } from '../errors.ts'
-
-/** Where the protocol is not certain about the live service, the reading to follow. */
-export interface Quirks {
-  /**
-   * How the last messages of a bounded pull come: with the position after them, so that the next pull answers -1, or
-   * with -1 at once.
-   */
-  readonly boundedEnd: 'after-messages' | 'with-messages'
-  /** What becomes of a commit by a consumer that does not own a partition it names. */
-  readonly foreignCommit: 'refuse' | 'accept' | 'ignore'
-}
+import { type FaultRule, faultRuleProblems } from './fault-rules.ts'
+import {
+  changedQuirks,
+  DEFAULT_QUIRKS,
+  isQuirkChange,
+  type Quirks,
+  quirkContradictions,
+  quirkProblems
+} from './quirks.ts'
 
 export interface EmulatorSettings {
   readonly host: string
@@ -24,6 +22,8 @@ export interface EmulatorSettings {
   readonly region: string
   readonly secretId: string
   readonly secretKey: string
+  /** Of temporary credentials: where it is set, requests must carry it. */
+  readonly token: string | null
   readonly accountUin: bigint
   readonly logsetId: string
   readonly topicIds: readonly string[]
@@ -44,7 +44,11 @@ export interface EmulatorSettings {
   readonly clockSkewMs: number
   /** Compressed responses kept for the next one who asks for the same. */
   readonly cacheBytesMax: number
+  /** `service`: 20 requests/s of each action, 200 pulls/s of each partition; more are refused. */
+  readonly rateLimits: 'none' | 'service'
   readonly quirks: Quirks
+  /** In force at the start. */
+  readonly faults: readonly FaultRule[]
 }
 
 /** What is absent or undefined has its default. */
@@ -57,6 +61,8 @@ export type EmulatorOptions = {
 }
 
 const MIB = 1024 * 1024
+/** About three thousand years: moments stay such as a Date can hold. */
+const SKEW_MS_MAX = 10 ** 14
 
 const DEFAULTS: Omit<EmulatorSettings, 'topicIds'> & { readonly topicCount: number } = {
   host: '127.0.0.1',
@@ -64,6 +70,7 @@ const DEFAULTS: Omit<EmulatorSettings, 'topicIds'> & { readonly topicCount: numb
   region: 'ap-guangzhou',
   secretId: 'AKIDemulator0000000000000000000000',
   secretKey: 'emulatorSecretKey000000000000000',
+  token: null,
   accountUin: 100_000_000_001n,
   logsetId: 'e0e0e0e0-0000-4000-8000-000000000000',
   topicCount: 2,
@@ -76,24 +83,34 @@ const DEFAULTS: Omit<EmulatorSettings, 'topicIds'> & { readonly topicCount: numb
   retentionMs: Number.POSITIVE_INFINITY,
   clockSkewMs: 0,
   cacheBytesMax: 256 * MIB,
-  quirks: { boundedEnd: 'after-messages', foreignCommit: 'refuse' }
+  rateLimits: 'none',
+  quirks: DEFAULT_QUIRKS,
+  faults: []
 }
 
-/** @throws ClsConsumerError OPTIONS_INVALID that lists every fault. */
+/** @throws ClsConsumerError OPTIONS_INVALID that lists every problem. */
 export function resolveEmulatorOptions(options: EmulatorOptions): EmulatorSettings {
-  const { topicCount = DEFAULTS.topicCount, topicIds, quirks, ...rest } = options
+  const { topicCount = DEFAULTS.topicCount, topicIds, quirks = {}, ...rest } = options
   const settings: EmulatorSettings = {
     ...DEFAULTS,
     ...present(rest),
     topicIds: topicIds !== undefined && topicIds.length > 0 ? topicIds : madeUpTopicIds(topicCount),
-    quirks: { ...DEFAULTS.quirks, ...quirks }
+    quirks: isQuirkChange(quirks) ? changedQuirks(DEFAULT_QUIRKS, quirks) : DEFAULT_QUIRKS
   }
-  const problems = [...faults(settings), ...(isCount(topicCount, 1, 1000) ? [] : ['topicCount is not 1 to 1000'])]
-  if (problems.length > 0) {
-    const lines = problems.map(line => `  - ${line}`).join('\n')
-    throw new ClsConsumerError('OPTIONS_INVALID', `the emulator cannot be started so:\n${lines}`)
-  }
+  refuseProblems('the emulator cannot be started so', [
+    ...settingProblems(settings),
+    ...(isCount(topicCount, 1, 1000) ? [] : ['topicCount is not 1 to 1000']),
+    ...quirkProblems(quirks),
+    ...quirkContradictions(settings.quirks),
+    ...faultRuleProblems(settings.faults)
+  ])
   return settings
+}
+
+/** @throws ClsConsumerError OPTIONS_INVALID that lists the problems, where there are any. */
+export function refuseProblems(head: string, problems: readonly string[]): void {
+  if (problems.length === 0) return
+  throw new ClsConsumerError('OPTIONS_INVALID', [`${head}:`, ...problems.map(line => `  - ${line}`)].join('\n'))
 }
 
 type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
@@ -119,13 +136,15 @@ function hex12(value: number): string {
   return value.toString(16).padStart(12, '0')
 }
 
-function faults(settings: EmulatorSettings): string[] {
+/** What can be said of one setting by itself. */
+export function settingProblems(settings: EmulatorSettings): string[] {
   const { port, partitionCount, partitionCountMax, startOffset, gapEvery, gapOffsets, topicIds } = settings
   const checks: readonly (readonly [boolean, string])[] = [
     [isCount(port, 0, 65_535), 'port is not 0 to 65535'],
     [settings.host !== '', 'host is empty'],
-    [settings.secretId !== '' && !settings.secretId.includes('&'), 'secretId is empty or holds an &'],
-    [settings.secretKey !== '', 'secretKey is empty'],
+    [isText(settings.secretId) && !settings.secretId.includes('&'), 'secretId is empty or holds an &'],
+    [isText(settings.secretKey), 'secretKey is empty'],
+    [settings.token === null || isText(settings.token), 'token is empty: leave it out, or set null'],
     [settings.logsetId !== '', 'logsetId is empty'],
     [topicIds.every(id => id !== ''), 'a topic id is empty'],
     [new Set(topicIds).size === topicIds.length, 'a topic id is given twice'],
@@ -136,12 +155,22 @@ function faults(settings: EmulatorSettings): string[] {
     [gapOffsets >= 1n && gapOffsets < 2n ** 32n, 'gapOffsets is not 1 to 2^32'],
     [settings.retentionBytes > 0, 'retentionBytes is not positive'],
     [settings.retentionMs > 0, 'retentionMs is not positive'],
-    [Number.isSafeInteger(settings.clockSkewMs), 'clockSkewMs is not a number of milliseconds'],
-    [settings.cacheBytesMax >= 0, 'cacheBytesMax is negative']
+    [isSkew(settings.clockSkewMs), `clockSkewMs is not a whole number from -${SKEW_MS_MAX} to ${SKEW_MS_MAX}`],
+    [settings.cacheBytesMax >= 0, 'cacheBytesMax is negative'],
+    [settings.rateLimits === 'none' || settings.rateLimits === 'service', 'rateLimits is not none or service']
   ]
   return checks.flatMap(([holds, problem]) => (holds ? [] : [problem]))
 }
 
 function isCount(value: number, min: number, max: number): boolean {
   return Number.isSafeInteger(value) && value >= min && value <= max
+}
+
+function isSkew(value: number): boolean {
+  return Number.isSafeInteger(value) && Math.abs(value) <= SKEW_MS_MAX
+}
+
+/** Settings come from JSON, too. */
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
 }

@@ -1,7 +1,7 @@
 /**
  * Who sent a request, by both of the service's signatures.
  *
- * In: a request, the one key there is, and the emulator's moment. Out: nothing, or a `Refusal`. This is code of its own
+ * In: a request, the one key there is, with its token, and the emulator's moment. Out: nothing, or a `Refusal`. This is code of its own
  * on purpose: were it the client's signer, a fault of the signer would find itself right. The secret is compared with,
  * and never part of a message.
  *
@@ -15,6 +15,8 @@ import { Refusal } from './refusal.ts'
 export interface AccessKey {
   readonly secretId: string
   readonly secretKey: string
+  /** Of temporary credentials; `null` or absent where none is asked for. */
+  readonly token?: string | null
 }
 
 const SKEW_MAX_SECONDS = 300
@@ -35,6 +37,11 @@ export function verifyTc3(request: WireRequest, key: AccessKey, nowMs: number): 
   if (skewSeconds > SKEW_MAX_SECONDS) {
     const message = `the timestamp ${timestamp} differs from the server's clock by more than 5 minutes`
     throw new Refusal('AuthFailure.SignatureExpire', message)
+  }
+  // Before the key: temporary credentials expire as a whole, and that is what a client has to learn. The log SDKs send
+  // the data plane's header here, too.
+  if (!hasToken(request.headers['x-tc-token'] ?? request.headers['x-cls-token'], key)) {
+    throw new Refusal('AuthFailure.TokenFailure', 'the token is missing, or not valid any more')
   }
   if (secretId !== key.secretId) {
     throw new Refusal('AuthFailure.SecretIdNotFound', `the secret id ${secretId} does not exist`)
@@ -78,6 +85,7 @@ export function verifyQSign(request: WireRequest, key: AccessKey, nowMs: number)
   if (nowSeconds < Number(start) - SKEW_MAX_SECONDS || nowSeconds > Number(end)) {
     throw unauthorized(`the signature is not valid at the server's time: it is from ${start} to ${end}`)
   }
+  if (!hasToken(request.headers['x-cls-token'], key)) throw unauthorized('the token is missing, or not valid any more')
   if (parts.get('q-ak') !== key.secretId) throw unauthorized(`the secret id ${parts.get('q-ak') ?? ''} does not exist`)
   const names = listed(parts.get('q-header-list'))
   if (!names.includes('host') || !names.includes('content-type')) {
@@ -93,6 +101,10 @@ export function verifyQSign(request: WireRequest, key: AccessKey, nowMs: number)
     })
   )
   if (!isSigned) throw unauthorized('the signature does not fit the request')
+}
+
+function hasToken(given: string | undefined, { token }: AccessKey): boolean {
+  return token === null || token === undefined || isEqual(token, given ?? '')
 }
 
 type Pair = readonly [name: string, value: string]

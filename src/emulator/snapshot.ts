@@ -2,9 +2,11 @@
  * What an emulator holds, as plain data: for tests, and for whoever looks at `GET /emulator/state`.
  *
  * In: the state. Out: a copy that does not change any more, crosses a process boundary, and prints as JSON (which is why
- * these are type aliases: an interface is no `Printable`). Never holds the secret key.
+ * these are type aliases: an interface is no `Printable`). Never holds the secret key, or the token.
  */
+import type { RuleCounts } from './faults.ts'
 import { partitionRef } from './group.ts'
+import type { Quirks } from './quirks.ts'
 import { type EmulatorState, partitionsOf } from './state.ts'
 
 export type PartitionSnapshot = {
@@ -40,6 +42,9 @@ export type EmulatorSnapshot = {
   readonly nowMs: number
   readonly topics: readonly { readonly topicId: string; readonly partitions: readonly PartitionSnapshot[] }[]
   readonly groups: readonly GroupSnapshot[]
+  readonly quirks: Quirks
+  /** In the order of the rules. */
+  readonly faults: readonly RuleCounts[]
 }
 
 export function takeSnapshot(state: EmulatorState, nowMs: number): EmulatorSnapshot {
@@ -62,5 +67,5 @@ export function takeSnapshot(state: EmulatorState, nowMs: number): EmulatorSnaps
       return { topicId, partition, owner, target, committedOffset: group.committed(ref) ?? null }
     })
   }))
-  return { nowMs, topics, groups }
+  return { nowMs, topics, groups, quirks: state.settings.quirks, faults: state.faults.counts() }
 }

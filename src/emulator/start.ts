@@ -7,12 +7,17 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { ClsConsumerError, fromFailure } from '../errors.ts'
+import { changeFaults, changeSettings, type SettingsChange } from './changes.ts'
 import { type ChildAnswer, type ChildCall, isChildAnswer } from './child-messages.ts'
+import type { FaultRule } from './fault-rules.ts'
+import type { Quirks } from './quirks.ts'
 import { EmulatorServer } from './server.ts'
-import { type EmulatorOptions, type EmulatorSettings, resolveEmulatorOptions } from './settings.ts'
+import { type EmulatorOptions, type EmulatorSettings, refuseProblems, resolveEmulatorOptions } from './settings.ts'
 import { type EmulatorSnapshot, takeSnapshot } from './snapshot.ts'
 import { createState } from './state.ts'
 
+export type { Fault, FaultRule } from './fault-rules.ts'
+export type { Quirks } from './quirks.ts'
 export type { EmulatorOptions } from './settings.ts'
 export type { EmulatorSnapshot } from './snapshot.ts'
 
@@ -23,11 +28,14 @@ export interface StartEmulatorOptions extends EmulatorOptions {
   readonly startTimeoutMs?: number
 }
 
+export type EmulatorCredentials = Pick<SettingsChange, 'secretId' | 'secretKey' | 'token'>
+
 export interface EmulatorHandle {
   /** Of both planes, such as `http://127.0.0.1:9320`. */
   readonly endpoint: string
   readonly port: number
   readonly region: string
+  /** As at the start; `setCredentials` does not change what stands here. */
   readonly secretId: string
   readonly secretKey: string
   readonly logsetId: string
@@ -36,7 +44,21 @@ export interface EmulatorHandle {
   readonly pid: number
   /** What it holds now. Works while it is suspended, too. */
   snapshot(): Promise<EmulatorSnapshot>
-  /** Off the net, as a server that is down; groups, offsets and messages stay, and time goes on for them. */
+  /**
+   * These rules take the place of all there are; counters start anew.
+   * @throws ClsConsumerError OPTIONS_INVALID that lists every problem, and then changes nothing; so do the next three.
+   */
+  setFaults(rules: readonly FaultRule[]): Promise<void>
+  /** Changes those that are named. */
+  setQuirks(quirks: Partial<Quirks>): Promise<void>
+  /** How far its clock is ahead of the host's from now on. Ends no membership: a timeout is a length of time. */
+  setClockSkew(ms: number): Promise<void>
+  /** What is named is accepted from now on, and nothing else. A token of `null`: none is asked for. */
+  setCredentials(credentials: EmulatorCredentials): Promise<void>
+  /**
+   * Off the net, as a server that is down; groups, offsets and messages stay, and time goes on for them. What a fault
+   * was delaying is gone: neither done nor answered.
+   */
   suspend(): Promise<void>
   /** Back on the same port. */
   resume(): Promise<void>
@@ -55,24 +77,50 @@ export async function startEmulator(options: StartEmulatorOptions = {}): Promise
   const { process: place = 'same', startTimeoutMs = START_TIMEOUT_MS, ...emulatorOptions } = options
   const settings = resolveEmulatorOptions(emulatorOptions)
   if (place === 'child') return startChild(settings, emulatorOptions, startTimeoutMs)
-  const { server, snapshot } = await startHere(settings)
+  const { server, snapshot, setFaults, change } = await startHere(settings)
   const stop = (): Promise<void> => server.suspend()
-  const actions = { snapshot: async () => snapshot(), suspend: stop, resume: () => server.listen(), stop, kill: stop }
-  return { ...identity(settings, server.port), pid: process.pid, ...actions }
+  return {
+    ...identity(settings, server.port),
+    pid: process.pid,
+    snapshot: async () => snapshot(),
+    setFaults: async rules => setFaults(rules),
+    ...changesBy(async part => change(part)),
+    suspend: stop,
+    resume: () => server.listen(),
+    stop,
+    kill: stop
+  }
 }
 
 export interface EmulatorHere {
   readonly server: EmulatorServer
   snapshot(): EmulatorSnapshot
+  /** @throws ClsConsumerError OPTIONS_INVALID, like `change`. */
+  setFaults(rules: readonly FaultRule[]): void
+  change(change: SettingsChange): void
 }
 
 /** The emulator itself, on the host's clock. */
 export async function startHere(settings: EmulatorSettings): Promise<EmulatorHere> {
-  const nowMs = (): number => Date.now() + settings.clockSkewMs
-  const state = createState(settings, nowMs())
+  const state = createState(settings, Date.now() + settings.clockSkewMs)
+  const nowMs = (): number => Date.now() + state.settings.clockSkewMs
   const server = new EmulatorServer(state, { nowMs, newRequestId: randomUUID })
   await server.listen()
-  return { server, snapshot: () => takeSnapshot(state, nowMs()) }
+  return {
+    server,
+    snapshot: () => takeSnapshot(state, nowMs()),
+    setFaults: rules => refuseProblems('these faults cannot be played', changeFaults(state, rules)),
+    change: part => refuseProblems('the emulator cannot be changed so', changeSettings(state, part))
+  }
+}
+
+/** The handle's own names for the parts of a change. */
+function changesBy(change: (part: SettingsChange) => Promise<void>) {
+  return {
+    setQuirks: (quirks: Partial<Quirks>) => change({ quirks }),
+    setClockSkew: (clockSkewMs: number) => change({ clockSkewMs }),
+    setCredentials: (credentials: EmulatorCredentials) => change(credentials)
+  }
 }
 
 function identity(settings: EmulatorSettings, port: number) {
@@ -108,6 +156,8 @@ function childActions(child: EmulatorChild) {
       if (answer.kind === 'snapshot') return answer.snapshot
       throw new ClsConsumerError('EMULATOR_NOT_STARTED', `the emulator answered ${answer.kind} to snapshot`)
     },
+    setFaults: async (rules: readonly FaultRule[]) => void (await child.call({ kind: 'faults', rules })),
+    ...changesBy(async change => void (await child.call({ kind: 'settings', change }))),
     suspend: async () => void (await child.call({ kind: 'suspend' })),
     resume: async () => void (await child.call({ kind: 'resume' })),
     stop: () => child.stop(),

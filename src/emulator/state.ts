@@ -5,16 +5,25 @@
  * moment always comes with the call.
  */
 import { BodyCache } from './body-cache.ts'
+import { Faults } from './faults.ts'
 import { type Group, type PartitionRef, partitionRef } from './group.ts'
+import type { Quirks } from './quirks.ts'
+import { RateLimits } from './rate-limits.ts'
 import { type FieldReader, Refusal } from './refusal.ts'
 import type { EmulatorSettings } from './settings.ts'
 import { type Partition, Topic } from './topic.ts'
 
 export interface EmulatorState {
-  readonly settings: EmulatorSettings
+  /** Changed as a whole, by `changeSettings`. */
+  settings: EmulatorSettings
   readonly topics: ReadonlyMap<string, Topic>
   readonly groups: Map<string, Group>
   readonly bodies: BodyCache
+  /** All quirks in one word: a cached body is told by it from one of other quirks. Changes with the settings. */
+  bodyStyle: string
+  readonly rates: RateLimits
+  /** Changed as a whole, by `changeFaults`. */
+  faults: Faults
 }
 
 export function createState(settings: EmulatorSettings, nowMs: number): EmulatorState {
@@ -23,8 +32,15 @@ export function createState(settings: EmulatorSettings, nowMs: number): Emulator
     settings,
     topics: new Map(topicIds.map(id => [id, new Topic(id, partitionCount, settings, nowMs)])),
     groups: new Map(),
-    bodies: new BodyCache(settings.cacheBytesMax)
+    bodies: new BodyCache(settings.cacheBytesMax),
+    bodyStyle: styleOf(settings.quirks),
+    rates: new RateLimits(),
+    faults: new Faults(settings.faults)
   }
+}
+
+export function styleOf(quirks: Quirks): string {
+  return Object.values(quirks).join()
 }
 
 /** Checks that the request is about the one logset there is. */

@@ -33,12 +33,17 @@ export class Topic {
 
   /** Where a write goes: by its key, or else to the writable partitions in turn. */
   route(hashKey: bigint | undefined): Partition {
-    const writable = this.writable()
-    const byKey = hashKey === undefined ? undefined : writable.find(partition => covers(partition, hashKey))
-    const target = byKey ?? writable[this.#writeCount % writable.length]
+    const target = this.nextFor(hashKey)
     if (target === undefined) throw new Refusal('InternalError', `topic ${this.id} has no writable partition`, 500)
     if (hashKey === undefined) this.#writeCount += 1
     return target
+  }
+
+  /** Where a write would go that came now. */
+  nextFor(hashKey: bigint | undefined): Partition | undefined {
+    const writable = this.writable()
+    const byKey = hashKey === undefined ? undefined : writable.find(partition => covers(partition, hashKey))
+    return byKey ?? writable[this.#writeCount % writable.length]
   }
 
   /** In the order of their keys. */
@@ -53,6 +58,14 @@ export class Topic {
     return this.#addParts(parent.beginKey, parent.endKey, count, nowMs)
   }
 
+  /** The same with two new ones; `key` is the first of the second one's. */
+  splitAt(parent: Partition, key: bigint, nowMs: number): Partition[] {
+    parent.status = 'readonly'
+    return [[parent.beginKey, key] as const, [key, parent.endKey] as const].map(([begin, end]) =>
+      this.#add(begin, end, nowMs)
+    )
+  }
+
   /** Ends writing to both neighbours and gives their ranges to one new partition. */
   merge(left: Partition, right: Partition, nowMs: number): Partition[] {
     left.status = 'readonly'
@@ -62,13 +75,14 @@ export class Topic {
 
   #addParts(beginKey: bigint, endKey: bigint, count: number, nowMs: number): Partition[] {
     const cut = (part: number): bigint => beginKey + ((endKey - beginKey) * BigInt(part)) / BigInt(count)
-    const firstId = this.partitions.length
-    const added = Array.from({ length: count }, (_, part): Partition => {
-      const log = new PartitionLog(this.#rules)
-      const [begin, end] = [cut(part), cut(part + 1)]
-      return { id: firstId + part, status: 'readwrite', beginKey: begin, endKey: end, createdMs: nowMs, log }
-    })
-    this.partitions.push(...added)
+    return Array.from({ length: count }, (_, part) => this.#add(cut(part), cut(part + 1), nowMs))
+  }
+
+  #add(beginKey: bigint, endKey: bigint, nowMs: number): Partition {
+    const log = new PartitionLog(this.#rules)
+    const id = this.partitions.length
+    const added: Partition = { id, status: 'readwrite', beginKey, endKey, createdMs: nowMs, log }
+    this.partitions.push(added)
     return added
   }
 }

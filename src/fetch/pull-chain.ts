@@ -1,105 +1,57 @@
 /**
  * The pull chain of one partition in one epoch: each response's next offset starts the next pull, ahead of processing.
  *
- * In: a start offset; what pulls bring; the worker's word on offsets that could not be peeked, or were peeked wrong.
- * Out, in offset order: batches, and advances over ranges without logs. Must never happen: a response is handed on
- * before the ones in front of it; two pulls from the same offset are both handed on; anything is handed on after `stop`.
+ * In: a start offset; what pulls bring; the word of scout and worker on offsets that could not be peeked, or were peeked
+ * wrong, and on what the service refused inside a body. Out, in offset order: batches, and advances over ranges without
+ * logs. Must never happen: a response is handed on before the ones in front of it; two pulls from the same offset are both
+ * handed on; anything is handed on after `stop`.
  *
- *   #pulls    [ head … tip ]   under way or waiting for the head; dropped from any index on, never from the middle
- *   #next     start of the pull after the tip; undefined while nobody knows it
+ * Where the front of a body does not tell the next offset, scout and worker both look, and the first who tells wins. The
+ * scout's word is a guess, as a peek is: the worker's is the truth that every guess is compared with.
  */
-import type { Batch, Epoch } from '../batch.ts'
-import { assert, ClsConsumerError } from '../errors.ts'
-import type { Settings } from '../options.ts'
-import type { PulledBody, PullProgress, Timer, World } from '../world.ts'
-import type { ByteBudget } from './budget.ts'
+import type { Batch } from '../batch.ts'
+import { assert, ClsConsumerError, type ErrorPlace, fromFailure, toFailure } from '../errors.ts'
+import type { PulledBody } from '../world.ts'
+import type { PullChainParts } from './chain-parts.ts'
+import { HandedOn } from './handed-on.ts'
+import { advances, type PullBound, stepAfterEmpty } from './next-offset.ts'
 import { Pace } from './pace.ts'
-import { declaredBytes, peek } from './peek.ts'
-import { readSmallResponse } from './small-response.ts'
+import type { Pull } from './pull-list.ts'
+import { ReadAhead, toPullError } from './read-ahead.ts'
+import { decodedBytesOf, readBody } from './read-body.ts'
 
-export interface PullHandlers {
-  batch(batch: Batch): void
-  /** The range holds no log. `to` is greater than `from`. */
-  advanced(from: bigint, to: bigint): void
-  /** A bounded run has nothing more to pull. Batches handed on before may still be open. */
-  ended(): void
-  retried(error: ClsConsumerError, offset: bigint, waitMs: number): void
-  /** No further pull helps. The chain has stopped at `offset`; what it handed on before is valid. */
-  failed(error: ClsConsumerError, offset: bigint): void
-}
+export type { PullHandlers } from './chain-parts.ts'
+export type { PullBound } from './next-offset.ts'
 
-/** The end of a bounded run. */
-export interface PullBound {
-  readonly endOffset: bigint
-  /** Unix seconds, exclusive. */
-  readonly endTime: number
-}
+type Phase = 'pulling' | 'ended' | 'failed' | 'stopped'
 
-interface Pull {
-  readonly startOffset: bigint
-  /** What it was sent with: -1 is the end of a bounded pull alone, and "nothing now" to one sent before the bound. */
-  readonly bound: PullBound | undefined
-  readonly abort: AbortController
-  /** What it counts in the budget: its reservation, then its body. */
-  byteCount: number
-  peekedOffset: bigint | undefined
-  body: PulledBody | undefined
-}
-
-/** held: sends nothing until `setBound`. */
-type Phase = 'pulling' | 'held' | 'ended' | 'failed' | 'stopped'
-
-/** A batch while open: the decompressed response, and the logs made of it. Measured on access logs; an upper estimate. */
-const DECODED_FACTOR = 2
-
-/** What a batch costs beside its bytes, in this process and its threads. Bounds their number, too (I8). */
-const BATCH_OVERHEAD_BYTES = 8 * 1024
-
-/** Compressed bytes become at most this many times more where the body declares no size. */
-const UNDECLARED_FACTOR = 8
+/** From `ended` and `failed` it comes back where what led there was based on a wrong offset. */
+const MOVES = {
+  pulling: ['ended', 'failed', 'stopped'],
+  ended: ['pulling', 'failed', 'stopped'],
+  failed: ['pulling', 'stopped'],
+  stopped: []
+} as const satisfies Record<Phase, readonly Phase[]>
 
 export class PullChain {
-  readonly #world: Pick<World, 'timers' | 'random' | 'data'>
-  readonly #settings: Pick<Settings, 'pullBytes' | 'responseBytesMax' | 'pollIntervalMs' | 'query'>
-  readonly #epoch: Epoch
-  #bound: PullBound | undefined
-  readonly #budget: ByteBudget
-  readonly #partitionCount: () => number
-  readonly #nextBatchId: () => number
-  readonly #handlers: PullHandlers
+  readonly #parts: PullChainParts
+  readonly #ahead: ReadAhead
+  readonly #handedOn = new HandedOn()
   readonly #pace: Pace
   #phase: Phase = 'pulling'
-  #pulls: Pull[] = []
-  #next: bigint | undefined
-  #wait: Timer | undefined
-  /** The batch whose next offset only the worker can tell. */
-  #awaitedBatchId: number | undefined
-  #confirmedBatchId = -1
-  /** Held by this partition: under way, waiting here, and handed on but not freed. */
-  #heldBytes = 0
 
-  constructor(parts: {
-    readonly world: Pick<World, 'timers' | 'random' | 'data'>
-    readonly settings: Pick<Settings, 'pullBytes' | 'responseBytesMax' | 'pollIntervalMs' | 'query'>
-    readonly epoch: Epoch
-    readonly startOffset: bigint
-    readonly bound: PullBound | undefined
-    readonly budget: ByteBudget
-    /** How many partitions share the budget. */
-    readonly partitionCount: () => number
-    readonly nextBatchId: () => number
-    readonly handlers: PullHandlers
-  }) {
-    this.#world = parts.world
-    this.#settings = parts.settings
-    this.#epoch = parts.epoch
-    this.#bound = parts.bound
-    this.#budget = parts.budget
-    this.#partitionCount = parts.partitionCount
-    this.#nextBatchId = parts.nextBatchId
-    this.#handlers = parts.handlers
+  constructor(parts: PullChainParts) {
+    this.#parts = parts
     this.#pace = new Pace(parts.settings.pollIntervalMs)
-    this.#next = parts.startOffset
+    this.#ahead = new ReadAhead({
+      ...parts,
+      handlers: {
+        complete: (pull, body) => this.#complete(pull, body),
+        broke: (pull, error) => this.#recover(error, pull.startOffset, pull.askedSize),
+        reachedBound: () => this.#end(),
+        brokeDown: (error, offset) => this.#giveUp(error, offset)
+      }
+    })
   }
 
   /** Everything up to the end of the bounded run has been pulled. */
@@ -109,23 +61,12 @@ export class PullChain {
 
   /** Pulls under way, or complete and behind one that is. */
   get pendingCount(): number {
-    return this.#pulls.length
+    return this.#ahead.pulls.count
   }
 
   /** Sends the next pull if its start is known and the budget allows. Called again whenever bytes were freed. */
   pump(): void {
-    if (this.#phase !== 'pulling' || this.#wait !== undefined || this.#next === undefined) return
-    if (this.#bound !== undefined && this.#next >= this.#bound.endOffset) {
-      if (this.#pulls.length === 0) this.#end()
-      return
-    }
-    const partitionCount = this.#partitionCount()
-    const pullBytes = this.#budget.pullBytes(this.#settings.pullBytes, partitionCount)
-    if (!this.#budget.tryPull(pullBytes, this.#heldBytes, partitionCount)) return
-    this.#heldBytes += pullBytes
-    const startOffset = this.#next
-    this.#next = undefined
-    this.#send(startOffset, pullBytes)
+    this.#ahead.pump()
   }
 
   /**
@@ -133,12 +74,12 @@ export class PullChain {
    * the chain has gone back to it, and batches handed on after this one must be dropped.
    */
   confirm(batch: Batch, nextOffset: bigint | undefined): boolean {
-    // The worker tells twice, early and with its answer, and again with each further attempt.
-    if (batch.batchId <= this.#confirmedBatchId) return true
-    this.#confirmedBatchId = batch.batchId
-    const isAwaited = this.#awaitedBatchId === batch.batchId
-    if (!isAwaited && nextOffset === batch.peekedOffset) return true
-    if (this.#phase === 'stopped') return isAwaited
+    const verdict = this.#handedOn.confirm(batch, nextOffset)
+    if (verdict === 'known') return true
+    this.#ahead.size.held(this.#handedOn.askedSizeOf(batch) ?? 0)
+    this.#parts.handlers.answered()
+    if (verdict === 'right') return true
+    if (this.#phase === 'stopped') return verdict === 'first'
     if (nextOffset === -1n && batch.endOffset !== undefined) {
       this.restart(batch.endOffset)
     } else if (advances(batch.startOffset, nextOffset)) {
@@ -148,242 +89,195 @@ export class PullChain {
       // No logs and no advance, in a response too large to see that here; with logs the worker fails the batch.
       this.restart(batch.startOffset, this.#pace.idleMs())
     }
-    return isAwaited
+    return verdict === 'first'
+  }
+
+  /**
+   * A thread found, in the response pulled from `offset`, an error of the service, or a body too large. The batches from
+   * there on must have been dropped before this.
+   */
+  refused(error: ClsConsumerError, offset: bigint): void {
+    if (this.#phase === 'stopped') return
+    const askedSize = this.#handedOn.askedSizeAt(offset) ?? this.#ahead.size.size
+    this.#clear()
+    this.#recover(this.#parts.world.data.heed(error), offset, askedSize)
   }
 
   /** Drops every pull and goes on from `offset`, after `delayMs`. */
   restart(offset: bigint, delayMs = 0): void {
     if (this.#phase === 'stopped') return
-    if (this.#phase !== 'held') this.#phase = 'pulling'
-    this.#awaitedBatchId = undefined
-    this.#dropFrom(0)
-    this.#next = offset
-    // Whatever it waited for belonged to where it has left.
-    this.#wait?.cancel()
-    this.#wait = undefined
-    if (delayMs > 0) this.#waitThenPump(delayMs)
-    else this.pump()
+    this.#move('pulling')
+    this.#clear()
+    this.#ahead.goOnFrom(offset, delayMs)
   }
 
   /** Sends nothing more until `setBound`; what is under way goes on. */
   hold(): void {
-    if (this.#phase === 'pulling') this.#phase = 'held'
+    this.#ahead.hold()
   }
 
   /** From here on the run is bounded. */
   setBound(bound: PullBound): void {
-    this.#bound = bound
-    if (this.#phase === 'held') this.#phase = 'pulling'
-    this.pump()
+    this.#ahead.setBound(bound)
   }
 
   /** A batch that was handed on is done or dropped: its bytes are free. */
   free(batch: Batch): void {
-    const byteCount = batch.body.bytes.byteLength + BATCH_OVERHEAD_BYTES
-    this.#budget.resize(byteCount, 0)
-    this.#heldBytes -= byteCount
-    assert(this.#heldBytes >= 0, 'I5: a batch is freed once')
+    this.#ahead.pulls.free(batch)
+    this.#handedOn.free(batch)
   }
 
   /** Ends pulling for good. What was handed on stays valid. */
   stop(): void {
-    this.#phase = 'stopped'
-    this.#dropFrom(0)
-    this.#wait?.cancel()
-    this.#wait = undefined
-  }
-
-  #send(startOffset: bigint, pullBytes: number): void {
-    const { topicId, partition } = this.#epoch
-    const { query } = this.#settings
-    const pull: Pull = {
-      startOffset,
-      bound: this.#bound,
-      abort: new AbortController(),
-      byteCount: pullBytes,
-      peekedOffset: undefined,
-      body: undefined
-    }
-    this.#pulls.push(pull)
-    const request = {
-      topicId,
-      partition,
-      startOffset,
-      sizeBytes: pullBytes,
-      ...(this.#bound === undefined ? {} : { endTime: this.#bound.endTime }),
-      ...(query === undefined ? {} : { query })
-    }
-    const hooks = {
-      signal: pull.abort.signal,
-      onProgress: (progress: PullProgress) => this.#progressed(pull, progress)
-    }
-    // A dropped pull still settles here; it is no longer in #pulls then, and ignored.
-    this.#world.data
-      .pull(request, hooks)
-      .then(
-        body => this.#arrived(pull, body),
-        error => this.#broke(pull, toPullError(error))
-      )
-      // An invariant that broke in there: the consumer stops in order, on the error, instead of the process crashing.
-      .catch(error => {
-        this.#dropFrom(0)
-        this.#giveUp(toPullError(error), startOffset)
-      })
-  }
-
-  /** The next pull leaves while this body is still arriving. */
-  #progressed(pull: Pull, progress: PullProgress): void {
-    // The peek is made anew with each chunk until it finds the offset, which is in the first one as a rule.
-    if (pull.peekedOffset !== undefined || !this.#pulls.includes(pull)) return
-    const found = peek(progress, false)
-    if (found.kind === 'offset') this.#peeked(pull, found.nextOffset)
-  }
-
-  #peeked(pull: Pull, nextOffset: bigint): void {
-    if (pull.peekedOffset !== undefined || !advances(pull.startOffset, nextOffset)) return
-    pull.peekedOffset = nextOffset
-    assert(pull === this.#pulls.at(-1), 'I2: only the last pull of a chain is peeked')
-    this.#next = nextOffset
-    this.pump()
-  }
-
-  #arrived(pull: Pull, body: PulledBody): void {
-    if (!this.#pulls.includes(pull)) return
-    this.#resize(pull, body.bytes.byteLength + BATCH_OVERHEAD_BYTES)
-    pull.body = body
-    while (this.#pulls[0]?.body !== undefined && this.#phase !== 'stopped') this.#handOnHead()
-    // The body is smaller than its reservation, as a rule: what did not fit before may fit now.
-    this.pump()
+    this.#move('stopped')
+    this.#ahead.clear()
   }
 
   /** The head is complete: hands it on, or deals with a response that holds no log. */
-  #handOnHead(): void {
-    const pull = this.#pulls[0]
-    const body = pull?.body
-    if (pull === undefined || body === undefined) return
-    const received = new Uint8Array(body.bytes, 0, body.byteCount)
-    const progress = { received, compression: body.compression }
-    const found = peek(progress, true)
-    if (found.kind === 'whole') {
-      const place = { topicId: this.#epoch.topicId, partition: this.#epoch.partition, offset: pull.startOffset }
-      const small = readSmallResponse(found.text, place)
-      if (small.kind === 'error') {
-        this.#broke(pull, small.error)
+  #complete(pull: Pull, body: PulledBody): void {
+    const { epoch, world, handlers } = this.#parts
+    const place: ErrorPlace = { topicId: epoch.topicId, partition: epoch.partition, offset: pull.startOffset }
+    const reading = readBody(body, pull.peekedOffset, place)
+    switch (reading.kind) {
+      case 'refused':
+        this.#broke(pull, world.data.heed(reading.error))
         return
-      }
-      // A front that says other than the whole led the pulls behind astray: the worker has the last word on that.
-      const isAgreed = pull.peekedOffset === undefined || pull.peekedOffset === small.nextOffset
-      if (small.kind === 'empty' && isAgreed) {
-        this.#skipEmpty(pull, small.nextOffset)
+      case 'empty':
+        this.#skipEmpty(pull, reading.nextOffset, place)
+        handlers.answered()
         return
-      }
-      if (small.nextOffset !== undefined) this.#peeked(pull, small.nextOffset)
+      case 'batch':
+        if (typeof reading.nextOffset === 'bigint') this.#ahead.peeked(pull, reading.nextOffset)
+        this.#ahead.pulls.handOnHead()
+        this.#handOn(pull, body)
+        if (reading.nextOffset === 'nowhere') this.#scout()
     }
-    if (found.kind === 'offset') this.#peeked(pull, found.nextOffset)
-    this.#pulls.shift()
-    // Where only the worker can tell whether anything came, `confirm` sets the pace.
-    if (pull.peekedOffset !== undefined) this.#pace.advanced()
-    const batch = this.#toBatch(pull, body, progress)
-    if (pull.peekedOffset === undefined) this.#awaitedBatchId = batch.batchId
-    this.#handlers.batch(batch)
   }
 
-  #toBatch(pull: Pull, body: PulledBody, progress: PullProgress): Batch {
-    // What a body declares is bounded before it is believed; the worker refuses what is larger.
-    const declared = declaredBytes(progress) ?? body.byteCount * UNDECLARED_FACTOR
-    const plainBytes = Math.min(declared, this.#settings.responseBytesMax)
-    return {
-      ...this.#epoch,
-      batchId: this.#nextBatchId(),
-      startOffset: pull.startOffset,
+  #handOn(pull: Pull, body: PulledBody): void {
+    const { settings, epoch, handlers, nextBatchId } = this.#parts
+    const { startOffset, askedSize, peekedOffset } = pull
+    const batch: Batch = {
+      ...epoch,
+      batchId: nextBatchId(),
+      startOffset,
       endOffset: pull.bound?.endOffset,
-      peekedOffset: pull.peekedOffset,
+      peekedOffset,
       body,
-      decodedBytes: plainBytes * DECODED_FACTOR
+      decodedBytes: decodedBytesOf(body, settings.responseBytesMax)
     }
+    this.#handedOn.add(batch, askedSize)
+    // Where only others can tell whether anything came, they set the pace.
+    if (peekedOffset !== undefined) this.#pace.advanced()
+    handlers.batch(batch)
   }
 
-  #skipEmpty(pull: Pull, nextOffset: bigint | undefined): void {
-    const { startOffset } = pull
-    if (advances(startOffset, nextOffset)) {
-      this.#drop(pull)
-      if (pull.peekedOffset === undefined) this.#next = nextOffset
-      this.#pace.advanced()
-      this.#handlers.advanced(startOffset, nextOffset)
-      this.pump()
-    } else if (nextOffset === -1n && pull.bound !== undefined) {
-      this.#dropFrom(0)
-      this.#handlers.advanced(startOffset, pull.bound.endOffset)
-      this.#end()
-    } else if (nextOffset === undefined || nextOffset === 0n || nextOffset === -1n || nextOffset === startOffset) {
-      this.#dropFrom(0)
-      this.#next = startOffset
-      this.#waitThenPump(this.#pace.idleMs())
-    } else {
-      const message = `the next offset ${nextOffset} lies before the one pulled from`
-      this.#broke(pull, new ClsConsumerError('NEXT_OFFSET_STUCK', message, { ...this.#epoch, offset: startOffset }))
+  /** So that the next pull need not wait for a processor. */
+  #scout(): void {
+    const batch = this.#handedOn.awaited
+    if (batch === undefined) return
+    this.#parts.world.scout
+      .nextOffset(batch.body)
+      .then(nextOffset => this.#scouted(batch, nextOffset))
+      .catch(error => this.#breakDown(error, batch.startOffset))
+  }
+
+  #scouted(batch: Batch, nextOffset: bigint | undefined): void {
+    // The worker has the last word on a response that does not lead on.
+    if (!advances(batch.startOffset, nextOffset) || !this.#handedOn.guess(batch, nextOffset)) return
+    assert(this.pendingCount === 0, 'I2: nothing is pulled behind a batch whose next offset nobody knows')
+    this.#pace.advanced()
+    this.#goOnFrom(nextOffset)
+  }
+
+  #skipEmpty(pull: Pull, nextOffset: bigint | undefined, place: ErrorPlace): void {
+    const { handlers } = this.#parts
+    const { startOffset, peekedOffset } = pull
+    const step = stepAfterEmpty(startOffset, pull.bound, nextOffset)
+    switch (step.kind) {
+      case 'advance':
+        this.#ahead.pulls.dropHead()
+        this.#pace.advanced()
+        handlers.advanced(startOffset, step.to)
+        if (peekedOffset === undefined) this.#goOnFrom(step.to)
+        return
+      case 'end':
+        this.#ahead.dropFrom(pull)
+        handlers.advanced(startOffset, step.to)
+        this.#end()
+        return
+      case 'wait':
+        this.#ahead.dropFrom(pull)
+        this.#goOnFrom(startOffset, this.#pace.idleMs())
+        return
+      case 'went-back': {
+        const message = `the next offset ${step.to} lies before the one pulled from`
+        this.#broke(pull, new ClsConsumerError('NEXT_OFFSET_STUCK', message, place))
+      }
     }
   }
 
   /** A pull failed: it and everything based on it are dropped, and the chain goes on from its start. */
   #broke(pull: Pull, error: ClsConsumerError): void {
-    const index = this.#pulls.indexOf(pull)
-    if (index < 0) return
-    this.#dropFrom(index)
-    if (error.remedy !== 'retry') {
-      this.#giveUp(error, pull.startOffset)
-      return
+    this.#ahead.dropFrom(pull)
+    this.#recover(error, pull.startOffset, pull.askedSize)
+  }
+
+  #recover(error: ClsConsumerError, offset: bigint, askedSize: number): void {
+    if (error.code === 'BODY_TOO_LARGE') {
+      if (this.#ahead.size.tooLarge(askedSize)) this.#retry(error, offset, 0)
+      else this.#giveUp(tooLargeAtAll(error), offset)
+    } else if (error.remedy === 'retry') {
+      this.#retry(error, offset, this.#pace.backoffMs(this.#parts.world.random.next()))
+    } else {
+      this.#giveUp(error, offset)
     }
-    // A pull behind this one may have failed for good: that was based on this one, and will show again.
-    if (this.#phase === 'failed') this.#phase = 'pulling'
-    const waitMs = this.#pace.backoffMs(this.#world.random.next())
-    this.#next = pull.startOffset
-    this.#handlers.retried(error, pull.startOffset, waitMs)
-    this.#waitThenPump(waitMs)
+  }
+
+  #retry(error: ClsConsumerError, offset: bigint, waitMs: number): void {
+    // A pull behind this one may have failed for good, or ended the run: that was based on this one, and will show again.
+    this.#move('pulling')
+    this.#parts.handlers.retried(error, offset, waitMs)
+    this.#goOnFrom(offset, waitMs)
+  }
+
+  /** What is told to the handlers may have stopped the chain, and a scout may tell at any time. */
+  #goOnFrom(offset: bigint, delayMs = 0): void {
+    if (this.#phase === 'pulling') this.#ahead.goOnFrom(offset, delayMs)
   }
 
   #giveUp(error: ClsConsumerError, offset: bigint): void {
-    this.#phase = 'failed'
-    this.#handlers.failed(error, offset)
+    if (this.#phase !== 'stopped') this.#move('failed')
+    this.#parts.handlers.failed(error, offset)
   }
 
-  #waitThenPump(delayMs: number): void {
-    if (this.#phase !== 'pulling' && this.#phase !== 'held') return
-    this.#wait?.cancel()
-    this.#wait = this.#world.timers.after(delayMs, () => {
-      this.#wait = undefined
-      this.pump()
-    })
+  /** An invariant broke in a callback: the consumer stops in order, on the error, instead of the process crashing. */
+  #breakDown(error: unknown, offset: bigint): void {
+    this.#clear()
+    this.#giveUp(toPullError(error), offset)
   }
 
   #end(): void {
-    this.#phase = 'ended'
-    this.#handlers.ended()
+    if (this.#phase !== 'pulling') return
+    this.#move('ended')
+    this.#parts.handlers.ended()
   }
 
-  #dropFrom(index: number): void {
-    for (const pull of this.#pulls.slice(index)) this.#drop(pull)
+  /** What was under way, awaited or waited for belonged to where the chain has left. */
+  #clear(): void {
+    this.#ahead.clear()
+    this.#handedOn.awaitNothing()
   }
 
-  #drop(pull: Pull): void {
-    this.#pulls = this.#pulls.filter(candidate => candidate !== pull)
-    this.#resize(pull, 0)
-    pull.abort.abort()
-  }
-
-  #resize(pull: Pull, byteCount: number): void {
-    this.#budget.resize(pull.byteCount, byteCount)
-    this.#heldBytes += byteCount - pull.byteCount
-    pull.byteCount = byteCount
+  #move(phase: Phase): void {
+    if (phase === this.#phase) return
+    const moves: readonly Phase[] = MOVES[this.#phase]
+    assert(moves.includes(phase), `I3: a pull chain does not go from ${this.#phase} to ${phase}`)
+    this.#phase = phase
   }
 }
 
-/** Whether a `NextOffset` leads on: it is greater than 0, by the protocol of `pull_log`, and than where it was pulled. */
-function advances(startOffset: bigint, nextOffset: bigint | undefined): nextOffset is bigint {
-  return nextOffset !== undefined && nextOffset > 0n && nextOffset > startOffset
-}
-
-function toPullError(error: unknown): ClsConsumerError {
-  if (error instanceof ClsConsumerError) return error
-  return new ClsConsumerError('INVARIANT_BROKEN', `a pull threw ${String(error)}`, { cause: error })
+function tooLargeAtAll(error: ClsConsumerError): ClsConsumerError {
+  const cure = 'asking for less does not help: raise bodyBytesMax or responseBytesMax'
+  return fromFailure({ ...toFailure(error, error.code), message: `${error.message}; ${cure}` })
 }

@@ -167,7 +167,7 @@ export class Membership {
     } catch (error) {
       const isFinal = !(error instanceof ClsConsumerError) || error.remedy !== 'retry'
       if (isFinal || signal.aborted || clock.monotonic() + JOIN_PAUSE_MS >= untilMs) throw error
-      log.warn('heartbeat failed', { error: error.message })
+      log.warn('heartbeat failed', { code: error.code, error: error.message })
       return false
     }
   }
@@ -202,7 +202,11 @@ export class Membership {
             : new ClsConsumerError('INVARIANT_BROKEN', String(error), { cause: error })
         this.#handlers.failed(fatal)
       } else {
-        this.#world.log.warn('heartbeat failed', { error: error.message, leaseMs: this.#leaseRemainingMs() })
+        this.#world.log.warn('heartbeat failed', {
+          code: error.code,
+          error: error.message,
+          leaseMs: this.#leaseRemainingMs()
+        })
       }
     }
     const elapsedMs = this.#world.clock.monotonic() - sentMs

@@ -18,7 +18,7 @@ async function ran(args: readonly string[], signal: AbortSignal, env: Record<str
 test('help is printed to standard output, tells commands and exit codes, and exits 0', TIMEOUT, async t => {
   const { code, out, err } = await ran(['--help'], t.signal)
   assert.deepEqual([code, err], [0, ''])
-  for (const word of ['demo', 'run', 'emulator', 'produce', 'Exit codes', 'CLS_SECRET_KEY'])
+  for (const word of ['demo', 'run', 'emulator', 'produce', 'config-schema', 'Exit codes', 'CLS_SECRET_KEY'])
     assert.ok(out.includes(word))
 })
 
@@ -27,7 +27,8 @@ test('every command has its own help', TIMEOUT, async t => {
     ['demo', '--seed'],
     ['run', '--processor-options'],
     ['emulator', '--partitions'],
-    ['produce', '--rate']
+    ['produce', '--rate'],
+    ['config-schema', 'JSON schema']
   ] as const) {
     const { code, out } = await ran([command, '--help'], t.signal)
     assert.equal(code, 0)
@@ -67,11 +68,11 @@ test('bad options exit 2, all in one message, flags winning over variables', TIM
   assert.equal(out, '')
   for (const part of [
     /^OPTIONS_INVALID: 8 invalid options/,
-    /threads is "0"/,
-    /startFrom is "yesterday"/,
-    /pullBytes is "7"/,
-    /credentials is missing/,
-    /threads: --threads or CLS_THREADS/
+    /--threads is "0"/,
+    /--start-from is "yesterday"/,
+    /CLS_PULL_BYTES is "7"/,
+    /credentials is missing: .* \(CLS_SECRET_ID is not set, CLS_SECRET_KEY is not set\)/,
+    /group is missing: .* \(--group, CLS_GROUP, group in a config file\)/
   ]) {
     assert.match(err, part)
   }
@@ -87,14 +88,14 @@ test('bad, unknown, missing and contradictory options of `run` are refused toget
   const starts = [
     'unknown flag --nope',
     'unknown flag --grup (did you mean --group?)',
+    '--threads is "0"',
     'credentials is missing',
     'logsetId is missing',
     'topicIds is missing',
     'group is missing',
     'processor is missing',
-    'threads is "0"',
-    'endpoint and network intranet contradict each other',
-    'stopAt is begin: nothing would be read'
+    'endpoint (CLS_ENDPOINT) and network intranet (--network) contradict each other',
+    'stopAt is begin (--stop-at): nothing would be read'
   ]
   for (const [index, start] of starts.entries()) assert.ok(lines[index]?.startsWith(`  - ${start}`), lines[index])
 })
@@ -131,8 +132,8 @@ test('flags may be written as the parser allows: camel case, with =, negated', T
   const args = ['run', '--pullBytes=7', '--no-update-group', '--no-colour', '--no-such-flag=x', '-x']
   const { code, err } = await ran(args, t.signal, { CLS_REGION: 'ap-guangzhou' })
   assert.equal(code, 2)
-  assert.match(err, /pullBytes is "7"/)
-  assert.doesNotMatch(err, /unknown flag .*(pull|update)|updateGroup is/i)
+  assert.match(err, /--pull-bytes is "7"/)
+  assert.doesNotMatch(err, /unknown flag .*(pull|update)|update-group is/i)
   const unknown = [...err.matchAll(/unknown flag (.*)/g)].map(([, flag]) => flag)
   assert.deepEqual(unknown, ['--no-colour', '--no-such-flag', '-x'])
 })
@@ -152,7 +153,7 @@ test('I9: a secret is no flag, and is never printed', TIMEOUT, async t => {
   const env = { CLS_SECRET_ID: 'id', CLS_SECRET_KEY: SECRET, CLS_TOKEN: SECRET, CLS_LOG_LEVEL: 'debug' }
   const { code, out, err } = await ran(['run', '--threads', 'many'], t.signal, env)
   assert.equal(code, 2)
-  assert.match(err, /threads is "many"/)
+  assert.match(err, /--threads is "many"/)
   assert.ok(!(out + err).includes(SECRET))
 })
 

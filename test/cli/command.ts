@@ -59,6 +59,7 @@ export function startCli(
     readonly env?: Readonly<Record<string, string>>
     readonly cwd?: string
     readonly input?: string
+    readonly keepsInputOpen?: boolean
   }
 ): RunningCli {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLS_')))
@@ -69,7 +70,8 @@ export function startCli(
     signal: setup.signal,
     killSignal: 'SIGKILL'
   })
-  child.stdin.on('error', () => undefined).end(setup.input ?? '')
+  child.stdin.on('error', () => undefined).write(setup.input ?? '')
+  if (setup.keepsInputOpen !== true) child.stdin.end()
   let out = ''
   let err = ''
   const looks = new Set<() => void>()

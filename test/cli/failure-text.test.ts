@@ -4,11 +4,11 @@ import { test } from 'node:test'
 import { exitCodeOf, failureText } from '../../src/cli/failure-text.ts'
 import { ClsConsumerError, REMEDIES } from '../../src/errors.ts'
 
-test('bad usage and options exit with 2, everything else with 1', () => {
-  for (const code of ['USAGE', 'OPTIONS_INVALID'] as const) {
+test('what the user must mend first exits with 2, everything else with 1', () => {
+  for (const code of ['USAGE', 'OPTIONS_INVALID', 'PROCESSOR_NOT_FOUND', 'BATCH_CLOSED'] as const) {
     assert.equal(exitCodeOf(new ClsConsumerError(code, 'm')), 2)
   }
-  for (const code of ['PROCESSOR_NOT_FOUND', 'API_UNREACHABLE', 'DEMO_FAILED', 'LEASE_LOST'] as const) {
+  for (const code of ['PROCESSOR_FAILED', 'API_UNREACHABLE', 'DEMO_FAILED', 'LEASE_LOST'] as const) {
     assert.equal(exitCodeOf(new ClsConsumerError(code, 'm')), 1)
   }
   for (const strange of [new Error('m'), 'text', undefined]) assert.equal(exitCodeOf(strange), 1)

@@ -1,9 +1,11 @@
-/** Made-up lines: repeatable, real-looking, parseable. */
+/** Made-up logs: repeatable, real-looking, parseable. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseAccessLine, splitRequest } from '../../src/cli/access-log.ts'
-import { lineGenerator } from '../../src/cli/generate.ts'
-import { seededRandom, zipf } from '../../src/cli/random.ts'
+import { GENERATED_KINDS, generators, lineGenerator } from '../../src/cli/generate.ts'
+import { lineToLog } from '../../src/cli/logs.ts'
+import { between, hexDigits, seededRandom, zipf } from '../../src/cli/random.ts'
+import type { Log } from '../../src/cls/log-group.ts'
 
 const START_MS = Date.UTC(2026, 0, 31, 8)
 
@@ -15,6 +17,99 @@ function lines(seed: number, count: number): string[] {
 test('the same seed gives the same lines, another seed others', () => {
   assert.deepEqual(lines(7, 500), lines(7, 500))
   assert.notDeepEqual(lines(7, 500), lines(8, 500))
+})
+
+test('the lines of a seed never change: documents show them', () => {
+  assert.deepEqual(lines(7, 3), [
+    '98.193.203.78 - - [31/Jan/2026:08:00:00 +0000] "GET /api/v1/cart/maps-297 HTTP/1.1" 200 10742 "-" "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15"',
+    '141.3.61.63 - - [31/Jan/2026:08:00:00 +0000] "GET /static/bikes-62.css HTTP/1.1" 200 652 "https://shop.example.com/radios" "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"',
+    '99.29.50.151 - - [31/Jan/2026:08:00:00 +0000] "GET /api/v1/orders/books-79 HTTP/1.1" 200 24512 "-" "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"'
+  ])
+})
+
+function logsOf(kind: keyof typeof generators, seed: number, count: number): Log[] {
+  const next = generators[kind](seededRandom(seed))
+  return Array.from({ length: count }, (_, index) => next(START_MS + index * 20))
+}
+
+function value(log: Log, key: string): string | undefined {
+  return log.contents.find(content => content.key === key)?.value
+}
+
+for (const kind of GENERATED_KINDS) {
+  test(`${kind}: the same seed and times give the same logs, another seed others, at the times asked for`, () => {
+    assert.deepEqual(logsOf(kind, 7, 300), logsOf(kind, 7, 300))
+    assert.notDeepEqual(logsOf(kind, 7, 300), logsOf(kind, 8, 300))
+    assert.equal(logsOf(kind, 7, 2)[1]?.time, BigInt(kind === 'access' ? START_MS : START_MS + 20))
+  })
+
+  test(`${kind}: about one log in 20 has a value with Chinese text, and no more than one value`, () => {
+    const chinese = logsOf(kind, 3, 20_000).map(
+      ({ contents }) => contents.filter(({ value }) => /\p{Script=Han}/u.test(value)).length
+    )
+    const count = chinese.filter(found => found > 0).length
+    assert.ok(count > 800 && count < 1200, `${count} of 20,000`)
+    assert.equal(Math.max(...chinese), 1)
+  })
+}
+
+test('access: the logs are those of the lines', () => {
+  const nextLine = lineGenerator(9)
+  for (const [index, log] of logsOf('access', 9, 100).entries()) {
+    const atMs = START_MS + index * 20
+    assert.deepEqual(log, lineToLog(nextLine(atMs), atMs))
+  }
+})
+
+test('app: levels as in practice; errors mostly with a stack trace of some KB over many lines, info never', () => {
+  const logs = logsOf('app', 4, 20_000)
+  const share = (level: string) => logs.filter(log => value(log, 'level') === level).length / logs.length
+  assert.ok(share('INFO') > 0.7 && share('ERROR') > 0.02 && share('ERROR') < 0.06)
+  for (const log of logs) {
+    assert.deepEqual(log.contents.map(({ key }) => key).slice(0, 5), [
+      'level',
+      'logger',
+      'thread',
+      'trace_id',
+      'message'
+    ])
+    assert.match(value(log, 'trace_id') ?? '', /^[0-9a-f]{32}$/)
+    assert.match(value(log, 'logger') ?? '', /^com\.example\.shop\.[a-z]+\.[A-Z][A-Za-z]+$/)
+    assert.notEqual(value(log, 'message'), '')
+  }
+  const stacks = logs.flatMap(log => value(log, 'stack') ?? [])
+  assert.ok(stacks.length > 400 && stacks.length < 1200, `${stacks.length} stacks`)
+  for (const stack of stacks) {
+    assert.ok(stack.length > 1000 && stack.length < 10_000, `${stack.length} characters`)
+    assert.ok(stack.split('\n').length > 20)
+  }
+  assert.ok(!logs.some(log => value(log, 'level') === 'INFO' && value(log, 'stack') !== undefined))
+})
+
+test('wide: always the same 60 fields, all different, one of them beyond what a double holds', () => {
+  const logs = logsOf('wide', 4, 500)
+  const keys = logs[0]?.contents.map(({ key }) => key) ?? []
+  assert.equal(new Set(keys).size, 60)
+  for (const { contents } of logs) {
+    assert.deepEqual(
+      contents.map(({ key }) => key),
+      keys
+    )
+    assert.ok(contents.every(({ value }) => typeof value === 'string' && value !== 'undefined'))
+  }
+  assert.ok(logs.some(log => String(Number(value(log, 'account_id'))) !== value(log, 'account_id')))
+  assert.ok(logs.every(log => typeof JSON.parse(value(log, 'feature_flags') ?? '') === 'object'))
+})
+
+test('whole numbers reach both ends, hex digits are as many as asked', () => {
+  const random = seededRandom(1)
+  const found = new Set(Array.from({ length: 1000 }, () => between(random, 3, 6)))
+  assert.deepEqual([...found].sort(), [3, 4, 5, 6])
+  for (const count of [1, 8, 9, 32]) assert.match(hexDigits(random, count), new RegExp(`^[0-9a-f]{${count}}$`))
+  assert.equal(
+    hexDigits(() => 0, 9),
+    '000000000'
+  )
 })
 
 test('every line is an exact access-log line with a proper request', () => {

@@ -14,7 +14,7 @@ async function split(chunks: readonly Uint8Array[], lineBytesMax = 100): Promise
     yield* chunks
   }
   const lines: string[] = []
-  for await (const line of splitLines(source(), 'f', lineBytesMax)) lines.push(line)
+  for await (const line of splitLines(source(), 'f', lineBytesMax)) lines.push(line.text)
   return lines
 }
 
@@ -26,6 +26,23 @@ test('lines are the same wherever chunks are cut, also inside a character', TIME
     for (let from = 0; from < bytes.length; from += size) chunks.push(bytes.subarray(from, from + size))
     assert.deepEqual(await split(chunks), ['first', '第二行', 'third, no end'], `chunks of ${size}`)
   }
+})
+
+test('lines have the numbers that an editor shows: empty ones count, and are left out', TIMEOUT, async () => {
+  async function* source() {
+    yield Buffer.from('\none\n\r\n\ntwo\r\nthree')
+  }
+  const numbers: [number, string][] = []
+  for await (const { number, text } of splitLines(source(), 'f', 100)) numbers.push([number, text])
+  assert.deepEqual(numbers, [
+    [2, 'one'],
+    [5, 'two'],
+    [6, 'three']
+  ])
+})
+
+test('a byte order mark is taken from the start of the file, and from nowhere else', TIMEOUT, async () => {
+  assert.deepEqual(await split([Buffer.from('\ufeffone\n\ufefftwo\n')]), ['one', '\ufefftwo'])
 })
 
 test('bytes that are not UTF-8 become U+FFFD, and the line is kept', TIMEOUT, async () => {
@@ -47,7 +64,7 @@ test('a line over the limit is an error that names file and line, before it is h
     }
   }
   const read = async () => {
-    for await (const line of splitLines(endless(), 'big.log', 100)) assert.equal(line, 'ok')
+    for await (const line of splitLines(endless(), 'big.log', 100)) assert.deepEqual(line, { number: 1, text: 'ok' })
   }
   await assert.rejects(read(), error => {
     assert.ok(error instanceof ClsConsumerError)

@@ -5,15 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { produce } from '../../src/cli/produce.ts'
-import { decompress } from '../../src/cls/compression.ts'
-import { isRecord, parseJson } from '../../src/cls/json.ts'
-import { decodeLogGroup, decodeMessageHeader, type LogGroup, MESSAGE_HEADER_BYTES } from '../../src/cls/log-group.ts'
-import { createService, type Service } from '../../src/cls/service.ts'
 import { type EmulatorHandle, startEmulator } from '../../src/emulator/start.ts'
-import { createLogger } from '../../src/observe/logger.ts'
-import { OPTIONS } from '../../src/options.ts'
-import { realClock, realRandom, realTimers } from '../../src/real-world.ts'
+import { realTimers } from '../../src/real-world.ts'
 import { captureWorld, startCli } from './command.ts'
+import { storedCount, storedGroups, storedPartitions, values } from './stored.ts'
 
 const TIMEOUT = { timeout: 30_000 }
 const PARTITION_COUNT = 2
@@ -27,65 +22,19 @@ after(() => rm(folder, { recursive: true }))
 async function withEmulator(use: (emulator: EmulatorHandle, env: Record<string, string>) => Promise<void>) {
   const emulator = await startEmulator({ topicCount: 2, partitionCount: PARTITION_COUNT })
   try {
-    await use(emulator, {
-      CLS_ENDPOINT: emulator.endpoint,
-      CLS_SECRET_ID: emulator.secretId,
-      CLS_SECRET_KEY: emulator.secretKey,
-      CLS_TOPIC_IDS: emulator.topicIds.join(',')
-    })
+    await use(emulator, envOf(emulator))
   } finally {
     await emulator.stop()
   }
 }
 
-/** Everything in one topic, as pulled by the data API. */
-async function storedGroups(emulator: EmulatorHandle, topicId: string): Promise<LogGroup[]> {
-  const service = createService(
-    {
-      endpoint: emulator.endpoint,
-      region: emulator.region,
-      network: 'public',
-      credentials: { secretId: emulator.secretId, secretKey: emulator.secretKey },
-      logsetId: emulator.logsetId,
-      bodyBytesMax: OPTIONS.bodyBytesMax.default,
-      requestTimeoutMs: 5000,
-      callTimeoutMs: 10_000
-    },
-    { clock: realClock, timers: realTimers, random: realRandom, log: createLogger({ level: 'silent' }) }
-  )
-  try {
-    const groups: LogGroup[] = []
-    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-      groups.push(...(await partitionGroups(service, topicId, partition)))
-    }
-    return groups
-  } finally {
-    await service.close()
+function envOf({ endpoint, secretId, secretKey, topicIds }: EmulatorHandle): Record<string, string> {
+  return {
+    CLS_ENDPOINT: endpoint,
+    CLS_SECRET_ID: secretId,
+    CLS_SECRET_KEY: secretKey,
+    CLS_TOPIC_IDS: topicIds.join(',')
   }
-}
-
-async function partitionGroups({ data }: Service, topicId: string, partition: number): Promise<LogGroup[]> {
-  const groups: LogGroup[] = []
-  for (let startOffset = 0n; ; ) {
-    const request = { topicId, partition, startOffset, sizeBytes: 10 * 1024 * 1024 }
-    const { bytes, byteCount, compression } = await data.pull(request, { signal: new AbortController().signal })
-    const json = parseJson(decompress(new Uint8Array(bytes, 0, byteCount), compression, 64e6).toString())
-    const response = isRecord(json) && isRecord(json.Response) ? json.Response : assert.fail('no response')
-    const messages = Array.isArray(response.Message) ? response.Message : []
-    if (messages.length === 0) return groups
-    for (const message of messages) {
-      const decoded = Buffer.from(String(message), 'base64')
-      const { payloadBytes } = decodeMessageHeader(decoded)
-      groups.push(decodeLogGroup(decoded.subarray(MESSAGE_HEADER_BYTES, MESSAGE_HEADER_BYTES + payloadBytes)))
-    }
-    startOffset = BigInt(String(response.NextOffset))
-  }
-}
-
-function values(groups: readonly LogGroup[], key: string): string[] {
-  return groups.flatMap(({ logs }) =>
-    logs.flatMap(({ contents }) => contents.flatMap(content => (content.key === key ? [content.value] : [])))
-  )
 }
 
 test('every line of a file is stored once, over all topics, odd ones as they are', TIMEOUT, async () => {
@@ -99,7 +48,7 @@ test('every line of a file is stored once, over all topics, odd ones as they are
     const world = captureWorld({ env, cwd: folder })
     const startedMs = Date.now()
     await produce({ file: 'access.log' }, world)
-    assert.match(world.out(), /^5,001 logs uploaded to 2 topics in \d+\.\d+ s\n$/)
+    assert.match(world.out(), /^5,001 logs \(\d\.\d\d MB\) uploaded to 2 topics in \d+\.\d+ s\n$/)
     const [one = '', two = ''] = emulator.topicIds
     const [first, second] = [await storedGroups(emulator, one), await storedGroups(emulator, two)]
     const paths = [...values(first, 'path'), ...values(second, 'path')]
@@ -122,7 +71,7 @@ test('made-up logs are as many as asked, and the same for the same seed', TIMEOU
     for (const topic of [one, two]) {
       const world = captureWorld({ env })
       await produce({ topic: [topic], count: '1234', seed: '5' }, world)
-      assert.match(world.out(), /^1,234 logs uploaded to 1 topic in/)
+      assert.match(world.out(), /^1,234 logs \(0\.\d\d MB\) uploaded to 1 topic in/)
       assert.match(world.err(), /seed 5/)
     }
     const [first, second] = [await storedGroups(emulator, one), await storedGroups(emulator, two)]
@@ -147,8 +96,117 @@ test('a rate without a count goes on until stopped, and says what is stored', TI
     }
     controller.abort()
     await producing
-    const said = /^stopped: ([\d,]+) logs uploaded/.exec(world.out())?.[1]?.replaceAll(',', '')
+    const said = /^stopped: ([\d,]+) logs \(/.exec(world.out())?.[1]?.replaceAll(',', '')
     assert.equal(values(await storedGroups(emulator, topic), 'path').length, Number(said))
+  })
+})
+
+test('NDJSON through the command line: every field as it was written, under the time it tells', TIMEOUT, async () => {
+  const path = join(folder, 'events.ndjson')
+  const lines = Array.from({ length: 50 }, (_, id) => `{"id":${id},"n":9007199254740993.10,"at":${1_769_846_400 + id}}`)
+  await writeFile(path, lines.join('\r\n'))
+  await withEmulator(async (emulator, env) => {
+    const world = captureWorld({ env })
+    await produce({ file: path, 'time-field': 'at' }, world)
+    const groups = (await storedPartitions(emulator)).flatMap(stored => stored.groups)
+    assert.deepEqual(new Set(values(groups, 'id')), new Set(lines.map((_, id) => String(id))))
+    assert.deepEqual(new Set(values(groups, 'n')), new Set(['9007199254740993.10']))
+    for (const { time, contents } of groups.flatMap(({ logs }) => logs)) {
+      assert.equal(time, (1_769_846_400n + BigInt(contents[0]?.value ?? '-1')) * 1000n)
+    }
+  })
+})
+
+test('logs of a key are in one partition, in order, also where uploads are throttled', TIMEOUT, async () => {
+  const path = join(folder, 'keyed.ndjson')
+  const lines = Array.from({ length: 4000 }, (_, id) => `{"id":${id},"user":"u${(id * id) % 61}"}`)
+  await writeFile(path, lines.join('\n'))
+  const emulator = await startEmulator({ topicCount: 2, partitionCount: 4 })
+  try {
+    await emulator.setFaults([
+      { action: 'structuredlog', every: 3, fault: { kind: 'error', code: 'SpeedQuotaExceed' } }
+    ])
+    const world = captureWorld({ env: { ...envOf(emulator), CLS_LOG_LEVEL: 'error' } })
+    await produce({ file: path, 'key-field': 'user' }, world)
+    assert.match(world.out(), /^4,000 logs .*\n {2}uploads tried again: \d+\n$/)
+    const homes = new Map<string, number>()
+    const used = new Set<number>()
+    let found = 0
+    for (const [home, { groups }] of (await storedPartitions(emulator)).entries()) {
+      const users = values(groups, 'user')
+      const last = new Map<string, number>()
+      for (const [index, id] of values(groups, 'id').entries()) {
+        const user = users[index] ?? ''
+        assert.equal(homes.get(user) ?? home, home, `${user} is in two partitions`)
+        assert.ok(Number(id) > (last.get(user) ?? -1), `${user} is out of order`)
+        homes.set(user, home)
+        last.set(user, Number(id))
+        used.add(home)
+        found++
+      }
+    }
+    assert.equal(found, 4000)
+    assert.ok(used.size >= 6, `${used.size} of 8 partitions have keys`)
+  } finally {
+    await emulator.stop()
+  }
+})
+
+test('one key for all logs puts them into one partition, in order', TIMEOUT, async () => {
+  await withEmulator(async (emulator, env) => {
+    const [topic = ''] = emulator.topicIds
+    await produce({ topic: [topic], key: 'all', count: '3000', seed: '1', generate: 'app' }, captureWorld({ env }))
+    const used = (await storedPartitions(emulator)).filter(({ groups }) => groups.length > 0)
+    assert.deepEqual(
+      used.map(({ groups }) => values(groups, 'trace_id').length),
+      [3000]
+    )
+    const world = captureWorld({ env })
+    await assert.rejects(produce({ key: 'all', count: '10' }, world), {
+      code: 'OPTIONS_INVALID',
+      message: /one --topic/
+    })
+    assert.equal(world.out(), '')
+  })
+})
+
+test(
+  'a lost answer with --on-unsure stop: it fails, nothing is sent twice, and the doubt is told',
+  TIMEOUT,
+  async () => {
+    await withEmulator(async (emulator, env) => {
+      const [topic = ''] = emulator.topicIds
+      await emulator.setFaults([
+        { action: 'structuredlog', after: 1, times: 1, fault: { kind: 'drop', when: 'answer' } }
+      ])
+      const world = captureWorld({ env })
+      const args = { topic: [topic], count: '3000', seed: '1', 'on-unsure': 'stop' }
+      await assert.rejects(produce(args, world), { code: 'API_UNREACHABLE' })
+      assert.match(world.out(), /^1,000 logs .*\n {2}1,000 logs may or may not be stored/)
+      assert.ok(!world.out().includes('duplicates'))
+      assert.equal(await storedCount(emulator), 2000)
+    })
+  }
+)
+
+test('after a stop, what was read and could not be sent is told, and the command fails', TIMEOUT, async () => {
+  await withEmulator(async (emulator, env) => {
+    await emulator.suspend()
+    const controller = new AbortController()
+    const world = captureWorld({
+      env: { ...env, CLS_LOG_LEVEL: 'error' },
+      stop: controller.signal,
+      // The grace of 3 s, but not the second after which a line of progress comes.
+      timers: { ...realTimers, after: (ms, fire) => realTimers.after(ms >= 3000 && ms < 5000 ? 50 : ms, fire) }
+    })
+    const producing = produce({ rate: '1000', seed: '1' }, world)
+    producing.catch(() => undefined)
+    while (!world.err().includes('0 logs uploaded')) await new Promise(resolve => setImmediate(resolve))
+    controller.abort(new Error('stopped'))
+    await assert.rejects(producing, { code: 'API_TIMEOUT', message: /not done 3000 ms after the stop/ })
+    assert.match(world.out(), /^stopped: 0 logs .*\n {2}uploads tried again: .*\n {2}\d+ logs read, but not stored\n/)
+    await emulator.resume()
+    assert.equal(await storedCount(emulator), 0)
   })
 })
 
@@ -164,11 +222,29 @@ test('all bad options come in one error, before anything is sent', TIMEOUT, asyn
   assert.equal(world.out(), '')
 })
 
+test('flags that contradict each other, or are about nothing, are refused', TIMEOUT, async () => {
+  const env = { CLS_ENDPOINT: 'http://127.0.0.1:1', CLS_SECRET_ID: 'i', CLS_SECRET_KEY: 'k', CLS_TOPIC_IDS: 't' }
+  const cases: readonly (readonly [Record<string, string>, RegExp])[] = [
+    [{ file: 'f', generate: 'app' }, /--file and --generate contradict/],
+    [{ format: 'ndjson' }, /--format is about a file/],
+    [{ 'time-field': 'at' }, /--time-field is about a file/],
+    [{ 'on-bad-line': 'stop' }, /--on-bad-line is about a file/],
+    [{ file: 'f', format: 'lines', 'on-bad-line': 'stop' }, /--on-bad-line is about NDJSON/],
+    [{ file: 'f', 'time-unit': 'ms' }, /--time-unit needs --time-field/],
+    [{ key: 'a', 'key-field': 'b' }, /--key and --key-field contradict/],
+    [{ 'on-unsure': 'pray' }, /--on-unsure/],
+    [{ generate: 'poem' }, /--generate/]
+  ]
+  for (const [args, message] of cases) {
+    await assert.rejects(produce(args, captureWorld({ env })), { code: 'OPTIONS_INVALID', message })
+  }
+})
+
 test('a file that cannot be read is an error, and what went before it is told', TIMEOUT, async () => {
   await withEmulator(async (_, env) => {
     const world = captureWorld({ env })
     await assert.rejects(produce({ file: '/no/such/file' }, world), { code: 'FILE_UNREADABLE' })
-    assert.match(world.out(), /^0 logs uploaded/)
+    assert.match(world.out(), /^0 logs \(/)
   })
 })
 
@@ -187,7 +263,7 @@ test('SIGTERM ends `produce` in order with exit code 0 and the number stored', T
     await cli.seen(/[1-9][\d,]* logs uploaded, /)
     cli.child.kill('SIGTERM')
     assert.deepEqual(await cli.ended, { code: 0, signal: null })
-    const said = /^stopped: ([\d,]+) logs uploaded/m.exec(cli.out())?.[1]?.replaceAll(',', '')
+    const said = /^stopped: ([\d,]+) logs \(/m.exec(cli.out())?.[1]?.replaceAll(',', '')
     assert.equal(values(await storedGroups(emulator, topic), 'path').length, Number(said))
   })
 })
@@ -198,7 +274,20 @@ test('`produce --file -` takes standard input', TIMEOUT, async t => {
     const args = ['produce', '--file', '-', '--topic', topic]
     const cli = startCli(args, { env, signal: t.signal, input: 'first\n第二\n' })
     assert.deepEqual(await cli.ended, { code: 0, signal: null })
-    assert.match(cli.out(), /^2 logs uploaded to 1 topic/)
+    assert.match(cli.out(), /^2 logs \(0\.00 MB\) uploaded to 1 topic/)
     assert.deepEqual(values(await storedGroups(emulator, topic), 'message').sort(), ['first', '第二'])
+  })
+})
+
+test('a source that stays open: logs go out within about a second, and SIGTERM loses none', TIMEOUT, async t => {
+  await withEmulator(async (emulator, env) => {
+    const [topic = ''] = emulator.topicIds
+    const args = ['produce', '--file', '-', '--topic', topic]
+    const cli = startCli(args, { env, signal: t.signal, input: 'one\ntwo\nhalf a li', keepsInputOpen: true })
+    while ((await storedCount(emulator)) < 2) await new Promise(resolve => setImmediate(resolve))
+    cli.child.kill('SIGTERM')
+    assert.deepEqual(await cli.ended, { code: 0, signal: null })
+    assert.match(cli.out(), /^stopped: 2 logs .*\n {2}of the file, all lines up to line 2 are stored\n$/)
+    assert.deepEqual(values(await storedGroups(emulator, topic), 'message').sort(), ['one', 'two'])
   })
 })

@@ -1,6 +1,6 @@
 /** `run` as a process, against an emulator: results, endings, exit codes. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -27,6 +27,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cls-run-'))
   await writeFile(join(folder, 'count.mjs'), COUNTING)
   await writeFile(join(folder, 'blocked.mjs'), BLOCKED)
+  await writeFile(join(folder, 'throws.mjs'), 'export default { start () { throw 1 }, process () {} }')
 })
 after(() => rm(folder, { recursive: true }))
 
@@ -95,6 +96,39 @@ test('a bounded run prints each result once, commits everything, and exits 0 by 
   })
 })
 
+test(
+  'a config file gives what neither flags nor variables do, its processor seen from its folder',
+  TIMEOUT,
+  async t => {
+    await withLogs(async (emulator, env) => {
+      const inner = join(folder, 'inner')
+      await mkdir(inner)
+      await writeFile(join(inner, 'count.mjs'), COUNTING)
+      const config = [
+        'group: by-file',
+        'processor: ./count.mjs',
+        'stopAt: now',
+        'processorOptions: {from: file}',
+        'threads: 2'
+      ]
+      await writeFile(join(inner, 'consumer.yaml'), config.join('\n'))
+      const { CLS_GROUP: _, CLS_PROCESSOR: __, ...rest } = env
+      // The working folder has a processor of that name too, which blocks.
+      const elsewhere = join(folder, 'elsewhere')
+      await mkdir(elsewhere)
+      await writeFile(join(elsewhere, 'count.mjs'), BLOCKED)
+      const args = ['run', '--config', '../inner/consumer.yaml', '--print-results']
+      const cli = startCli(args, { env: rest, cwd: elsewhere, signal: t.signal })
+      assert.deepEqual(await cli.ended, { code: 0, signal: null }, cli.err())
+      const lines = cli.out().trimEnd().split('\n').map(parseJson)
+      for (const line of lines) assert.ok(isRecord(line) && isRecord(line.result) && isRecord(line.result.options))
+      assert.match(cli.out(), /"options":\{"from":"file"\}/)
+      assert.match(cli.err(), new RegExp(`^2,000 logs in ${lines.length} batches`, 'm'))
+      assert.deepEqual(await uncommitted(emulator, 'by-file'), [])
+    })
+  }
+)
+
 test('SIGTERM stops in order: exit 0, and what was processed is committed', TIMEOUT, async t => {
   await withLogs(async (emulator, env) => {
     // Commits only at the end, so that a stop without one would show.
@@ -142,7 +176,7 @@ test('what stops a consumer is exit code 1, with what happened and what to do', 
     for (const [change, args, expected] of [
       [{ CLS_SECRET_KEY: 'wrong-secret' }, [], /^API_UNAUTHORIZED: .*\nCheck CLS_SECRET_ID/m],
       [{ CLS_TOPIC_IDS: 'no-such-topic' }, [], /^API_NOT_FOUND: .*\nCheck the logset and topic ids/m],
-      [{}, ['--processor', 'none.mjs'], /^PROCESSOR_NOT_FOUND: .*none\.mjs.*\nCorrect it/m]
+      [{}, ['--threads', '1', '--processor', 'throws.mjs'], /^PROCESSOR_START_FAILED: .*\nMend what/m]
     ] as const) {
       const cli = startCli(['run', ...args], { env: { ...env, ...change }, cwd: folder, signal: t.signal })
       assert.deepEqual(await cli.ended, { code: 1, signal: null })
@@ -190,6 +224,6 @@ test('processor options are JSON, by flag or variable, and bad JSON is told with
   assert.equal(optionsOf({}), undefined)
   assert.throws(() => optionsOf({ 'processor-options': '{key:1}', threads: '0' }), {
     code: 'OPTIONS_INVALID',
-    message: /--processor-options is "\{key:1\}", expected JSON[\s\S]*threads is "0"/
+    message: /--processor-options is a text of length 7, expected JSON[\s\S]*--threads is "0"/
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import official from 'tencentcloud-sdk-nodejs-common/tencentcloud/common/sign.js'
+import official from 'tencentcloud-sdk-nodejs/tencentcloud/common/sign.js'
 import { percentEncode, signQ } from '../../src/cls/sign-q.ts'
 import { signTc3 } from '../../src/cls/sign-tc3.ts'
 

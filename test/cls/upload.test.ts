@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import { decompress } from '../../src/cls/compression.ts'
+import { createCredentials } from '../../src/cls/credentials.ts'
 import { createHttp } from '../../src/cls/http.ts'
 import { decodeLogGroupList, type LogGroup } from '../../src/cls/log-group.ts'
 import { createServiceClock } from '../../src/cls/service-clock.ts'
-import { createUploadApi, UPLOAD_LIMITS, type UploadRequest } from '../../src/cls/upload.ts'
+import { createUploadApi, type UploadRequest } from '../../src/cls/upload.ts'
+import { UPLOAD_LIMITS } from '../../src/cls/upload-limits.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
 import { realClock, realTimers } from '../../src/real-world.ts'
-import type { Compression } from '../../src/world.ts'
+import type { CallOptions, Compression } from '../../src/world.ts'
 import { chance, createKeptLog, rejection } from './fakes.ts'
-import { type Reply, startServer } from './scripted-server.ts'
+import { type Scripted, startServer } from './scripted-server.ts'
 
 const LIMIT = { timeout: 20_000 }
 const GROUP: LogGroup = { logs: [{ time: 1n, contents: [{ key: 'k', value: 'v' }] }], logTags: [], source: 's' }
@@ -19,20 +22,24 @@ afterEach(async () => {
   open = []
 })
 
-async function setUp(script: readonly Reply[] = []) {
+async function setUp(script: readonly Scripted[] = [], change: { readonly origin?: string } = {}) {
   const server = await startServer((_request, index) => script[index] ?? { headers: { 'X-Cls-Requestid': 'r-3' } })
   const http = createHttp({ requestTimeoutMs: 5000 })
   open.push(server.close, http.close)
   const log = createKeptLog()
   const bodies: Uint8Array[] = []
+  const origin = change.origin ?? server.origin
   const api = createUploadApi({
     clock: realClock,
     timers: realTimers,
     random: chance(0),
     log,
-    endpoints: { controlOrigin: server.origin, dataOrigin: server.origin, region: undefined },
+    endpoints: { controlOrigin: origin, dataOrigin: origin, region: undefined },
     signing: {
-      credentials: { get: async () => ({ secretId: 'id', secretKey: 'k' }), renew: () => false },
+      credentials: createCredentials(
+        { secretId: 'id', secretKey: 'k' },
+        { now: realClock.now, timers: realTimers, log }
+      ),
       serviceClock: createServiceClock(realClock),
       log
     },
@@ -46,8 +53,11 @@ async function setUp(script: readonly Reply[] = []) {
     },
     callTimeoutMs: 10_000
   })
-  const upload = (change: Partial<UploadRequest> = {}) => api.upload({ topicId: 't', groups: [GROUP], ...change })
-  return { server, bodies, log, upload }
+  const tries = { retryCount: 0, unsureCount: 0 }
+  const counted = { onRetry: () => void tries.retryCount++, onUnsure: () => void tries.unsureCount++ }
+  const upload = (request: Partial<UploadRequest> = {}, call?: CallOptions) =>
+    api.upload({ topicId: 't', groups: [GROUP], ...counted, ...request }, call)
+  return { server, bodies, log, upload, tries }
 }
 
 describe('upload', () => {
@@ -95,7 +105,103 @@ describe('upload', () => {
 
   test('an error with status 200 is an error', LIMIT, async () => {
     const { upload } = await setUp([{ body: '{"errorcode":"TopicClosed","errormessage":"closed"}' }])
-    await rejection('API_REFUSED', upload())
+    await rejection('API_TOPIC_CLOSED', upload())
+  })
+
+  test('a page with status 200 that is not the service’s does not mean stored', LIMIT, async () => {
+    for (const body of ['<html>sign in</html>', '{"errorco']) {
+      const { upload, tries } = await setUp([{ body }])
+      const error = await rejection('API_MALFORMED', upload({ whenUnsure: 'fail' }))
+      assert.equal(error.place.httpStatus, 200)
+      assert.equal(tries.unsureCount, 1)
+    }
+    for (const body of ['', ' \n', '{"Response":{"RequestId":"r"}}']) await (await setUp([{ body }])).upload()
+  })
+
+  const cut: Scripted = response => response.destroy()
+  const silent: Scripted = () => undefined
+  const half: Scripted = response => {
+    response.writeHead(200, { 'content-length': '100' }).write('{"Resp')
+    setImmediate(() => response.destroy())
+  }
+  const unsure: readonly (readonly [string, Scripted])[] = [
+    ['a connection that breaks after the request was sent', cut],
+    ['an answer that breaks off', half],
+    ['HTTP 500', { status: 500 }],
+    ['HTTP 503 of something on the way', { status: 503, body: '<html>' }],
+    ['an error of the service that names its inside', { status: 200, body: '{"errorcode":"InternalError"}' }],
+    ['an answer far too long', { body: 'x'.repeat(100_000) }]
+  ]
+  for (const [name, scripted] of unsure) {
+    test(
+      `nobody knows whether the logs are stored after ${name}: it is told, and not sent again unasked`,
+      LIMIT,
+      async () => {
+        const { server, upload, tries } = await setUp([scripted])
+        await assert.rejects(upload({ whenUnsure: 'fail' }))
+        assert.deepEqual(tries, { retryCount: 0, unsureCount: 1 })
+        assert.equal(server.received.length, 1)
+      }
+    )
+  }
+
+  test('each unsure try counts once, also where the call succeeds in the end', LIMIT, async () => {
+    const { server, upload, tries } = await setUp([cut, { status: 429 }, { status: 500 }, half])
+    await upload()
+    assert.deepEqual(tries, { retryCount: 4, unsureCount: 3 })
+    assert.equal(server.received.length, 5)
+  })
+
+  test(
+    'a deadline that passes while a try is under way leaves it unsure, told before the rejection',
+    LIMIT,
+    async () => {
+      const { upload, tries } = await setUp([{ status: 429 }, silent])
+      await rejection('API_TIMEOUT', upload({}, { deadlineMs: 300 }))
+      assert.deepEqual(tries, { retryCount: 1, unsureCount: 1 })
+      await new Promise(resolve => setImmediate(resolve))
+      assert.equal(tries.unsureCount, 1, 'and once only')
+    }
+  )
+
+  test('a caller who leaves while a try is under way hears that it is unsure', LIMIT, async () => {
+    const controller = new AbortController()
+    const leave: Scripted = () => controller.abort(new Error('left'))
+    const { upload, tries } = await setUp([leave])
+    await assert.rejects(upload({}, { signal: controller.signal }), /left/)
+    assert.equal(tries.unsureCount, 1)
+  })
+
+  test(
+    'what was never sent is certain: nobody listens, so it is tried again also with whenUnsure fail',
+    LIMIT,
+    async () => {
+      const gone = await startServer(() => ({}))
+      await gone.close()
+      const { upload, tries } = await setUp([], { origin: gone.origin })
+      const error = await upload({ whenUnsure: 'fail' }, { deadlineMs: 300 }).then(
+        () => assert.fail('stored'),
+        (thrown: unknown) => thrown
+      )
+      assert.ok(error instanceof ClsConsumerError && ['API_UNREACHABLE', 'API_TIMEOUT'].includes(error.code))
+      assert.ok(tries.retryCount > 0)
+      assert.equal(tries.unsureCount, 0)
+    }
+  )
+
+  test('what the service refused is certain, whatever it refused it for', LIMIT, async () => {
+    const refusals: readonly (readonly [number, string])[] = [
+      [400, 'InvalidParam'],
+      [401, 'Unauthorized'],
+      [403, 'NotAllowed'],
+      [404, 'TopicNotExist'],
+      [413, 'LogSizeExceed']
+    ]
+    for (const [status, errorcode] of refusals) {
+      const { upload, tries } = await setUp([{ status, body: JSON.stringify({ errorcode, errormessage: 'no' }) }])
+      await assert.rejects(upload())
+      assert.deepEqual(tries, { retryCount: 0, unsureCount: 0 }, errorcode)
+    }
   })
 
   const long = (bytes: number) => 'v'.repeat(bytes)

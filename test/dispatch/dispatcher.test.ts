@@ -1,122 +1,24 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { Batch, Epoch } from '../../src/batch.ts'
-import { Dispatcher } from '../../src/dispatch/dispatcher.ts'
-import type { BatchAnswer } from '../../src/dispatch/messages.ts'
 import { ClsConsumerError, toFailure } from '../../src/errors.ts'
-import { createFakeTime, createKeptLog, rejection } from '../cls/fakes.ts'
-import { Calls, turn } from '../support/calls.ts'
-import { bodyOf } from '../support/fake-data.ts'
-import { FakeThreads, processed } from '../support/fake-threads.ts'
-
-const BOUNDED = { timeout: 10_000 }
-const PATIENCE_MS = 30_000
-const GRACE_MS = 5000
-const EXIT_MS = 10_000
-const BODY = bodyOf('a body')
-/** The bench's handler breaks on this offset. */
-const PLANTED = 666n
-
-const epochOf = (partition: number, epoch = 1): Epoch => ({ topicId: 't', partition, epoch })
-
-interface BenchOptions {
-  readonly threads?: number
-  readonly batchesPerThread?: number
-  /** Decoded bytes that may be open; one batch always may. */
-  readonly memoryBytes?: number
-}
-
-function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBytes = 1e9 }: BenchOptions = {}) {
-  const time = createFakeTime()
-  const threads = new FakeThreads(threadCount)
-  const log = createKeptLog()
-  const answered = new Calls<{ batch: Batch; answer: BatchAnswer }, void>()
-  answered.always = () => undefined
-  const dropped: number[] = []
-  const broken: string[] = []
-  const nextOffsets: string[] = []
-  const forbidden = new Set<number>()
-  const memory = { openBytes: 0, openCount: 0 }
-  const leaseEndMs = new SharedArrayBuffer(8)
-  const dispatcher = new Dispatcher({
-    world: { timers: time.timers, threads, log },
-    settings: { batchesPerThread, abortGraceMs: GRACE_MS, threadExitMs: EXIT_MS, responseBytesMax: 1000 },
-    processor: { file: '/processor.mjs', options: { some: 'option' } },
-    leaseEndMs,
-    handlers: {
-      mayStart: batch => !forbidden.has(batch.batchId),
-      tryOpen: bytes => {
-        if (memory.openCount > 0 && memory.openBytes + bytes > memoryBytes) return false
-        memory.openBytes += bytes
-        memory.openCount += 1
-        return true
-      },
-      close: bytes => {
-        memory.openBytes -= bytes
-        memory.openCount -= 1
-      },
-      nextOffset: ({ batchId }, nextOffset) => {
-        if (nextOffset === PLANTED) throw new ClsConsumerError('INVARIANT_BROKEN', 'I2: planted')
-        nextOffsets.push(`${batchId} ${nextOffset}`)
-      },
-      answered: (batch, answer) => answered.make({ batch, answer }),
-      dropped: ({ batchId }) => dropped.push(batchId),
-      broken: error => broken.push(error.code)
-    }
-  })
-  let batchCount = 0
-  const batchOf = (partition: number, over: Partial<Batch> = {}): Batch => {
-    batchCount += 1
-    return {
-      ...epochOf(partition),
-      batchId: batchCount,
-      startOffset: BigInt(batchCount) * 10n,
-      endOffset: undefined,
-      peekedOffset: undefined,
-      body: BODY,
-      decodedBytes: 100,
-      ...over
-    }
-  }
-  return {
-    time,
-    threads,
-    log,
-    answered,
-    dropped,
-    broken,
-    nextOffsets,
-    forbidden,
-    memory,
-    leaseEndMs,
-    dispatcher,
-    batchOf,
-    answeredIds: () => answered.asks.map(({ batch, answer }) => `${batch.batchId} ${answer.kind}`),
-    /** Enqueues a new batch and returns its number. */
-    enqueue(partition: number, over: Partial<Batch> = {}): number {
-      const batch = batchOf(partition, over)
-      dispatcher.enqueue(batch)
-      return batch.batchId
-    },
-    async start(...partitions: number[]): Promise<void> {
-      await dispatcher.start()
-      for (const partition of partitions) dispatcher.assign(epochOf(partition))
-      await turn()
-    }
-  }
-}
-
-/** The state of a promise, without waiting for it. */
-async function stateOf(promise: Promise<unknown>): Promise<'pending' | 'resolved' | 'rejected'> {
-  await turn()
-  const pending = Symbol('pending')
-  try {
-    return (await Promise.race([promise, Promise.resolve(pending)])) === pending ? 'pending' : 'resolved'
-  } catch {
-    return 'rejected'
-  }
-}
+import { rejection } from '../cls/fakes.ts'
+import { turn } from '../support/calls.ts'
+import { processed } from '../support/fake-threads.ts'
+import {
+  ATTEMPTS,
+  BACKOFF_MS,
+  BODY,
+  BOUNDED,
+  bench,
+  EXIT_MS,
+  epochOf,
+  GRACE_MS,
+  HOOK_MS,
+  PATIENCE_MS,
+  PLANTED,
+  stateOf
+} from './dispatcher-bench.ts'
 
 describe('dispatcher: starting', () => {
   test('every thread gets the processor, its limits and the lease before any batch', BOUNDED, async () => {
@@ -149,8 +51,9 @@ describe('dispatcher: starting', () => {
   test('I8: a start that never returns is an error after its limit', BOUNDED, async () => {
     const { threads, dispatcher, time } = bench()
     threads.doneAtOnce.delete('start')
-    await rejection('PROCESSOR_STUCK', time.settle(dispatcher.start()))
-    assert.ok(time.clock.monotonic() <= 120_000)
+    const { message } = await rejection('PROCESSOR_STUCK', time.settle(dispatcher.start()))
+    assert.equal(time.clock.monotonic(), HOOK_MS)
+    assert.match(message, /start, .*hookTimeoutMs.*file \/processor\.mjs/)
   })
 })
 
@@ -283,20 +186,19 @@ describe('dispatcher: batches', () => {
   })
 
   test('I2: in order, one at a time per partition, within every limit, under random schedules', BOUNDED, async () => {
-    const act = fc.record({ kind: fc.constantFrom('enqueue', 'finish', 'die'), pick: fc.nat(99) })
+    const act = fc.record({
+      kind: fc.constantFrom('enqueue', 'finish', 'die', 'kill', 'move', 'wait'),
+      pick: fc.nat(99)
+    })
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),
         fc.integer({ min: 1, max: 3 }),
         fc.array(act, { maxLength: 60 }),
         async (threadCount, batchesPerThread, acts) => {
-          const { threads, start, enqueue, answered, memory } = bench({
-            threads: threadCount,
-            batchesPerThread,
-            memoryBytes: 500
-          })
+          const made = bench({ threads: threadCount, batchesPerThread, memoryBytes: 500 })
+          const { threads, start, enqueue, answered, memory, dispatcher, time } = made
           await start(0, 1, 2, 3)
-          const home = new Map<number, number>()
           const queued = new Map<number, number[]>([0, 1, 2, 3].map(partition => [partition, []]))
           const check = () => {
             const open = threads.runs.open.flatMap(({ ask: { thread, task } }) =>
@@ -307,8 +209,7 @@ describe('dispatcher: batches', () => {
             assert.equal(memory.openCount, open.length)
             assert.ok(memory.openBytes <= 500)
             for (const { thread, task } of open) {
-              assert.equal(home.get(task.partition) ?? thread, thread, 'a partition stays on its thread')
-              home.set(task.partition, thread)
+              assert.equal(threads.homeOf(task.partition), thread, 'where `assign` ran last, and no `revoke` since')
               assert.equal(task.batchId, queued.get(task.partition)?.[0], 'in order')
               assert.ok(open.filter(each => each.thread === thread).length <= batchesPerThread)
             }
@@ -318,21 +219,27 @@ describe('dispatcher: batches', () => {
             const open = check()
             const chosen = open[pick % Math.max(1, open.length)]
             if (kind === 'enqueue') queued.get(pick % 4)?.push(enqueue(pick % 4))
+            else if (kind === 'wait') await time.advance(10 * pick)
+            else if (kind === 'move') void dispatcher.move(epochOf(pick % 4), pick % threadCount)
             else if (kind === 'finish' && chosen !== undefined) {
               queued.get(chosen.task.partition)?.shift()
               await threads.finish(chosen.task.batchId)
-            } else if (kind === 'die' && chosen !== undefined) {
-              for (const { thread, task } of open) if (thread === chosen.thread) queued.get(task.partition)?.shift()
+            } else if (chosen !== undefined) {
+              if (kind === 'kill') void threads.kill(chosen.thread)
               await threads.exit(chosen.thread)
+              // Answered by its last attempt.
+              for (const list of queued.values()) if (isAnswered(made, list[0])) list.shift()
               check()
               await threads.replace(chosen.thread)
             }
           }
-          for (let open = check(); open.length > 0; open = check())
-            for (const { task } of open) {
+          for (let round = 0; round < 200 && [...queued.values()].flat().length > 0; round++) {
+            await time.advance(ATTEMPTS * BACKOFF_MS)
+            for (const { task } of check()) {
               queued.get(task.partition)?.shift()
               await threads.finish(task.batchId)
             }
+          }
           assert.deepEqual([...queued.values()].flat(), [], 'every batch was answered')
           assert.equal(new Set(answered.asks.map(({ batch }) => batch.batchId)).size, answered.all.length)
         }
@@ -340,7 +247,20 @@ describe('dispatcher: batches', () => {
       { numRuns: 150 }
     )
   })
+
+  test('what user code did outside of any task stops the consumer, with its own error', BOUNDED, async () => {
+    const { threads, start, broken } = bench()
+    await start()
+    const failure = toFailure(new ClsConsumerError('BATCH_CLOSED', 'too late'), 'BATCH_CLOSED')
+    threads.tell(0, { kind: 'broken', failure })
+    assert.deepEqual(broken, ['BATCH_CLOSED'])
+  })
 })
+
+/** Whether the batch has had its last answer. */
+function isAnswered({ answered }: ReturnType<typeof bench>, batchId: number | undefined): boolean {
+  return answered.asks.some(({ batch }) => batch.batchId === batchId)
+}
 
 describe('dispatcher: memory', () => {
   test('a batch waits for memory, and opens when a batch closes', BOUNDED, async () => {
@@ -565,7 +485,7 @@ describe('dispatcher: drain', () => {
     await start(0)
     threads.doneAtOnce.delete('revoke')
     const drained = dispatcher.drain(epochOf(0), PATIENCE_MS, 'revoked')
-    await time.advance(59_999)
+    await time.advance(HOOK_MS - 1)
     assert.equal(threads.kills.all.length, 0)
     await time.advance(1)
     assert.deepEqual(threads.kills.asks, [0])
@@ -629,21 +549,6 @@ describe('dispatcher: a new epoch of a partition', () => {
 })
 
 describe('dispatcher: threads that end', () => {
-  test('a thread that dies by itself answers its batches with THREAD_LOST', BOUNDED, async () => {
-    const { threads, start, enqueue, answered } = bench()
-    await start(0, 1)
-    enqueue(0)
-    enqueue(1)
-    await threads.exit(0)
-    assert.deepEqual(
-      answered.asks.map(({ batch, answer }) => [batch.batchId, answer.kind === 'failed' && answer.failure.code]),
-      [
-        [1, 'THREAD_LOST'],
-        [2, 'THREAD_LOST']
-      ]
-    )
-  })
-
   test(
     'batches that only shared a terminated thread are run again, in order, as a further attempt',
     BOUNDED,
@@ -667,8 +572,8 @@ describe('dispatcher: threads that end', () => {
     }
   )
 
-  test('a replacement that dies by itself answers its batches: no death is forgiven twice', BOUNDED, async () => {
-    const { threads, start, dispatcher, enqueue, time, answeredIds } = bench()
+  test('a replacement that dies by itself is to blame: no death is forgiven twice', BOUNDED, async () => {
+    const { threads, start, dispatcher, enqueue, time, retried } = bench()
     await start(0, 1)
     enqueue(0)
     enqueue(1)
@@ -677,9 +582,9 @@ describe('dispatcher: threads that end', () => {
     await threads.exit(0)
     await drained
     await threads.replace(0)
-    assert.deepEqual([threads.openBatchIds, answeredIds()], [[2], []])
+    assert.deepEqual([threads.openBatchIds, retried], [[2], []])
     await threads.exit(0)
-    assert.deepEqual(answeredIds(), ['2 failed'])
+    assert.deepEqual(retried, [`2 THREAD_LOST ${BACKOFF_MS}`])
   })
 
   test('a replacement runs start, then assign for every partition of its lane, before any batch', BOUNDED, async () => {
@@ -779,7 +684,7 @@ describe('dispatcher: threads that end', () => {
     threads.doneAtOnce.delete('assign')
     await dispatcher.start()
     dispatcher.assign(epochOf(0))
-    await time.advance(59_999)
+    await time.advance(HOOK_MS - 1)
     assert.deepEqual(broken, [])
     await time.advance(1)
     assert.deepEqual(broken, ['PROCESSOR_STUCK'])

@@ -22,7 +22,7 @@ function batchOf(partition: number, batchId: number, epoch = 1): Batch {
 
 function ready(lanes: Lanes, partition: number, ...batchIds: number[]): Seat {
   const seat = lanes.add(epochOf(partition))
-  seat.phase = 'ready'
+  lanes.turn(seat, 'ready')
   for (const batchId of batchIds) lanes.enqueue(seat, batchOf(partition, batchId))
   return seat
 }
@@ -42,6 +42,77 @@ describe('lanes', () => {
     assert.equal(lanes.find(epochOf(0))?.thread, first.thread)
   })
 
+  test('partitions of a consumer begin on its first thread, and go round from there', () => {
+    const lanes = new Lanes(3, 4, 2)
+    const threads = [0, 1, 2, 3].map(partition => lanes.add(epochOf(partition)).thread)
+    assert.deepEqual(threads, [2, 0, 1, 2])
+    assert.equal(new Lanes(2, 4, 5).add(epochOf(0)).thread, 1, 'whatever the number of the consumer')
+  })
+
+  test('a partition moves with what waits, and counts where it is', () => {
+    const lanes = new Lanes(2, 4)
+    const seat = ready(lanes, 0, 1, 2)
+    lanes.turn(seat, 'moving')
+    assert.equal(lanes.next(0), undefined)
+    lanes.moveTo(seat, 1)
+    assert.deepEqual([seat.phase, lanes.seatsOf(0), lanes.seatsOf(1)], ['assigning', [], [seat]])
+    lanes.turn(seat, 'ready')
+    assert.deepEqual([lanes.next(0), lanes.next(1)], [undefined, seat])
+    assert.equal(lanes.open(seat).batchId, 1)
+    assert.equal(lanes.add(epochOf(9)).thread, 0)
+  })
+
+  test('I2: a partition moves only when none of its batches is open', () => {
+    const lanes = new Lanes(2, 4)
+    const seat = ready(lanes, 0, 1)
+    lanes.open(seat)
+    lanes.turn(seat, 'moving')
+    assert.throws(() => lanes.moveTo(seat, 1), { code: 'INVARIANT_BROKEN' })
+    assert.deepEqual([seat.thread, lanes.seatsOf(1)], [0, []])
+  })
+
+  test('I2: a draining seat stays so until it leaves', () => {
+    const lanes = new Lanes(2, 4)
+    const seat = ready(lanes, 0)
+    lanes.turn(seat, 'draining')
+    for (const phase of ['assigning', 'ready', 'moving'] as const) {
+      assert.throws(() => lanes.turn(seat, phase), { code: 'INVARIANT_BROKEN' })
+    }
+  })
+
+  test('a suspended batch is not offered before it is resumed, and its partition waits with it', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 1, 2)
+    lanes.open(seat)
+    lanes.suspend(seat)
+    assert.deepEqual([lanes.next(0), seat.attempt, seat.lossCount], [undefined, 2, 1])
+    lanes.resume(seat)
+    assert.equal(lanes.next(0), seat)
+    assert.equal(lanes.open(seat).batchId, 1)
+    lanes.suspend(seat)
+    assert.deepEqual([seat.attempt, seat.lossCount], [3, 2])
+    lanes.clear(seat)
+    assert.deepEqual([seat.attempt, seat.lossCount, seat.pause], [1, 0, 'none'])
+  })
+
+  test('a batch under which a thread has died is open alone on its lane, and comes before others', () => {
+    const lanes = new Lanes(1, 4)
+    const [suspect, other, third] = [0, 1, 2].map(partition => ready(lanes, partition, partition + 1))
+    assert.ok(suspect !== undefined && other !== undefined && third !== undefined)
+    lanes.open(suspect)
+    lanes.suspend(suspect)
+    assert.equal(lanes.next(0), other)
+    lanes.open(other)
+    lanes.resume(suspect)
+    assert.equal(lanes.next(0), undefined, 'not beside another, and no other before it')
+    lanes.close(other)
+    assert.equal(lanes.next(0), suspect)
+    lanes.open(suspect)
+    assert.equal(lanes.next(0), undefined, 'no other beside it')
+    lanes.close(suspect)
+    assert.equal(lanes.next(0), third)
+  })
+
   test('I2: a partition is seated once, in one epoch', () => {
     const lanes = new Lanes(2, 4)
     const seat = lanes.add(epochOf(0))
@@ -57,7 +128,7 @@ describe('lanes', () => {
       [lanes.find(epochOf(0, 5)), lanes.find(epochOf(0, 4)), lanes.find(epochOf(1, 5))],
       [seat, undefined, undefined]
     )
-    seat.epoch = 6
+    lanes.renew(seat, epochOf(0, 6))
     assert.deepEqual([lanes.find(epochOf(0, 5)), lanes.find(epochOf(0, 6))], [undefined, seat])
   })
 
@@ -93,8 +164,8 @@ describe('lanes', () => {
   test('a seat that is being assigned or drained is not offered', () => {
     const lanes = new Lanes(1, 4)
     const seat = ready(lanes, 0, 1)
-    for (const phase of ['assigning', 'draining'] as const) {
-      seat.phase = phase
+    for (const phase of ['assigning', 'moving', 'draining'] as const) {
+      lanes.turn(seat, phase)
       assert.equal(lanes.next(0), undefined)
     }
   })

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import type { BatchTask, FromThread, StartTask } from '../../src/dispatch/messages.ts'
 import { createThreads, type ThreadsOptions } from '../../src/dispatch/pool.ts'
 import { workerEnvironment } from '../../src/dispatch/worker-environment.ts'
-import { realTimers } from '../../src/real-world.ts'
+import { realClock, realTimers } from '../../src/real-world.ts'
 import type { Threads, Timers } from '../../src/world.ts'
 import { batchTask, messagesOf, responseText } from '../workers/bodies.ts'
 
@@ -24,7 +24,10 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true }))
 
-type Happening = readonly [kind: 'exit' | 'replaced' | 'broken' | 'message' | 'rejected' | 'killed', what: unknown]
+type Happening = readonly [
+  kind: 'exit' | 'replaced' | 'broken' | 'message' | 'rejected' | 'killing' | 'killed',
+  what: unknown
+]
 
 interface Bench {
   readonly threads: Threads
@@ -53,6 +56,7 @@ function bench(t: TestContext, options: Partial<ThreadsOptions> = {}): Bench & {
     threadExitMs: 10_000,
     env: process.env,
     log: { debug: line, info: line, warn: line, error: line },
+    clock: realClock,
     timers: realTimers,
     file: RUN_BATCH,
     ...options
@@ -72,6 +76,7 @@ function bench(t: TestContext, options: Partial<ThreadsOptions> = {}): Bench & {
     boot: () =>
       threads.boot({
         onMessage: (thread, message) => note('message', `${thread} ${told(message)}`),
+        onKilled: thread => note('killing', thread),
         onExit: thread => note('exit', thread),
         onReplaced: thread => note('replaced', thread),
         onBroken: error => note('broken', 'code' in error ? error.code : error)
@@ -278,7 +283,7 @@ test('I2: a thread in an endless loop is killed; its run rejects after its exit'
   await when('replaced')
   assert.deepEqual(
     happened.map(([kind]) => kind).filter(kind => kind !== 'message'),
-    ['exit', 'rejected', 'replaced']
+    ['killing', 'exit', 'rejected', 'replaced']
   )
   await threads.run(0, start)
   assert.equal(await resultOf(threads, 0), 1)
@@ -321,12 +326,16 @@ test('I2: a killed thread that cannot exit yet still counts as running', BOUNDED
   const killed = kill.then(() => happened.push(['killed', 0]))
   threads.run(0, someLogs()).catch(() => happened.push(['rejected', 'a later run']))
   for (let i = 0; i < 100; i++) await turn()
-  assert.deepEqual(happened, [['message', '0 next-offset']], 'the exit is still to come')
+  const before = [
+    ['message', '0 next-offset'],
+    ['killing', 0]
+  ]
+  assert.deepEqual(happened, before, 'the exit is still to come')
   await release()
   await killed
   await assert.rejects(run, { code: 'THREAD_LOST' })
   await turn()
-  const [, first, ...rest] = happened.map(String)
+  const [, , first, ...rest] = happened.map(String)
   assert.equal(first, 'exit,0')
   assert.deepEqual(rest.filter(what => what !== 'replaced,0').sort(), [
     'killed,0',
@@ -341,7 +350,10 @@ test('a thread that does not exit in time is THREAD_STUCK, told to the killer an
   const { run, release } = await blockThread(t, made)
   run.catch(() => happened.push(['rejected', 'the open run']))
   await assert.rejects(threads.kill(0), { code: 'THREAD_STUCK' })
-  assert.deepEqual(happened.slice(1), [['broken', 'THREAD_STUCK']])
+  assert.deepEqual(happened.slice(1), [
+    ['killing', 0],
+    ['broken', 'THREAD_STUCK']
+  ])
   await release()
   await when('exit')
 })
@@ -352,6 +364,7 @@ test('killing a thread twice, or one that has ended, is one end', BOUNDED, async
   await threads.kill(0)
   await when('replaced')
   assert.deepEqual(happened, [
+    ['killing', 0],
     ['exit', 0],
     ['replaced', 0]
   ])
@@ -363,6 +376,7 @@ test('a killed idle thread is replaced, again and again', BOUNDED, async t => {
     await threads.kill(1)
     await when('replaced')
     assert.deepEqual(happened.splice(0), [
+      ['killing', 1],
       ['exit', 1],
       ['replaced', 1]
     ])
@@ -452,6 +466,7 @@ for (const [name, then] of [
     if (name === 'never comes up') turnClock()
     await when('broken')
     assert.deepEqual(happened, [
+      ['killing', 0],
       ['exit', 0],
       ['broken', 'POOL_BROKEN']
     ])
@@ -529,11 +544,11 @@ test('an idle pool does not keep the process up, and a task does', BOUNDED, asyn
     script,
     `import { writeFileSync } from 'node:fs'
      import { createThreads } from ${here('../../src/dispatch/pool.js')}
-     import { realTimers } from ${here('../../src/real-world.js')}
+     import { realClock, realTimers } from ${here('../../src/real-world.js')}
      const line = () => {}
      const threads = createThreads({ count: 2, batchesPerThread: 4, threadExitMs: 5000, env: process.env,
-       log: { debug: line, info: line, warn: line, error: line }, timers: realTimers })
-     await threads.boot({ onMessage () {}, onExit () {}, onReplaced () {}, onBroken () {} })
+       log: { debug: line, info: line, warn: line, error: line }, clock: realClock, timers: realTimers })
+     await threads.boot({ onMessage () {}, onKilled () {}, onExit () {}, onReplaced () {}, onBroken () {} })
      await threads.run(0, { kind: 'start', processor: ${JSON.stringify(start.processor)},
        limits: { responseBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
      writeFileSync(${JSON.stringify(done)}, 'done')`

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type MessagePort, Worker } from 'node:worker_threads'
+import type { Engine, EngineHooks } from '../../src/dispatch/engine.ts'
 import type { ThreadAnswer } from '../../src/dispatch/messages.ts'
-import { type Engine, type EngineHooks, ThreadPool } from '../../src/dispatch/thread-pool.ts'
+import { ThreadPool } from '../../src/dispatch/thread-pool.ts'
 import { realTimers } from '../../src/real-world.ts'
 
 const BOUNDED = { timeout: 10_000 }
@@ -56,6 +57,7 @@ async function bench(t: TestContext, count: number) {
   const pool = new ThreadPool({ count, threadExitMs: 5000, threadBootMs: 5000, timers: realTimers }, start)
   const booted = pool.boot({
     onMessage: (thread, message) => happened.push(`message ${thread} ${message.kind === 'log' ? message.message : ''}`),
+    onKilled: thread => happened.push(`killed ${thread}`),
     onExit: thread => happened.push(`exit ${thread}`),
     onReplaced: thread => happened.push(`replaced ${thread}`),
     onBroken: error => happened.push(`broken ${error.message}`)
@@ -73,7 +75,7 @@ async function bench(t: TestContext, count: number) {
 
 test('what a thread said last is told before its exit, though both are noticed in one turn', BOUNDED, async t => {
   const { engine, workers, happened } = await bench(t, 1)
-  engine.ports[0]?.postMessage({ kind: 'log', level: 'info', message: 'last words', fields: {} })
+  engine.ports[0]?.postMessage({ kind: 'log', client: 0, level: 'info', message: 'last words', fields: {} })
   workers[0]?.emit('exit', 1)
   assert.deepEqual(happened, ['message 0 last words', 'exit 0'])
 })
@@ -81,14 +83,14 @@ test('what a thread said last is told before its exit, though both are noticed i
 test('what is delivered after the exit is told of nobody', BOUNDED, async t => {
   const { engine, workers, happened } = await bench(t, 1)
   workers[0]?.emit('exit', 1)
-  engine.ports[0]?.postMessage({ kind: 'log', level: 'info', message: 'a ghost', fields: {} })
+  engine.ports[0]?.postMessage({ kind: 'log', client: 0, level: 'info', message: 'a ghost', fields: {} })
   for (let i = 0; i < 10; i++) await turn()
   assert.deepEqual(happened, ['exit 0'])
 })
 
 test('I2: a run whose thread has failed is not rejected before the exit', BOUNDED, async t => {
   const { pool, engine, workers, happened } = await bench(t, 1)
-  pool.run(0, { kind: 'stop' }).catch(error => happened.push(`rejected ${error.code}: ${error.message}`))
+  pool.run(0, { kind: 'stop', client: 0 }).catch(error => happened.push(`rejected ${error.code}: ${error.message}`))
   // The order of Piscina: it rejects within the event of the error; the exit comes later.
   workers[0]?.once('error', error => engine.runs[0]?.reject(error))
   workers[0]?.emit('error', new RangeError('oops'))
@@ -105,7 +107,7 @@ test('I2: a replacement that is up early waits for the exit of its predecessor',
   engine.ready()
   for (let i = 0; i < 10; i++) await turn()
   assert.equal(engine.ports.length, 2, 'it has no port yet')
-  const late = pool.run(1, { kind: 'stop' })
+  const late = pool.run(1, { kind: 'stop', client: 0 })
   late.catch(() => happened.push('rejected'))
   await turn()
   assert.deepEqual(happened, [])

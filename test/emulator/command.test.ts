@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { emulatorOptions, runEmulator } from '../../src/cli/emulator.ts'
+import { emulatorEpilogue, emulatorOptions, runEmulator } from '../../src/cli/emulator.ts'
+import { parseJson } from '../../src/cls/json.ts'
+import { ACTION_NAMES } from '../../src/emulator/action-names.ts'
+import { DEFAULT_QUIRKS, QUIRKS } from '../../src/emulator/quirks.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
-import { callControl, listAt, post } from './support.ts'
+import { at, callControl, listAt, post } from './support.ts'
 
 /** Runs the command until it says that it is ready, then hands over what it printed, then stops it. */
 async function whileRunning(
@@ -69,6 +72,64 @@ test('the identities that the user gives are the ones it has, and the shell read
   })
 })
 
+test('faults, quirks and limits of the flags are in force from the start, and it tells where to change them', {
+  timeout: 30_000
+}, async () => {
+  const fault = ['pull_log:delay:5,every=3', '{"consumer":"A","fault":{"kind":"drop","when":"answer"}}']
+  const args = { port: '0', fault, quirk: ['nextOffset=last', 'size=log-groups'], 'rate-limits': true }
+  await whileRunning(args, async lines => {
+    const [, admin = ''] = lines.map(line => /PUT faults, PATCH settings at (\S+\/)$/.exec(line)).find(Boolean) ?? []
+    const { body } = await post(admin, 'state', {}, '', 'GET')
+    const state = parseJson(body.toString())
+    const rules = listAt(state, 'faults').map(entry => at(entry, 'rule'))
+    assert.deepEqual(rules, [
+      { every: 3, action: 'pull_log', fault: { kind: 'delay', ms: 5 } },
+      { consumer: 'A', fault: { kind: 'drop', when: 'answer' } }
+    ])
+    assert.deepEqual(at(state, 'quirks'), { ...DEFAULT_QUIRKS, nextOffset: 'last', size: 'log-groups' })
+    const target = {
+      endpoint: exported(lines, 'CLS_ENDPOINT'),
+      secretId: exported(lines, 'CLS_SECRET_ID'),
+      secretKey: exported(lines, 'CLS_SECRET_KEY')
+    }
+    const calls = Array.from({ length: 60 }, () => callControl(target, 'DescribePartitions', { TopicId: 'x' }))
+    const codes = (await Promise.all(calls)).map(({ response }) => at(at(response, 'Error'), 'Code'))
+    assert.ok(codes.includes('RequestLimitExceeded'))
+  })
+})
+
+test('wrong faults and quirks are told with the right ones', async () => {
+  const never = { stop: new AbortController().signal, print: () => assert.fail('it started') }
+  for (const [args, ...expected] of [
+    [{ fault: ['pull:delay:5'] }, /--fault "pull:delay:5": the rule\.action is "pull": expected .*pull_log/],
+    [{ fault: ['*:dely:5'] }, /kind is "dely": expected delay or error/],
+    [{ quirk: ['sizes=bytes'] }, /--quirk: there is no quirk sizes: there are boundedEnd, .*emptyLists/],
+    [
+      { quirk: ['size=big', 'lastBeat'] },
+      /size is "big": expected bytes or log-groups/,
+      /lastBeat is "": expected joins/
+    ],
+    [{ quirk: ['compression=lz4', 'compressionHeader=absent'] }, /nothing would tell/],
+    [{ quirk: ['size=bytes=log-groups'] }, /size is "bytes=log-groups"/]
+  ] as const) {
+    await assert.rejects(runEmulator({ ...args, port: 'x' }, never), (error: unknown) => {
+      assert.ok(error instanceof ClsConsumerError && error.code === 'OPTIONS_INVALID')
+      for (const pattern of [...expected, /--port/]) assert.match(error.message, pattern)
+      return true
+    })
+  }
+})
+
+test('the help names every quirk with its values, every kind of fault, and every action', () => {
+  for (const [name, values] of Object.entries(QUIRKS)) {
+    assert.ok(emulatorEpilogue.includes(`  ${name}=${values.join('|')}\n`), name)
+  }
+  const kinds = ['delay:ms[:before|after]', 'error:code[:status]', 'status:status[:html|empty|json]', 'truncate']
+  kinds.push('drop:before|headers|body|answer', 'corrupt[:bytes|json|base64|header|protobuf]', 'too-large:bytes')
+  for (const kind of kinds) assert.ok(emulatorEpilogue.includes(`\n  ${kind}\n`), kind)
+  for (const action of ACTION_NAMES) assert.ok(emulatorEpilogue.includes(action), action)
+})
+
 test('all wrong flags are told in one error', async () => {
   const args = { port: 'x', 'start-offset': '-1', 'clock-skew-ms': 'late', topic: ['a'], topics: '2' }
   const never = { stop: new AbortController().signal, print: () => assert.fail('it started') }
@@ -82,7 +143,7 @@ test('all wrong flags are told in one error', async () => {
   })
 })
 
-test('every flag that fixes an identity, a size or a clock is there', () => {
+test('every flag that fixes an identity, a size, a clock or a fault is there', () => {
   const flags = [
     'port',
     'topics',
@@ -92,7 +153,10 @@ test('every flag that fixes an identity, a size or a clock is there', () => {
     'logset',
     'topic',
     'start-offset',
-    'clock-skew-ms'
+    'clock-skew-ms',
+    'fault',
+    'quirk',
+    'rate-limits'
   ]
   for (const flag of flags) assert.ok(flag in emulatorOptions, flag)
 })

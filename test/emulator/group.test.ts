@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Group, type PartitionRef, partitionRef } from '../../src/emulator/group.ts'
+import { type BeatRules, Group, type PartitionRef, partitionRef } from '../../src/emulator/group.ts'
+import { DEFAULT_QUIRKS } from '../../src/emulator/quirks.ts'
 
 const SIX: readonly PartitionRef[] = [1, 2, 3, 4, 5, 6].map(partition => partitionRef('t', partition))
 const TIMEOUT_MS = 10_000
@@ -12,10 +13,11 @@ class Players {
   readonly held = new Map<string, ReadonlySet<number>>()
   nowMs = 0
   all = SIX
+  rules: BeatRules = DEFAULT_QUIRKS
 
   beat(consumer: string, held: Iterable<number> = this.held.get(consumer) ?? []): number[] {
     const keys = new Set([...held].map(partition => partitionRef('t', partition).key))
-    const granted = this.group.beat(consumer, keys, this.all, this.nowMs).map(({ partition }) => partition)
+    const granted = this.group.beat(consumer, keys, this.all, this.nowMs, this.rules).map(({ partition }) => partition)
     this.held.set(consumer, new Set(granted))
     return granted
   }

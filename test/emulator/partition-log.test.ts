@@ -11,7 +11,13 @@ const RULES: LogRules = {
   retentionMs: Number.POSITIVE_INFINITY
 }
 
-const ALL: Window = { fromOffset: 0n, startMs: 0, endMs: Number.POSITIVE_INFINITY, sizeBytes: 1e9 }
+const ALL: Window = {
+  fromOffset: 0n,
+  startMs: 0,
+  endMs: Number.POSITIVE_INFINITY,
+  sizeBytes: 1e9,
+  messageCountMax: 1e9
+}
 
 function logOf(rules: Partial<LogRules>, times: readonly number[], bytes = 10): PartitionLog {
   const log = new PartitionLog({ ...RULES, ...rules })

@@ -185,9 +185,54 @@ test('on the data plane a missing header, a malformed one and an unknown id each
   assert.throws(() => verifyQSign(request, { ...KEY, secretId: 'x' }, T0), refusal('Unauthorized'))
 })
 
-test('no refusal tells the secret', () => {
-  const key = { ...KEY, secretKey: 'other-secret' }
-  for (const verify of [() => verifyTc3(signedTc3('h', {}), key, T0), () => verifyQSign(signedQ(NOW_S), key, T0)]) {
-    assert.throws(verify, (error: unknown) => error instanceof Error && !error.message.includes('other-secret'))
+const TEMPORARY = { ...KEY, token: 'temporary' }
+
+test('where a token is set, a control request must carry it, by either of its headers', () => {
+  const carrying = (headers: Readonly<Record<string, string>>): WireRequest => {
+    const request = signedTc3('h', {})
+    return { ...request, headers: { ...request.headers, ...headers } }
+  }
+  verifyTc3(carrying({ 'x-tc-token': 'temporary' }), TEMPORARY, T0)
+  verifyTc3(carrying({ 'x-cls-token': 'temporary' }), TEMPORARY, T0)
+  verifyTc3(carrying({ 'x-tc-token': 'any' }), KEY, T0)
+  const failure = refusal('AuthFailure.TokenFailure')
+  for (const headers of [
+    {},
+    { 'x-tc-token': 'outdated' },
+    { 'x-cls-token': 'outdated' },
+    { 'x-tc-token': 'outdated', 'x-cls-token': 'temporary' }
+  ]) {
+    assert.throws(() => verifyTc3(carrying(headers), TEMPORARY, T0), failure, JSON.stringify(headers))
+  }
+})
+
+test('where a token is set, a data request must carry it', () => {
+  const carrying = (headers: Readonly<Record<string, string>>): WireRequest => {
+    const request = signedQ(NOW_S)
+    return { ...request, headers: { ...request.headers, ...headers } }
+  }
+  verifyQSign(carrying({ 'x-cls-token': 'temporary' }), TEMPORARY, T0)
+  verifyQSign(carrying({ 'x-cls-token': 'any' }), KEY, T0)
+  for (const headers of [{}, { 'x-cls-token': 'outdated' }, { 'x-tc-token': 'temporary' }]) {
+    const outdated = () => verifyQSign(carrying(headers), TEMPORARY, T0)
+    assert.throws(outdated, { code: 'Unauthorized', httpStatus: 401, message: /token/ })
+  }
+})
+
+test('of temporary credentials that are outdated as a whole it is the token that is told', () => {
+  const replaced = { secretId: 'new', secretKey: 'new', token: 'new' }
+  const request = signedTc3('h', {})
+  const old = { ...request, headers: { ...request.headers, 'x-tc-token': 'temporary' } }
+  assert.throws(() => verifyTc3(old, replaced, T0), refusal('AuthFailure.TokenFailure'))
+})
+
+test('no refusal tells the secret or the token', () => {
+  for (const key of [
+    { ...KEY, secretKey: 'other-secret' },
+    { ...KEY, token: 'other-secret' }
+  ]) {
+    for (const verify of [() => verifyTc3(signedTc3('h', {}), key, T0), () => verifyQSign(signedQ(NOW_S), key, T0)]) {
+      assert.throws(verify, (error: unknown) => error instanceof Error && !error.message.includes('other-secret'))
+    }
   }
 })

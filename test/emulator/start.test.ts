@@ -6,11 +6,15 @@ import { Agent, request } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { type EmulatorHandle, startEmulator } from '../../src/emulator/start.ts'
+import { changeSettings } from '../../src/emulator/changes.ts'
+import { DEFAULT_QUIRKS } from '../../src/emulator/quirks.ts'
+import { type EmulatorHandle, type FaultRule, startEmulator } from '../../src/emulator/start.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
-import { callControl, listAt, post } from './support.ts'
+import { Bench, callControl, listAt, post } from './support.ts'
 
 const PLACES = ['same', 'child'] as const
+
+const CLOSED: FaultRule = { fault: { kind: 'error', code: 'FailedOperation', status: 410 } }
 
 async function groupCount(emulator: EmulatorHandle): Promise<number> {
   const { response } = await callControl(emulator, 'DescribeConsumerGroups', { LogsetId: emulator.logsetId })
@@ -128,9 +132,115 @@ for (const place of PLACES) {
   })
 }
 
+for (const place of PLACES) {
+  test(`faults, quirks, the clock and the key can be changed by the handle (${place})`, {
+    timeout: 60_000
+  }, async () => {
+    const emulator = await startEmulator({
+      process: place,
+      token: 'first',
+      faults: [CLOSED],
+      quirks: { size: 'log-groups' }
+    })
+    try {
+      const described = (change = {}, override = {}) =>
+        callControl({ ...emulator, ...change }, 'DescribeConsumerGroups', { LogsetId: emulator.logsetId }, override)
+      const started = await emulator.snapshot()
+      assert.deepEqual(started.faults, [{ rule: CLOSED, metCount: 0, struckCount: 0 }])
+      assert.deepEqual(started.quirks, { ...DEFAULT_QUIRKS, size: 'log-groups' })
+
+      assert.equal((await described()).answer.status, 410)
+      assert.deepEqual((await emulator.snapshot()).faults, [{ rule: CLOSED, metCount: 1, struckCount: 1 }])
+      await emulator.setFaults([{ action: 'pull_log', fault: { kind: 'truncate' } }])
+      const { faults } = await emulator.snapshot()
+      assert.deepEqual(
+        faults.map(({ metCount }) => metCount),
+        [0]
+      )
+
+      await emulator.setQuirks({ emptyLists: 'null' })
+      const { quirks } = await emulator.snapshot()
+      assert.deepEqual(quirks, { ...DEFAULT_QUIRKS, size: 'log-groups', emptyLists: 'null' })
+
+      const token = (text: string) => ({ headers: { 'x-tc-token': text } })
+      assert.deepEqual(Object(await described({}, token('first'))).response.ConsumerGroupsInfo, null)
+      await emulator.setCredentials({ secretKey: 'second', token: 'second' })
+      assert.equal(errorCode(await described({ secretKey: 'second' }, token('first'))), 'AuthFailure.TokenFailure')
+      assert.equal(errorCode(await described({}, token('second'))), 'AuthFailure.SignatureFailure')
+      assert.equal(errorCode(await described({ secretKey: 'second' }, token('second'))), undefined)
+      await emulator.setCredentials({ secretId: 'third', token: null })
+      assert.equal(errorCode(await described({ secretKey: 'second' })), 'AuthFailure.SecretIdNotFound')
+      assert.equal(errorCode(await described({ secretId: 'third', secretKey: 'second' })), undefined)
+
+      await emulator.setClockSkew(600_000)
+      const late = await described({ secretId: 'third', secretKey: 'second' })
+      assert.equal(errorCode(late), 'AuthFailure.SignatureExpire')
+      assert.ok(Date.parse(String(late.answer.headers.date)) - Date.now() > 590_000)
+      assert.ok((await emulator.snapshot()).nowMs - Date.now() > 590_000)
+    } finally {
+      await emulator.stop()
+    }
+  })
+
+  test(`a change that is wrong is refused with every problem, and changes nothing (${place})`, {
+    timeout: 60_000
+  }, async () => {
+    const emulator = await startEmulator({ process: place, faults: [CLOSED] })
+    try {
+      const before = await emulator.snapshot()
+      const wrongRules: FaultRule[] = [{ every: 0, fault: { kind: 'delay', ms: -1 } }]
+      await refusedFor(emulator.setFaults(wrongRules), /every is 0/, /fault\.ms is -1/)
+      await refusedFor(emulator.setQuirks({ compression: 'lz4', compressionHeader: 'absent' }), /nothing would tell/)
+      await refusedFor(emulator.setClockSkew(0.5), /clockSkewMs/)
+      await refusedFor(emulator.setCredentials({ secretKey: '', token: '' }), /secretKey is empty/, /token is empty/)
+      const { nowMs: _, ...after } = await emulator.snapshot()
+      assert.deepEqual({ ...after, nowMs: before.nowMs }, before)
+      assert.equal(errorCode(await callControl(emulator, 'DescribePartitions', { TopicId: 'x' })), 'FailedOperation')
+    } finally {
+      await emulator.stop()
+    }
+  })
+}
+
+async function refusedFor(change: Promise<void>, ...problems: readonly RegExp[]): Promise<void> {
+  await assert.rejects(change, (error: unknown) => {
+    assert.ok(error instanceof ClsConsumerError)
+    assert.equal(error.code, 'OPTIONS_INVALID')
+    for (const problem of problems) assert.match(error.message, problem)
+    return true
+  })
+}
+
+function errorCode({ response }: { readonly response: unknown }): unknown {
+  return Object(response).Error?.Code
+}
+
+test('a clock that is set while it runs ends no membership, and a silence after it does', async () => {
+  const bench = new Bench({ partitionCount: 1 })
+  bench.createGroup('g', 10)
+  bench.beat('A', [])
+  assert.deepEqual(changeSettings(bench.state, { clockSkewMs: 600_000 }), [])
+  bench.nowMs += 600_000
+  assert.deepEqual([...(bench.state.groups.get('g')?.members(bench.nowMs).keys() ?? [])], ['A'])
+  assert.deepEqual(bench.beat('B', []), [], 'A holds the partition')
+  assert.deepEqual(changeSettings(bench.state, { clockSkewMs: -600_000 }), [])
+  bench.nowMs += -1_200_000 + 10_001
+  assert.deepEqual(bench.beat('B', []), [0])
+})
+
+test('a clock that is set back does not hold up what the rate limits let pass', () => {
+  const bench = new Bench({ partitionCount: 1, rateLimits: 'service' })
+  for (let count = 0; count < 200; count++) bench.pull({})
+  changeSettings(bench.state, { clockSkewMs: -600_000 })
+  bench.nowMs -= 600_000
+  bench.pull({})
+})
+
 test('bad options are refused before anything is started', async () => {
   for (const place of PLACES) {
     await assert.rejects(startEmulator({ process: place, partitionCount: 0 }), { code: 'OPTIONS_INVALID' })
+    const faults: FaultRule[] = [{ fault: { kind: 'delay', ms: 0 } }]
+    await assert.rejects(startEmulator({ process: place, faults }), { code: 'OPTIONS_INVALID', message: /faults\[0\]/ })
   }
 })
 

@@ -17,7 +17,7 @@ import {
 import { pullLog } from '../../src/emulator/actions/pull-log.ts'
 import { uploadLogs } from '../../src/emulator/actions/upload-logs.ts'
 import { CONTROL_ACTIONS } from '../../src/emulator/control-plane.ts'
-import type { ControlFields } from '../../src/emulator/plane.ts'
+import type { ControlFields, WireAnswer } from '../../src/emulator/plane.ts'
 import { CONTROL_CODES, FieldReader, Refusal } from '../../src/emulator/refusal.ts'
 import { type EmulatorOptions, resolveEmulatorOptions } from '../../src/emulator/settings.ts'
 import { createState, type EmulatorState } from '../../src/emulator/state.ts'
@@ -87,9 +87,13 @@ export class Bench {
   }
 
   pull(fields: ControlFields): Pulled {
+    return readPull(this.pullAnswer(fields).body, 'snappy')
+  }
+
+  /** As the wire would carry it. */
+  pullAnswer(fields: ControlFields): WireAnswer {
     const body = Buffer.from(printJson({ PartitionId: 0, StartOffset: -1, CompressType: 'snappy', ...fields }))
-    const answer = pullLog({ topicId: 't', headers: {}, body, requestId: 'r' }, this.state, this.nowMs)
-    return readPull(answer.body, 'snappy')
+    return pullLog({ topicId: 't', headers: {}, body, requestId: 'r' }, this.state, this.nowMs)
   }
 }
 
@@ -226,13 +230,24 @@ export interface Target extends Key {
   readonly endpoint: string
 }
 
-/** A signed call of the control plane; `override` replaces headers or the signer's input. */
-export async function callControl(
+export interface Signed {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array
+}
+
+export interface ControlOverride {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly sign?: Partial<Tc3Input>
+}
+
+/** `override` replaces headers or the signer's input. */
+export function controlRequest(
   target: Target,
   action: string,
   fields: ControlFields,
-  override: { readonly headers?: Readonly<Record<string, string>>; readonly sign?: Partial<Tc3Input> } = {}
-): Promise<{ readonly response: Json; readonly answer: HttpAnswer }> {
+  override: ControlOverride = {}
+): Signed {
   const body = printJson(fields)
   const unixSeconds = override.sign?.unixSeconds ?? Math.floor(Date.now() / 1000)
   const { host } = new URL(target.endpoint)
@@ -246,18 +261,33 @@ export async function callControl(
     authorization: signTc3({ secretId, secretKey, host, body, unixSeconds, ...override.sign }),
     ...override.headers
   }
-  const answer = await post(target.endpoint, '/', headers, body)
+  return { path: '/', headers, body }
+}
+
+/** A signed call of the control plane. */
+export async function callControl(
+  target: Target,
+  action: string,
+  fields: ControlFields,
+  override: ControlOverride = {}
+): Promise<{ readonly response: Json; readonly answer: HttpAnswer }> {
+  const { path, headers, body } = controlRequest(target, action, fields, override)
+  const answer = await post(target.endpoint, path, headers, body)
   return { response: at(parseJson(answer.body.toString()), 'Response'), answer }
 }
 
-/** A signed call of the data plane. */
-export function callData(
+export interface DataOverride {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly sign?: Partial<QSignInput>
+}
+
+export function dataRequest(
   target: Target,
   path: '/pull_log' | '/structuredlog',
   topicId: string,
   body: string | Uint8Array,
-  override: { readonly headers?: Readonly<Record<string, string>>; readonly sign?: Partial<QSignInput> } = {}
-): Promise<HttpAnswer> {
+  override: DataOverride = {}
+): Signed {
   const contentType = path === '/pull_log' ? 'application/json' : 'application/x-protobuf'
   const unixSeconds = Math.floor(Date.now() / 1000)
   const { host } = new URL(target.endpoint)
@@ -268,5 +298,49 @@ export function callData(
     authorization: signQ({ secretId, secretKey, path, topicId, host, contentType, unixSeconds, ...override.sign }),
     ...override.headers
   }
-  return post(target.endpoint, `${path}?topic_id=${topicId}`, headers, body)
+  return { path: `${path}?topic_id=${topicId}`, headers, body }
+}
+
+/** A signed call of the data plane. */
+export function callData(
+  target: Target,
+  path: '/pull_log' | '/structuredlog',
+  topicId: string,
+  body: string | Uint8Array,
+  override: DataOverride = {}
+): Promise<HttpAnswer> {
+  const signed = dataRequest(target, path, topicId, body, override)
+  return post(target.endpoint, signed.path, signed.headers, signed.body)
+}
+
+/** What a client sees of an answer, byte by byte. */
+export interface Observed {
+  /** Undefined where not even the headers came. */
+  readonly status: number | undefined
+  readonly headers: HttpAnswer['headers']
+  readonly body: Buffer
+  /** All the bytes that the headers announced came. */
+  readonly isWhole: boolean
+}
+
+/** One request on a connection of its own, whatever becomes of it. */
+export function observe(endpoint: string, { path, headers, body }: Signed, method = 'POST'): Promise<Observed> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    const request = httpRequest(`${endpoint}${path}`, { method, headers, agent: false, timeout: 10_000 })
+    request.on('response', response => {
+      const seen = (isWhole: boolean): void =>
+        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks), isWhole })
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => seen(true))
+      response.on('error', () => seen(false))
+    })
+    request.on('timeout', () => request.destroy(new Error('no answer')))
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNRESET')
+        resolve({ status: undefined, headers: {}, body: Buffer.alloc(0), isWhole: false })
+      else reject(error)
+    })
+    request.end(body)
+  })
 }

@@ -24,15 +24,22 @@ test('a key goes to the partition whose range holds it, the largest key too', ()
 })
 
 test('after any splits and merges the writable ranges cover all keys, each once', { timeout: 30_000 }, () => {
-  const steps = fc.array(fc.record({ at: fc.nat(20), parts: fc.integer({ min: 1, max: 4 }) }), { maxLength: 12 })
+  const step = fc.record({
+    at: fc.nat(20),
+    parts: fc.integer({ min: 1, max: 5 }),
+    share: fc.integer({ min: 1, max: 99 })
+  })
+  const steps = fc.array(step, { maxLength: 12 })
   fc.assert(
     fc.property(steps, changes => {
       const topic = new Topic('t', 2, RULES, 0)
-      for (const { at, parts } of changes) {
+      for (const { at, parts, share } of changes) {
         const writable = topic.writable()
         const [left, right] = [writable[at % writable.length], writable[(at % writable.length) + 1]]
         if (left === undefined) continue
-        if (parts > 1) topic.split(left, parts, 0)
+        const key = left.beginKey + ((left.endKey - left.beginKey) * BigInt(share)) / 100n
+        if (parts === 5) topic.splitAt(left, key, 0)
+        else if (parts > 1) topic.split(left, parts, 0)
         else if (right !== undefined) topic.merge(left, right, 0)
       }
       let covered = 0n

@@ -1,87 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Batch } from '../../src/batch.ts'
-import { ClsConsumerError, type ErrorCode } from '../../src/errors.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
 import { ByteBudget } from '../../src/fetch/budget.ts'
-import { type PullBound, PullChain } from '../../src/fetch/pull-chain.ts'
-import { chance, createFakeTime } from '../cls/fakes.ts'
+import { createFakeTime } from '../cls/fakes.ts'
 import { turn } from '../support/calls.ts'
-import {
-  createFakeData,
-  withError,
-  withFewMessages,
-  withLateOffset,
-  withMessages,
-  withoutMessages
-} from '../support/fake-data.ts'
-
-const BOUNDED = { timeout: 10_000 }
-const PULL_BYTES = 64 * 1024
-const RESPONSE_BYTES_MAX = 1024 * 1024
-const fail = (code: ErrorCode) => new ClsConsumerError(code, `said ${code}`)
-
-interface BenchOptions {
-  readonly startOffset?: bigint
-  readonly bound?: PullBound
-  readonly heldBytesMax?: number
-  readonly query?: string
-  readonly pollIntervalMs?: number
-  readonly budget?: ByteBudget
-  readonly data?: ReturnType<typeof createFakeData>
-  readonly time?: ReturnType<typeof createFakeTime>
-  readonly onBatch?: () => void
-}
-
-function bench(options: BenchOptions = {}) {
-  const { startOffset = 100n, bound, heldBytesMax = 100 * PULL_BYTES, query, pollIntervalMs = 1000 } = options
-  const time = options.time ?? createFakeTime()
-  const data = options.data ?? createFakeData()
-  const budget = options.budget ?? new ByteBudget(heldBytesMax)
-  /** In order: `batch 100`, `advanced 100 200`, `ended`, `retried CODE 100 75`, `failed CODE 100`. */
-  const told: string[] = []
-  const batches: Batch[] = []
-  let batchCount = 0
-  const chain = new PullChain({
-    world: { timers: time.timers, random: chance(0.5), data: data.api },
-    settings: { pullBytes: PULL_BYTES, responseBytesMax: RESPONSE_BYTES_MAX, pollIntervalMs, query },
-    epoch: { topicId: 't', partition: 3, epoch: 7 },
-    startOffset,
-    bound,
-    budget,
-    partitionCount: () => 1,
-    nextBatchId: () => {
-      batchCount += 1
-      return batchCount
-    },
-    handlers: {
-      batch: batch => {
-        options.onBatch?.()
-        told.push(`batch ${batch.startOffset}`)
-        batches.push(batch)
-      },
-      advanced: (from, to) => told.push(`advanced ${from} ${to}`),
-      ended: () => told.push('ended'),
-      retried: (error, offset, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),
-      failed: (error, offset) => told.push(`failed ${error.code} ${offset}`)
-    }
-  })
-  const batchFrom = (offset: bigint): Batch => {
-    const batch = batches.findLast(each => each.startOffset === offset)
-    assert.ok(batch !== undefined, `no batch from ${offset}`)
-    return batch
-  }
-  return { time, data, budget, told, batches, chain, batchFrom }
-}
-
-/** What is told since. */
-function news(told: readonly string[]): () => string[] {
-  let seen = 0
-  return () => {
-    const fresh = told.slice(seen)
-    seen = told.length
-    return fresh
-  }
-}
+import { withError, withFewMessages, withLateOffset, withMessages, withoutMessages } from '../support/fake-data.ts'
+import { BOUNDED, bench, fail, news, PULL_BYTES, RESPONSE_BYTES_MAX } from './chain-bench.ts'
 
 describe('pull chain: what it does not believe', () => {
   test('I5: a body that declares 4 GB is not counted as that', BOUNDED, async () => {

@@ -7,7 +7,7 @@ import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import type { Stage } from './harness/stage.ts'
 import { nowMs } from './harness/until.ts'
-import { type Exchange, readPull } from './harness/wire-tap.ts'
+import { type Exchange, readPull, type TappedAnswer } from './harness/wire-tap.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 /** Small pulls, so that there are good batches before the bad one. */
@@ -36,7 +36,8 @@ describe('failing', { concurrency: 2 }, () => {
   test('I1: an onResult that throws stops the consumer with ON_RESULT_FAILED, and its batch repeats', TIMEOUT, () =>
     play({ partitionCount: 2 }, async stage => {
       const [bad] = await fill(stage)
-      const a = stage.run('A', { options: SMALL, onResult: { failOn: bad } })
+      const options = { ...SMALL, attempts: 2, backoffMs: 10 }
+      const a = stage.run('A', { options, onResult: { failOn: bad } })
       const { code } = await a.finished()
       assert.equal(code, 'ON_RESULT_FAILED')
       const unclean = await stage.interruptions(a, 'unclean', nowMs())
@@ -77,12 +78,12 @@ describe('failing', { concurrency: 2 }, () => {
       const tap = await stage.tap()
       await fill(stage)
       let cutCount = 0
-      tap.tamper = (exchange, body) => {
-        const pull = readPull(exchange, body)
+      tap.tamper = (exchange, answer) => {
+        const pull = readPull(exchange, answer)
         if (pull === undefined || pull.messages.length === 0) return undefined
         cutCount += 1
         // Every third response lacks its end.
-        return cutCount % 3 === 2 ? body.subarray(0, body.length - 20) : undefined
+        return cutCount % 3 === 2 ? answer.body.subarray(0, answer.body.length - 20) : undefined
       }
       const a = stage.run('A', { options: SMALL })
       await stage.processed(stage.producer.ids())
@@ -122,12 +123,12 @@ async function finishWith(stage: Stage, process: string): Promise<void> {
 }
 
 /** In partition 0, from the middle on: message 1 of a response gets another version in its header. */
-function corruptMessage(exchange: Exchange, body: Buffer): Buffer | undefined {
-  const pull = readPull(exchange, body)
+function corruptMessage(exchange: Exchange, answer: TappedAnswer): Buffer | undefined {
+  const pull = readPull(exchange, answer)
   const [first, second] = pull?.messages ?? []
   const { PartitionId: partition, StartOffset: start } = exchange.request
   if (second === undefined || first === undefined || partition !== 0 || Number(start) === 0) return undefined
-  const text = decompress(body, 'snappy', 2 ** 26).toString()
+  const text = decompress(answer.body, 'snappy', 2 ** 26).toString()
   const message = Buffer.from(second, 'base64')
   message.writeInt32BE(1, 0)
   return compress(Buffer.from(text.replace(second, message.toString('base64'))), 'snappy')

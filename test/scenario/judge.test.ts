@@ -1,7 +1,14 @@
 /** The judge of all scenarios, judged by itself: what it must find, and what it must let pass. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type Entry, type Evidence, type Interruption, readEntries, readTenures } from './harness/evidence.ts'
+import {
+  type Entry,
+  type Evidence,
+  type Interruption,
+  readEntries,
+  readShared,
+  readTenures
+} from './harness/evidence.ts'
 import { complaints, judge } from './harness/judge.ts'
 import type { BatchLine, EventLine } from './harness/lines.ts'
 import { parseLines, printLine } from './harness/lines.ts'
@@ -127,6 +134,38 @@ describe('the judge', () => {
     const verdict = judge(evidence([frozen, rest], { interruptions: [interruption('lease-lost', 20, 0n)] }))
     assert.deepEqual(complaints(verdict), [])
     assert.equal(judge(evidence([frozen, rest])).faults.length, 1)
+  })
+
+  test('lets two owners work at once, and repeat each other, only where the server gave the partition to both', () => {
+    const other = entry(['a1', 'a2', 'a3', 'a4'], [0, 4], { process: 'B', startMs: 15, endMs: 40 })
+    const tenures = evidence([]).tenures.map(tenure =>
+      tenure.process === 'A' ? { ...tenure, untilMs: 30 } : { ...tenure, fromMs: 12, startOffset: 0n }
+    )
+    const run = { tenures, interruptions: readShared(tenures) }
+    assert.deepEqual(
+      run.interruptions.map(({ process, other, atMs }) => [process, other, atMs]),
+      [
+        ['A', 'B', 30],
+        ['B', 'A', 30]
+      ]
+    )
+    assert.deepEqual(complaints(judge(evidence([FIRST, other], run))), [])
+    const without = judge(evidence([FIRST, other], { tenures }))
+    assert.deepEqual([without.repeats.length, without.faults.length], [2, 1])
+    const third = entry(['a1'], [4, 5], { process: 'B', startMs: 41, endMs: 42 })
+    assert.deepEqual(judge(evidence([FIRST, other, third], run)).repeats.length, 1, 'not twice by one of them')
+    const later = evidence([FIRST, other], {
+      tenures,
+      interruptions: run.interruptions.map(interruption => ({ ...interruption, committedOffset: 2n }))
+    })
+    assert.equal(judge(later).repeats.length, 2, 'nothing from before where the second began')
+  })
+
+  test('takes owners one after the other for no sharing', () => {
+    const tenures = evidence([]).tenures.map(tenure =>
+      tenure.process === 'A' ? { ...tenure, untilMs: 30 } : { ...tenure, fromMs: 30 }
+    )
+    assert.deepEqual(readShared(tenures), [])
   })
 
   test('I12: finds a batch that starts past the lease of its tenure', () => {

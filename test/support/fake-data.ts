@@ -1,7 +1,9 @@
 /** A `DataApi` whose responses arrive in pieces, when the test says so. */
 import assert from 'node:assert/strict'
+import { errorCodeOf } from '../../src/cls/answer.ts'
 import { compress } from '../../src/cls/compression.ts'
-import type { Compression, DataApi, PulledBody, PullProgress, PullRequest } from '../../src/world.ts'
+import { type ClsConsumerError, fromFailure, toFailure } from '../../src/errors.ts'
+import type { Compression, DataApi, PulledBody, PullProgress, PullRequest, Scout } from '../../src/world.ts'
 import { Calls } from './calls.ts'
 
 export interface AskedPull extends PullRequest {
@@ -13,7 +15,7 @@ export interface FakePull {
   readonly request: PullRequest
   readonly isAborted: boolean
   /** The first bytes have arrived; all of them where no count is given. */
-  arrive(text: string, byteCount?: number): void
+  arrive(text: string, byteCount?: number, compression?: Compression): void
   /** The response is complete. */
   complete(text: string, compression?: Compression): Promise<void>
   completeWith(body: PulledBody): Promise<void>
@@ -22,6 +24,8 @@ export interface FakePull {
 
 export interface FakeData {
   readonly api: DataApi
+  /** What was given to `heed`, in order. It comes back under the code of its `serviceCode`, as in the real world. */
+  readonly heeded: ClsConsumerError[]
   /** Every pull so far. */
   readonly pulls: FakePull[]
   /** Start offsets of the pulls that nobody has answered or aborted. */
@@ -33,8 +37,15 @@ export interface FakeData {
 export function createFakeData(): FakeData {
   const calls = new Calls<AskedPull, PulledBody>()
   const pulls: FakePull[] = []
+  const heeded: ClsConsumerError[] = []
   const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
   const api: DataApi = {
+    heed(error) {
+      heeded.push(error)
+      const { serviceCode } = error.place
+      if (serviceCode === undefined) return error
+      return fromFailure({ ...toFailure(error, error.code), code: errorCodeOf(serviceCode, 200) })
+    },
     pull(request, { signal, onProgress }) {
       const promise = calls.make({ ...request, signal, onProgress }, signal)
       const call = calls.all.at(-1)
@@ -44,9 +55,9 @@ export function createFakeData(): FakeData {
         get isAborted() {
           return signal.aborted
         },
-        arrive(text, byteCount) {
-          const body = compress(Buffer.from(text), 'snappy')
-          onProgress?.({ received: body.subarray(0, byteCount ?? body.length), compression: 'snappy' })
+        arrive(text, byteCount, compression = 'snappy') {
+          const body = compress(Buffer.from(text), compression)
+          onProgress?.({ received: body.subarray(0, byteCount ?? body.length), compression })
         },
         complete(text, compression = 'snappy') {
           return this.completeWith(bodyOf(text, compression))
@@ -66,6 +77,7 @@ export function createFakeData(): FakeData {
   const isOpen = (_: FakePull, index: number): boolean => calls.all[index]?.isOpen === true
   return {
     api,
+    heeded,
     pulls,
     get openOffsets() {
       return pulls.filter(isOpen).map(({ request }) => request.startOffset)
@@ -77,6 +89,17 @@ export function createFakeData(): FakeData {
       return pull
     }
   }
+}
+
+export interface FakeScout {
+  readonly api: Scout
+  /** Every body it was asked about; the test answers. Without an answer it stays silent, as a scout may. */
+  readonly calls: Calls<PulledBody, bigint | undefined>
+}
+
+export function createFakeScout(): FakeScout {
+  const calls = new Calls<PulledBody, bigint | undefined>()
+  return { api: { nextOffset: body => calls.make(body) }, calls }
 }
 
 export function bodyOf(text: string, compression: Compression = 'snappy'): PulledBody {
@@ -109,6 +132,12 @@ export function withFewMessages(nextOffset: bigint | undefined): string {
   return `{"Response":{${nextOffset === undefined ? '' : `"NextOffset":${nextOffset},`}"Message":["QQ=="]}}`
 }
 
-export function withError(code: string): string {
-  return `{"Response":{"Error":{"Code":"${code}","Message":"no"},"RequestId":"r"}}`
+/** `NextOffset` stands twice: a lie in front, and the one that counts behind the messages. */
+export function withLie(lie: bigint, nextOffset: bigint, messages: 'many' | 'few' | 'none' = 'many'): string {
+  const list = { many: LIST, few: '["QQ=="]', none: '[]' }[messages]
+  return `{"Response":{"NextOffset":${lie},"Message":${list},"RequestId":"r","NextOffset":${nextOffset}}}`
+}
+
+export function withError(code: string, message = 'no'): string {
+  return `{"Response":{"Error":{"Code":"${code}","Message":"${message}"},"RequestId":"r"}}`
 }

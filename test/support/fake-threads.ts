@@ -19,6 +19,8 @@ export interface ThreadRun {
 
 export class FakeThreads implements Threads {
   readonly count: number
+  readonly batchesPerThread: number
+  readonly firstThread = 0
   readonly runs = new Calls<ThreadRun, ThreadAnswer>()
   readonly kills = new Calls<number, void>()
   readonly posted: { readonly thread: number; readonly message: ToThread }[] = []
@@ -31,8 +33,9 @@ export class FakeThreads implements Threads {
   readonly doneAtOnce = new Set<ThreadTask['kind']>(['start', 'assign', 'revoke', 'stop'])
   #handlers: ThreadHandlers | undefined
 
-  constructor(count: number) {
+  constructor(count: number, batchesPerThread = 4) {
     this.count = count
+    this.batchesPerThread = batchesPerThread
   }
 
   async boot(handlers: ThreadHandlers): Promise<void> {
@@ -49,7 +52,9 @@ export class FakeThreads implements Threads {
     this.posted.push({ thread, message })
   }
 
+  /** Another consumer that shares the threads has this one terminated, or ours does. */
   kill(thread: number): Promise<void> {
+    this.#handlers?.onKilled(thread)
     const killed = this.kills.make(thread)
     if (this.exitsWhenKilled) void this.exit(thread)
     return killed
@@ -68,6 +73,16 @@ export class FakeThreads implements Threads {
   /** All tasks so far, such as `assign 3@0` for partition 3 on thread 0. */
   get tasks(): string[] {
     return this.runs.asks.map(({ thread, task }) => `${nameOf(task)}@${thread}`)
+  }
+
+  /** The thread on which `assign` has run for the partition, where no `revoke` has since. */
+  homeOf(partition: number): number | undefined {
+    let home: number | undefined
+    for (const { thread, task } of this.runs.asks) {
+      if (task.kind === 'assign' && task.partition === partition) home = thread
+      if (task.kind === 'revoke' && task.partition === partition) home = undefined
+    }
+    return home
   }
 
   /** Batches that are with a thread, by number. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { ClsConsumerError, type ErrorCode } from '../../src/errors.ts'
+import type { Processor } from '../../workers/define-processor.ts'
 import { loadProcessor } from '../../workers/processor.ts'
 
 let folder = ''
@@ -14,6 +15,12 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true }))
 
+/** The processor that one consumer gets on one thread. */
+async function make(file: string, options?: unknown): Promise<Processor> {
+  const factory = await loadProcessor(file)
+  return factory(options)
+}
+
 async function write(name: string, source: string): Promise<string> {
   const file = join(folder, name)
   await writeFile(file, source)
@@ -22,7 +29,7 @@ async function write(name: string, source: string): Promise<string> {
 
 /** The error names the file and says what would be right. */
 async function refuses(file: string, code: ErrorCode, ...says: string[]): Promise<void> {
-  await assert.rejects(loadProcessor(file), (error: unknown) => {
+  await assert.rejects(make(file), (error: unknown) => {
     assert.ok(error instanceof ClsConsumerError)
     assert.equal(error.code, code)
     assert.ok(error.message.includes(file), `the file is named in: ${error.message}`)
@@ -38,6 +45,21 @@ for (const [name, source] of [
   ['object.cjs', `module.exports = ${OBJECT}`],
   ['compiled.cjs', `Object.defineProperty(exports, '__esModule', { value: true }); exports.default = ${OBJECT}`],
   ['made.mjs', 'class Mine { name = "me"; process (batch) { return [this.name, batch] } }; export default new Mine()'],
+  ['class.mjs', 'export default class { name = "me"; process (batch) { return [this.name, batch] } }'],
+  ['class.cjs', 'module.exports = class Mine { name = "me"; process (batch) { return [this.name, batch] } }'],
+  ['field.mjs', 'export default class { process = batch => ["me", batch] }'],
+  [
+    'inherited.mjs',
+    'class Base { process (batch) { return [this.name, batch] } }; export default class extends Base { name = "me" }'
+  ],
+  [
+    'old-class.cjs',
+    'function Mine () { if (!new.target) throw 1; this.name = "me" }; Mine.prototype.process = function (batch) { return [this.name, batch] }; module.exports = Mine'
+  ],
+  [
+    'compiled-class.cjs',
+    "Object.defineProperty(exports, '__esModule', { value: true }); exports.default = class { process (batch) { return ['me', batch] } }"
+  ],
   ['function.mjs', 'export default function (batch) { return ["me", batch] }'],
   ['arrow.cjs', 'module.exports = async batch => ["me", batch]'],
   ['späth name #1.mjs', `export default ${OBJECT}`]
@@ -45,7 +67,7 @@ for (const [name, source] of [
   test(`${name} is loaded by path and by file: URL`, async () => {
     const file = await write(name, source)
     for (const way of [file, pathToFileURL(file).href]) {
-      const processor: { process(...values: unknown[]): unknown } = await loadProcessor(way)
+      const processor: { process(...values: unknown[]): unknown } = await make(way)
       assert.deepEqual(await processor.process(1), ['me', 1])
     }
   })
@@ -53,27 +75,55 @@ for (const [name, source] of [
 
 test('hooks of an object are kept', async () => {
   const file = await write('hooks.mjs', 'export default { start () {}, process () {}, stop () {}, step () {} }')
-  const processor = await loadProcessor(file)
+  const processor = await make(file)
   assert.deepEqual(
     [typeof processor.start, typeof processor.stop, typeof processor.revoke],
     ['function', 'function', 'undefined']
   )
 })
 
-test('a path that is not there is not found', async () => {
-  await refuses(join(folder, 'absent.mjs'), 'PROCESSOR_NOT_FOUND', 'no such file')
+test('helpers and getters of a processor are nobody else’s business', async () => {
+  const source =
+    'export default class { process () {} step () {} get lag () { throw new Error("called") } static stopped () {} }'
+  assert.equal(typeof (await make(await write('helpers.mjs', source))).process, 'function')
 })
 
-test('a path without its ending is not found, and the file meant is named', async () => {
-  const file = await write('near.mjs', 'export default () => {}')
-  await refuses(join(folder, 'near'), 'PROCESSOR_NOT_FOUND', `did you mean ${file}?`)
+test('a path that is not there is not found', async () => {
+  await refuses(join(folder, 'absent.mjs'), 'PROCESSOR_NOT_FOUND', 'no such file')
 })
 
 test('a folder is not a module', async () => {
   const path = join(folder, 'folder')
   await mkdir(path)
-  const index = await write('folder/index.js', 'export default () => {}')
-  await refuses(path, 'PROCESSOR_NOT_FOUND', 'folder', `did you mean ${index}?`)
+  await refuses(path, 'PROCESSOR_NOT_FOUND', 'folder')
+})
+
+test('each consumer on a thread gets an instance of its own of a class, made with its options', async () => {
+  const file = await write(
+    'counter.mjs',
+    'export default class { #options; #count = 0; constructor (options) { this.#options = options } process () { return [this.#options, ++this.#count] } }'
+  )
+  const factory = await loadProcessor(file)
+  const [one, two]: readonly { process(...values: unknown[]): unknown }[] = [factory('one'), factory('two')]
+  assert.deepEqual(
+    [one?.process(), one?.process(), two?.process()],
+    [
+      ['one', 1],
+      ['one', 2],
+      ['two', 1]
+    ]
+  )
+})
+
+test('of an object every consumer on a thread gets the same', async () => {
+  const factory = await loadProcessor(await write('shared.mjs', 'export default { process () {} }'))
+  assert.equal(factory('one'), factory('two'))
+})
+
+test('a constructor that throws is PROCESSOR_START_FAILED with the place and the stack of the module', async () => {
+  const file = await write('constructor.mjs', '\nexport default class Mine {\n  constructor () { null.x }\n}')
+  await refuses(file, 'PROCESSOR_START_FAILED', 'constructor threw TypeError', `${file}:3:`)
+  await assert.rejects(make(file), (error: Error) => error.stack?.includes('new Mine') === true)
 })
 
 test('a relative path and a broken URL are not found', async () => {
@@ -81,16 +131,29 @@ test('a relative path and a broken URL are not found', async () => {
   await refuses('file://host/processor.mjs', 'PROCESSOR_NOT_FOUND', 'URL')
 })
 
-test('a syntax error is told with its line, or with what shows the line', async () => {
-  const file = await write('syntax.mjs', '\n\nexport default { process ( }')
-  await refuses(file, 'PROCESSOR_NOT_LOADED', 'SyntaxError', `node --check ${file}`)
-  const common = await write('syntax.cjs', '\n\nmodule.exports = { process ( }')
-  await refuses(common, 'PROCESSOR_NOT_LOADED', 'SyntaxError', 'syntax.cjs:3')
+test('a syntax error is told with its line, whichever kind of module it is in', async () => {
+  for (const ending of ['mjs', 'cjs', 'js']) {
+    const name = `syntax #1.${ending}`
+    const file = await write(name, `\n\n${ending === 'cjs' ? 'module.exports =' : 'export default'} { process ( }`)
+    await refuses(file, 'PROCESSOR_NOT_LOADED', 'SyntaxError', `${file}:3`)
+  }
+})
+
+test('a syntax error in an import is not taken for one of the file', async () => {
+  await write('inner.mjs', 'export default {')
+  const file = await write('outer.mjs', 'import "./inner.mjs"; export default () => {}')
+  await refuses(file, 'PROCESSOR_NOT_LOADED', 'SyntaxError', 'the file itself is sound')
+})
+
+test('an import of a name that is not exported is told with its line', async () => {
+  await write('names.mjs', 'export const there = 1')
+  const file = await write('naming.mjs', '\nimport { gone } from "./names.mjs"; export default () => {}')
+  await refuses(file, 'PROCESSOR_NOT_LOADED', "named 'gone'", `${file}:2`)
 })
 
 test('what a module throws while it loads is told with the stack of the module', async () => {
   const file = await write('throws.mjs', 'throw new RangeError("no disk")')
-  await refuses(file, 'PROCESSOR_NOT_LOADED', 'RangeError: no disk')
+  await refuses(file, 'PROCESSOR_NOT_LOADED', `RangeError: no disk at ${file}:1:`)
   await assert.rejects(loadProcessor(file), (error: Error) => error.stack?.includes('throws.mjs:1') === true)
   await refuses(await write('throws.cjs', 'throw null'), 'PROCESSOR_NOT_LOADED', 'null')
 })
@@ -98,11 +161,43 @@ test('what a module throws while it loads is told with the stack of the module',
 test('a module whose own import is missing is not loaded, rather than not found', async () => {
   const file = await write('imports.mjs', 'import "./no-such-module.mjs"; export default () => {}')
   await refuses(file, 'PROCESSOR_NOT_LOADED', 'no-such-module.mjs', 'install or correct')
+  const common = await write('requires.cjs', 'require("no-such-package"); module.exports = () => {}')
+  await refuses(
+    common,
+    'PROCESSOR_NOT_LOADED',
+    "Cannot find module 'no-such-package' Require stack:",
+    'install or correct'
+  )
 })
 
 test('a file that this Node cannot run is told with the cure', async () => {
-  await refuses(await write('typed.mts', 'export default () => {}'), 'PROCESSOR_NOT_LOADED', 'compile it')
   await refuses(await write('data.txt', 'hello'), 'PROCESSOR_NOT_LOADED', 'rename it')
+  await refuses(
+    await write('view.tsx', 'export default () => {}'),
+    'PROCESSOR_NOT_LOADED',
+    'no Node runs it: compile it'
+  )
+  await refuses(await write('data.json', '{}'), 'PROCESSOR_NOT_LOADED', 'a processor is a JavaScript module')
+})
+
+const STRIPS_TYPES = typeof Reflect.get(process.features, 'typescript') === 'string'
+
+for (const [name, source] of [
+  ['typed.ts', 'export default (batch: number): unknown => ["me", batch]'],
+  ['typed.mts', 'export default class { process (batch: number): unknown { return ["me", batch] } }'],
+  ['typed.cts', 'module.exports = { process: (batch: number): unknown => ["me", batch] }']
+] as const) {
+  test(`${name} is loaded where this Node strips types, and refused with the cure where it does not`, async () => {
+    const file = await write(name, source)
+    if (!STRIPS_TYPES) return await refuses(file, 'PROCESSOR_NOT_LOADED', 'compile it', 'Node 22.18', process.version)
+    const processor: { process(...values: unknown[]): unknown } = await make(file)
+    assert.deepEqual(await processor.process(1), ['me', 1])
+  })
+}
+
+test('TypeScript that is more than types is told with the cure', { skip: !STRIPS_TYPES }, async () => {
+  const file = await write('enum.ts', '\nenum Level { Error }\nexport default () => Level.Error')
+  await refuses(file, 'PROCESSOR_NOT_LOADED', `${file}:2`, 'compile it, or write it without enums')
 })
 
 for (const [name, source, ...says] of [
@@ -114,7 +209,12 @@ for (const [name, source, ...says] of [
   ['empty.cjs', '', 'no function process'],
   ['list.mjs', 'export default { process: [] }', 'a process that is an array'],
   ['hook.mjs', 'export default { process () {}, stop: true }', 'a stop that is of type boolean'],
-  ['class.mjs', 'export default class Mine { process () {} }', 'class', 'export default new'],
+  ['class.mjs', 'export default class Mine { static process () {} }', 'class makes what has no function process'],
+  ['class-hook.mjs', 'export default class { process () {} onStart () {} }', 'onStart', 'the name is start'],
+  ['promise.mjs', 'export default Promise.resolve({ process () {} })', 'a Promise', 'export default await'],
+  ['generator.mjs', 'export default function * (batch) { yield batch }', 'generator', 'would run'],
+  ['generators.mjs', 'export default { async * process (batch) { yield batch } }', 'a process that is a generator'],
+  ['getter.mjs', 'export default { get process () { throw new Error("not yet") } }', 'cannot be read', 'not yet'],
   ['on.mjs', 'export default { process () {}, onRevoke () {} }', 'onRevoke', 'the name is revoke'],
   ['ed.mjs', 'export default { process () {}, stopped () {} }', 'stopped', 'the name is stop'],
   ['case.mjs', 'export default { Process () {} }', 'Process', 'the name is process'],

@@ -1,90 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type {
-  AnyTask,
-  BatchTask,
-  FromThread,
-  ProcessedAnswer,
-  StartTask,
-  ThreadAnswer
-} from '../../src/dispatch/messages.ts'
-import { createThread } from '../../workers/thread.ts'
+import { test } from 'node:test'
+import type { ThreadTask } from '../../src/dispatch/messages.ts'
 import { batchTask, groupOf, messageOf, messagesOf, responseText, TOPIC_ID } from './bodies.ts'
-
-let folder = ''
-let moduleCount = 0
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'cls-thread-'))
-})
-after(() => rm(folder, { recursive: true }))
-
-/** A thread in this one, with a clock that is turned by hand and the main thread's end of its port. */
-interface Bench {
-  readonly run: (task: AnyTask) => Promise<ThreadAnswer>
-  readonly port: MessagePort
-  readonly said: () => FromThread[]
-  readonly clock: { nowMs: number; leaseEndMs: number }
-  readonly start: StartTask
-}
-
-async function bench(t: { after(fn: () => void): void }, source: string, options: unknown = null): Promise<Bench> {
-  const file = join(folder, `processor-${moduleCount++}.mjs`)
-  await writeFile(file, source)
-  const cell = new SharedArrayBuffer(8)
-  const lease = new Float64Array(cell)
-  const clock = {
-    nowMs: 1000,
-    get leaseEndMs() {
-      return lease[0] ?? 0
-    },
-    set leaseEndMs(value) {
-      lease[0] = value
-    }
-  }
-  clock.leaseEndMs = 2000
-  const { port1, port2 } = new MessageChannel()
-  t.after(() => port1.close())
-  const run = createThread({ monotonic: () => clock.nowMs })
-  assert.deepEqual(await run({ kind: 'hello', thread: 0, port: port2 }), { kind: 'done' })
-  const start: StartTask = {
-    kind: 'start',
-    processor: { file, options },
-    limits: { responseBytesMax: 1 << 20 },
-    leaseEndMs: cell
-  }
-  return { run, port: port1, said: () => drain(port1), clock, start }
-}
-
-async function started(t: { after(fn: () => void): void }, source: string, options: unknown = null): Promise<Bench> {
-  const made = await bench(t, source, options)
-  assert.deepEqual(await made.run(made.start), { kind: 'done' })
-  return made
-}
-
-function drain(port: MessagePort): FromThread[] {
-  const messages: FromThread[] = []
-  for (;;) {
-    const received: { message: FromThread } | undefined = receiveMessageOnPort(port)
-    if (received === undefined) return messages
-    messages.push(received.message)
-  }
-}
-
-function processed(answer: ThreadAnswer): ProcessedAnswer {
-  assert.ok(
-    answer.kind === 'processed',
-    JSON.stringify(answer, (_, value) => String(value) && value?.toString())
-  )
-  return answer
-}
-
-const twoLogs = (overrides: Partial<BatchTask> = {}) =>
-  batchTask(responseText(102n, messagesOf({ a: '1' }, { a: '2' })), overrides)
+import { bench, processed, started, twoLogs } from './thread-bench.ts'
 
 test('hooks run in order, each with its context', async t => {
   const { run, start, said } = await bench(
@@ -103,7 +21,7 @@ test('hooks run in order, each with its context', async t => {
     { name: 'mine' }
   )
   const place = { topicId: TOPIC_ID, partition: 3 }
-  const tasks: readonly AnyTask[] = [
+  const tasks: readonly ThreadTask[] = [
     start,
     { kind: 'assign', epoch: 1, ...place },
     twoLogs({ attempt: 2 }),
@@ -159,7 +77,7 @@ test('the next offset is told before process runs', async t => {
   await made.run(task)
   assert.deepEqual(
     made.said().map(message => (message.kind === 'log' ? message.message : message)),
-    [{ kind: 'next-offset', batchId: task.batchId, nextOffset: 102n, messageCount: 2 }, 'running']
+    [{ kind: 'next-offset', client: 0, batchId: task.batchId, nextOffset: 102n, messageCount: 2 }, 'running']
   )
 })
 
@@ -168,7 +86,9 @@ test('the next offset is told as the response has it, though a bounded run ends 
   const task = twoLogs({ endOffset: 101n })
   const answer = processed(await made.run(task))
   assert.deepEqual([answer.nextOffset, answer.messageCount, answer.result], [101n, 1, [1, 101n]])
-  assert.deepEqual(made.said(), [{ kind: 'next-offset', batchId: task.batchId, nextOffset: 102n, messageCount: 2 }])
+  assert.deepEqual(made.said(), [
+    { kind: 'next-offset', client: 0, batchId: task.batchId, nextOffset: 102n, messageCount: 2 }
+  ])
 })
 
 test('at the end of a bounded run the batch names no next offset, and the answer says -1', async t => {
@@ -206,7 +126,7 @@ test('a group without logs reaches process as an empty batch', async t => {
 
 for (const [name, text, code] of [
   ['not JSON', '<html>', 'BODY_CORRUPT'],
-  ['an error of the service', '{"Response":{"Error":{"Code":"X.InvalidOffset","Message":"m"}}}', 'API_INVALID_OFFSET'],
+  ['an error of the service', '{"Response":{"Error":{"Code":"X.InvalidOffset","Message":"m"}}}', 'API_REFUSED'],
   ['stuck', responseText(100n, messagesOf({ a: '1' })), 'NEXT_OFFSET_STUCK'],
   ['too large', responseText(101n, messagesOf({ a: 'x'.repeat(1 << 20) })), 'BODY_TOO_LARGE']
 ] as const) {
@@ -325,7 +245,7 @@ test('several batches are open at a time, each with its own memory and signal', 
   const [first, ...others] = tasks
   assert.ok(first !== undefined)
   const opened = made.run(first)
-  made.port.postMessage({ kind: 'abort', batchId: first.batchId, reason: 'revoked' })
+  made.port.postMessage({ kind: 'abort', client: 0, batchId: first.batchId, reason: 'revoked' })
   const answers = Promise.all([opened, ...others.map(made.run)])
   assert.deepEqual(
     (await answers).map(answer => processed(answer).result),
@@ -345,14 +265,14 @@ test('an abort message aborts the signal of an open batch, with its reason', { t
   )
   const task = twoLogs()
   const answer = made.run(task)
-  made.port.postMessage({ kind: 'abort', batchId: task.batchId, reason: 'partition 3 was revoked' })
+  made.port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, reason: 'partition 3 was revoked' })
   assert.deepEqual(processed(await answer).result, ['AbortError', 'partition 3 was revoked'])
 })
 
 test('a batch whose abort came first is not started, and no other is', async t => {
   const made = await started(t, 'export default (batch, { log }) => log.info("called")')
   const [aborted, other] = [twoLogs(), twoLogs()]
-  made.port.postMessage({ kind: 'abort', batchId: aborted.batchId, reason: 'revoked' })
+  made.port.postMessage({ kind: 'abort', client: 0, batchId: aborted.batchId, reason: 'revoked' })
   assert.deepEqual(await made.run(aborted), { kind: 'not-started', reason: 'aborted' })
   assert.deepEqual(made.said(), [], 'it was not even decoded')
   assert.equal((await made.run(other)).kind, 'processed')
@@ -364,7 +284,7 @@ test('an abort that arrives while a batch is decoded keeps it from starting', as
   // The clock is read before and after decoding, in one turn: so this is a message that arrives in between.
   Object.defineProperty(made.clock, 'nowMs', {
     get: () => {
-      made.port.postMessage({ kind: 'abort', batchId: task.batchId, reason: 'revoked' })
+      made.port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, reason: 'revoked' })
       return 1000
     }
   })
@@ -415,7 +335,8 @@ test('a processor that does not load fails the start, not the thread', async t =
 for (const hook of ['assign', 'revoke', 'stop'] as const) {
   test(`a ${hook} that throws is told as data`, async t => {
     const made = await started(t, `export default { process () {}, async ${hook} () { throw new Error("no disk") } }`)
-    const task: AnyTask = hook === 'stop' ? { kind: hook } : { kind: hook, topicId: TOPIC_ID, partition: 3, epoch: 1 }
+    const task: ThreadTask =
+      hook === 'stop' ? { kind: hook } : { kind: hook, topicId: TOPIC_ID, partition: 3, epoch: 1 }
     const answer = await made.run(task)
     assert.ok(answer.kind === 'failed' && answer.stage === 'lifecycle')
     assert.ok(answer.failure.message.includes(`${hook} threw Error: no disk`))
@@ -446,6 +367,6 @@ test('a log line never fails a batch, whatever is logged', async t => {
   const { error, fn, sym, ...rest } = warned.fields
   assert.ok(String(error).startsWith('Error: x') && typeof fn === 'string' && sym === 'Symbol(s)')
   assert.deepEqual(rest, { n: 1, big: 2n, nothing: null, on: true })
-  assert.deepEqual(plain, { kind: 'log', level: 'debug', message: 'plain', fields: {} })
-  assert.deepEqual(odd, { kind: 'log', level: 'error', message: 'odd', fields: { value: '5' } })
+  assert.deepEqual(plain, { kind: 'log', client: 0, level: 'debug', message: 'plain', fields: {} })
+  assert.deepEqual(odd, { kind: 'log', client: 0, level: 'error', message: 'odd', fields: { value: '5' } })
 })

@@ -2,7 +2,7 @@
  * CommitConsumerOffsets: keeps one offset each for any number of partitions.
  *
  * A commit that names a partition which the consumer does not own is refused as a whole and changes nothing
- * (`quirks.foreignCommit` has the other readings). An offset beyond the partition's end is refused, since nobody can
+ * (`quirks.foreignCommit` and `quirks.refusedCommit` have the other readings). An offset beyond the partition's end is refused, since nobody can
  * have read so far. Deliberately not done: refusing an offset smaller than the last; consumers rewind.
  */
 import { type Group, type PartitionRef, partitionRef } from '../group.ts'
@@ -19,13 +19,16 @@ export const commitConsumerOffsets: ControlAction = (request, state, nowMs) => {
   const group = requireGroup(request, state)
   const consumer = request.text('Consumer')
   const commits = readCommits(request, state)
-  const { foreignCommit } = state.settings.quirks
+  const { foreignCommit, refusedCommit } = state.settings.quirks
   const isOwned = ({ partition }: Commit): boolean => group.owner(partition, nowMs) === consumer
 
   const foreign = commits.find(commit => !isOwned(commit))
-  if (foreign !== undefined && foreignCommit === 'refuse') throw notOwner(foreign.partition, group, consumer)
+  const isRefused = foreign !== undefined && foreignCommit === 'refuse'
   const taken = foreignCommit === 'accept' ? commits : commits.filter(isOwned)
-  for (const { partition, offset } of taken) group.commit(partition, offset)
+  if (!isRefused || refusedCommit === 'rest-kept') {
+    for (const { partition, offset } of taken) group.commit(partition, offset)
+  }
+  if (isRefused) throw notOwner(foreign.partition, group, consumer)
   return {}
 }
 

@@ -24,7 +24,8 @@ export function describePartition({ id, status, beginKey, endKey, createdMs, log
   }
 }
 
-function hexKey(key: bigint): string {
+/** As the service writes keys. */
+export function hexKey(key: bigint): string {
   return key.toString(16).padStart(32, '0')
 }
 

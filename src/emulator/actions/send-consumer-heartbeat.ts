@@ -2,8 +2,9 @@
  * SendConsumerHeartbeat: says what a consumer still holds; answers what it should hold.
  *
  * The first heartbeat of a name joins it, also with an empty list. Topics of the answer without a partition are left
- * out. Deliberately not done: telling a leave from a join (the wire has no leave call: a consumer that lists nothing is
- * granted its share anew, and is gone after the timeout), and strategies other than 2, which is taken whatever is said.
+ * out. What lists nothing is granted its share anew: the wire has no leave call (`quirks.lastBeat` has the other reading,
+ * `quirks.handOver` that of a partition which its owner still lists). Deliberately not done: strategies other than 2, which
+ * is taken whatever is said.
  */
 import { type PartitionRef, partitionRef } from '../group.ts'
 import type { ControlAction } from '../plane.ts'
@@ -17,7 +18,7 @@ export const sendConsumerHeartbeat: ControlAction = (request, state, nowMs) => {
     const topicId = topic.text('TopicID')
     for (const partition of topic.integers('Partitions')) held.add(partitionRef(topicId, partition).key)
   }
-  const granted = group.beat(consumer, held, partitionsOf(group, state), nowMs)
+  const granted = group.beat(consumer, held, partitionsOf(group, state), nowMs, state.settings.quirks)
   return { ConsumerGroup: group.name, TopicPartitionsInfo: byTopic(granted) }
 }
 

@@ -2,18 +2,20 @@
  * structuredlog: stores the log groups of one upload, each as one message, all in one partition.
  *
  * The partition is the one whose range holds `x-cls-hashkey`, else the writable ones take turns, upload by upload. An
- * upload that breaks a limit of the service is refused as a whole. Deliberately not done: limits of rate, index rules,
- * and encodings other than lz4 and none.
+ * upload that breaks a limit of the service is refused as a whole. Deliberately not done: the limit of 500 writes/s, index
+ * rules, and encodings other than lz4 and none.
  */
 import { decompress } from '../../cls/compression.ts'
 import { decodeLogGroup, encodeMessage, splitLogGroupList } from '../../cls/log-group.ts'
 import { ClsConsumerError } from '../../errors.ts'
 import type { DataAction, DataRequest } from '../plane.ts'
+import type { Quirks } from '../quirks.ts'
 import { Refusal } from '../refusal.ts'
 import type { EmulatorState } from '../state.ts'
 import type { Topic } from '../topic.ts'
 
 const MIB = 1024 * 1024
+const HEADER_ID_BYTES = 36
 const UPLOAD_BYTES_MAX = 6 * MIB
 const GROUP_COUNT_MAX = 10
 const LOG_COUNT_MAX = 10_000
@@ -24,7 +26,7 @@ export const uploadLogs: DataAction = (request, state, nowMs) => {
   const topic = dataTopic(request.topicId, state)
   const groups = readGroups(request)
   for (const group of groups) checkLimits(group)
-  const { log } = topic.route(readHashKey(request))
+  const { log } = topic.route(readHashKey(request.headers))
   for (const payload of groups) log.append(nowMs, receiptMs => message(payload, receiptMs, topic, state))
   return { status: 200, headers: { 'content-type': 'application/json' }, body: Buffer.alloc(0) }
 }
@@ -36,8 +38,26 @@ export function dataTopic(topicId: string, state: EmulatorState): Topic {
 }
 
 function message(payload: Uint8Array, receiptMs: number, topic: Topic, state: EmulatorState): Uint8Array {
-  const { accountUin, logsetId } = state.settings
-  return encodeMessage({ timestamp: BigInt(receiptMs), accountUin, logsetId, topicId: topic.id }, payload)
+  const { accountUin, logsetId, quirks } = state.settings
+  const [logset, topicId] = [logsetId, topic.id].map(id => headerId(id, quirks))
+  const timestamp = headerTime(receiptMs, quirks)
+  return encodeMessage({ timestamp, accountUin, logsetId: logset ?? '', topicId: topicId ?? '' }, payload)
+}
+
+function headerTime(receiptMs: number, { headerTime: unit }: Quirks): bigint {
+  switch (unit) {
+    case 'milliseconds':
+      return BigInt(receiptMs)
+    case 'seconds':
+      return BigInt(Math.floor(receiptMs / 1000))
+    case 'microseconds':
+      return BigInt(receiptMs) * 1000n
+  }
+}
+
+/** The codec fills up, and cuts the end off. */
+function headerId(id: string, { headerIds }: Quirks): string {
+  return headerIds === 'padded' || Buffer.byteLength(id) === HEADER_ID_BYTES ? id : ''
 }
 
 function readGroups({ headers, body }: DataRequest): Uint8Array[] {
@@ -93,7 +113,8 @@ function tooLarge(what: string, bytesMax: number): Refusal {
   return new Refusal('LogSizeExceed', `${what} has more than ${bytesMax} bytes uncompressed`, 413)
 }
 
-function readHashKey({ headers }: DataRequest): bigint | undefined {
+/** @throws Refusal InvalidParam. */
+export function readHashKey(headers: DataRequest['headers']): bigint | undefined {
   const key = headers['x-cls-hashkey']
   if (key === undefined || key === '') return undefined
   if (!/^[0-9a-fA-F]{32}$/.test(key)) throw new Refusal('InvalidParam', 'x-cls-hashkey is not 32 hex digits')

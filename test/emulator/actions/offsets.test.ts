@@ -57,6 +57,22 @@ test('without PartitionId all partitions are answered, and a number is borne for
   assert.deepEqual([...bench.offsets({ From: 'begin', PartitionId: 1 }).keys()], [1])
 })
 
+test('without TopicId every topic of the group is answered, with the name of the group', () => {
+  const bench = new Bench({ topicIds: ['t', 'u', 'v'], partitionCount: 1, startOffset: 5n })
+  bench.createGroup('g', 10, ['t', 'u'])
+  const answer = bench.control('DescribeConsumerOffsets', { ConsumerGroup: 'g', From: 'begin' })
+  const partitions = [{ PartitionId: 0, Offset: 5 }]
+  assert.deepEqual(answer, {
+    ConsumerGroup: 'g',
+    TopicPartitionOffsetsInfo: [
+      { TopicID: 't', PartitionOffsets: partitions },
+      { TopicID: 'u', PartitionOffsets: partitions }
+    ]
+  })
+  const inNoTopic = { ConsumerGroup: 'g', From: 'begin', PartitionId: '0' }
+  assert.throws(() => bench.control('DescribeConsumerOffsets', inNoTopic), refusal('MissingParameter', /TopicId/))
+})
+
 test('what is missing or wrong in a question is refused', () => {
   const bench = new Bench({ topicIds: ['t', 'u'] })
   bench.createGroup('g', 10, ['t'])

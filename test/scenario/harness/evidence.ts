@@ -37,13 +37,17 @@ export interface Tenure extends Place {
 /**
  * What ended a partition's work out of order: what its process had processed and not committed may be processed again.
  * lease-lost: nothing of it may start after `atMs`. thread-lost: the same tenure goes on, on another thread. unclean:
- * the processor, or `onResult`, or the body failed: the batch does not count although its logs were seen.
+ * the processor, or `onResult`, or the body failed: the batch does not count although its logs were seen. shared: the
+ * server gave the partition to `other` before this process had released it: until `atMs` both work on it, and one may
+ * repeat what the other has done.
  */
 export interface Interruption extends Place {
-  readonly kind: 'killed' | 'lease-lost' | 'thread-lost' | 'unclean'
+  readonly kind: 'killed' | 'lease-lost' | 'thread-lost' | 'unclean' | 'shared'
   readonly atMs: number
   /** What the server had as committed then. */
   readonly committedOffset: bigint
+  /** Of `shared` alone. */
+  readonly other?: string
 }
 
 export interface Evidence {
@@ -66,6 +70,28 @@ export function readTenures(lines: readonly Line[]): Tenure[] {
     const end = events.find(other => other.name === 'released' && samePlace(other, event) && other.atMs >= atMs)
     const untilMs = end?.atMs ?? Number.POSITIVE_INFINITY
     return [{ process, topicId, partition, epoch, startOffset: offset, fromMs: atMs, untilMs }]
+  })
+}
+
+/** Two owners at a time, as only a server brings about that gives away what is still held. Both directions of each pair. */
+export function readShared(tenures: readonly Tenure[]): Interruption[] {
+  return tenures.flatMap(former => {
+    const successors = tenures.filter(
+      tenure =>
+        samePartition(tenure, former) &&
+        tenure.process !== former.process &&
+        tenure.fromMs > former.fromMs &&
+        tenure.fromMs < former.untilMs
+    )
+    return successors.flatMap((successor): Interruption[] => {
+      const { topicId, partition } = former
+      const shared = { kind: 'shared', topicId, partition, atMs: former.untilMs } as const
+      const committedOffset = successor.startOffset
+      return [
+        { ...shared, committedOffset, process: former.process, other: successor.process },
+        { ...shared, committedOffset, process: successor.process, other: former.process }
+      ]
+    })
   })
 }
 

@@ -67,6 +67,7 @@ function isExplained(first: Entry, second: Entry, interruptions: readonly Interr
     interruption =>
       samePlace(interruption, first) &&
       samePartition(first, second) &&
+      (interruption.kind !== 'shared' || interruption.other === second.process) &&
       first.startMs <= interruption.atMs &&
       first.startOffset >= interruption.committedOffset
   )
@@ -123,12 +124,21 @@ function findOverlaps({ entries, unfinished, interruptions }: Evidence): string[
   for (const interval of intervals) {
     const key = `${interval.entry.topicId}/${interval.entry.partition}`
     const before = last.get(key)
-    if (before !== undefined && interval.entry.startMs < before.endMs) {
+    const isApart = before === undefined || interval.entry.startMs >= before.endMs
+    if (!isApart && !isShared(before.entry, interval.entry, interruptions)) {
       faults.push(`${describe(interval.entry)} started while ${describe(before.entry)} was in a processor`)
     }
     if (before === undefined || interval.endMs > before.endMs) last.set(key, interval)
   }
   return faults
+}
+
+/** The server gave the partition to the second while the first still had it: that both work on it is its doing. */
+function isShared(first: Entry, second: Entry, interruptions: readonly Interruption[]): boolean {
+  return interruptions.some(
+    ({ kind, other, atMs, ...place }) =>
+      kind === 'shared' && samePlace(place, first) && other === second.process && second.startMs <= atMs
+  )
 }
 
 /** Where the work of another process no longer excludes its successor: a process that is gone, or was stopped. */

@@ -18,7 +18,7 @@ const PLAYS_MAX = 3
 export async function play(options: EmulatorOptions, scenario: (stage: Stage) => Promise<void>): Promise<void> {
   for (let playCount = 1; ; playCount++) {
     const emulator = await startEmulator({ topicCount: 1, partitionCount: 4, ...options, process: 'child' })
-    const stage = new Stage(emulator)
+    const stage = new Stage(emulator, options.token ?? undefined)
     try {
       await scenario(stage)
       return

@@ -11,10 +11,11 @@ import { join } from 'node:path'
 import { createService, type Service } from '../../../src/cls/service.ts'
 import type { EmulatorHandle, EmulatorSnapshot } from '../../../src/emulator/start.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
+import type { Credentials } from '../../../src/options.ts'
 import { realClock, realRandom, realTimers } from '../../../src/real-world.ts'
 import type { ControlApi } from '../../../src/world.ts'
 import { ChildConsumer, LocalConsumer, type ScenarioConsumer } from './consumers.ts'
-import { type Evidence, type Interruption, readEntries, readTenures, type Sent } from './evidence.ts'
+import { type Evidence, type Interruption, readEntries, readShared, readTenures, type Sent } from './evidence.ts'
 import { Producer } from './producer.ts'
 import type { ConsumerSpec } from './recording.ts'
 import { until } from './until.ts'
@@ -50,14 +51,20 @@ export class Stage {
   readonly #meantToLose = new Set<string>()
   readonly #service: Service
   #endpoint: string
+  /** What producer and operator sign with from now on; consumers, unless their options have others, once they start. */
+  credentials: Credentials
 
-  constructor(emulator: EmulatorHandle) {
+  constructor(emulator: EmulatorHandle, token: string | undefined) {
     this.emulator = emulator
     this.#endpoint = emulator.endpoint
+    const { secretId, secretKey } = emulator
+    this.credentials = { secretId, secretKey, ...(token === undefined ? {} : { token }) }
     const limits = { network: 'public', bodyBytesMax: 2 ** 25, requestTimeoutMs: 5000, callTimeoutMs: 5000 } as const
     const log = createLogger({ level: 'silent' })
     const world = { clock: realClock, timers: realTimers, random: realRandom, log }
-    this.#service = createService({ ...this.#identity(), ...limits }, world)
+    // Asked for each request, since they expire as soon as they are given.
+    const credentials = async (): Promise<Credentials> => ({ ...this.credentials, expiresAtMs: Date.now() })
+    this.#service = createService({ ...this.#identity(), credentials, ...limits }, world)
     this.producer = new Producer(this.#service.upload)
   }
 
@@ -107,10 +114,10 @@ export class Stage {
     return this.emulator.snapshot()
   }
 
-  /** What the server has as committed, for each partition of the first topic. */
-  async committed(): Promise<Map<number, bigint>> {
+  /** What the server has as committed, for each partition of a topic; the first one, unless said otherwise. */
+  async committed(topicId = this.topicId): Promise<Map<number, bigint>> {
     const { groups } = await this.snapshot()
-    const partitions = groups.flatMap(({ partitions }) => partitions).filter(({ topicId }) => topicId === this.topicId)
+    const partitions = groups.flatMap(({ partitions }) => partitions).filter(partition => partition.topicId === topicId)
     return new Map(
       partitions.flatMap(({ partition, committedOffset }) =>
         committedOffset === null ? [] : [[partition, committedOffset]]
@@ -118,11 +125,27 @@ export class Stage {
     )
   }
 
-  /** Where each partition of the first topic ends. */
-  async ends(): Promise<Map<number, bigint>> {
+  /** Where each partition of a topic ends. */
+  async ends(topicId = this.topicId): Promise<Map<number, bigint>> {
     const { topics } = await this.snapshot()
-    const partitions = topics.find(({ topicId }) => topicId === this.topicId)?.partitions ?? []
+    const partitions = topics.find(topic => topic.topicId === topicId)?.partitions ?? []
     return new Map(partitions.map(({ partition, endOffset }) => [partition, endOffset]))
+  }
+
+  /** Waits for what a consumer is to bring about: not any longer once there is none that runs. */
+  async until(what: string, look: () => boolean | Promise<boolean>, withinMs?: number): Promise<void> {
+    await until(
+      what,
+      async () => {
+        const ends = this.consumers.map(consumer => consumer.events('finished')[0])
+        // Asked first: what the last one did before it ended counts.
+        if (await look()) return true
+        if (ends.length === 0 || ends.includes(undefined)) return false
+        const codes = ends.map(end => `${end?.process} ${end?.code ?? 'in order'}`)
+        throw new Error(`all consumers have ended (${codes.join(', ')}), and never came: ${what}`)
+      },
+      withinMs
+    )
   }
 
   /** Waits until all of these are processed, by whichever consumers. */
@@ -133,21 +156,22 @@ export class Stage {
       return wanted.filter(id => !done.has(id))
     }
     try {
-      await until(`${wanted.length} logs are processed`, () => missing().length === 0, withinMs)
+      await this.until(`${wanted.length} logs are processed`, () => missing().length === 0, withinMs)
     } catch (error) {
       const list = missing()
       throw new Error(`${list.length} logs were not processed, first ${list.slice(0, 5).join(', ')}`, { cause: error })
     }
   }
 
-  /** Waits until every partition's committed offset is its end: nothing that was stored is left. */
+  /** Waits until every partition's committed offset is its end: nothing that was stored is left, in any topic. */
   async allCommitted(withinMs?: number): Promise<void> {
-    await until(
+    const isCommitted = async (topicId: string): Promise<boolean> => {
+      const [committed, ends] = [await this.committed(topicId), await this.ends(topicId)]
+      return [...ends].every(([partition, end]) => committed.get(partition) === end || end === 0n)
+    }
+    await this.until(
       'every committed offset is the end of its partition',
-      async () => {
-        const [committed, ends] = [await this.committed(), await this.ends()]
-        return [...ends].every(([partition, end]) => committed.get(partition) === end || end === 0n)
-      },
+      async () => (await Promise.all(this.emulator.topicIds.map(isCommitted))).every(Boolean),
       withinMs
     )
   }
@@ -155,17 +179,27 @@ export class Stage {
   /** What one consumer had processed and not committed may repeat, from what the server has as committed now. */
   async interruptions(consumer: ScenarioConsumer, kind: Interruption['kind'], atMs: number): Promise<Interruption[]> {
     if (kind === 'lease-lost') this.#meantToLose.add(consumer.name)
-    // Twice: a commit that is in the server's socket already is taken before the second.
+    // A commit that is in the server's socket already is taken before the second look.
     await this.committed()
-    const committed = await this.committed()
-    return [...committed].map(([partition, committedOffset]) => ({
-      process: consumer.name,
-      topicId: this.topicId,
-      partition,
-      kind,
-      atMs,
-      committedOffset
-    }))
+    const byTopic = await Promise.all(
+      this.emulator.topicIds.map(async topicId => ({ topicId, committed: await this.committed(topicId) }))
+    )
+    return byTopic.flatMap(({ topicId, committed }) =>
+      [...committed].map(([partition, committedOffset]) => ({
+        process: consumer.name,
+        topicId,
+        partition,
+        kind,
+        atMs,
+        committedOffset
+      }))
+    )
+  }
+
+  /** What was repeated because the server gave partitions away that were still held: only a scenario that has it do so asks. */
+  shared(): Interruption[] {
+    for (const { name } of this.consumers) this.#meantToLose.add(name)
+    return readShared(readTenures(this.consumers.flatMap(consumer => consumer.lines())))
   }
 
   /** All that happened. Unless said otherwise, every acknowledged log was due. */
@@ -202,8 +236,8 @@ export class Stage {
   }
 
   #identity() {
-    const { endpoint, region, secretId, secretKey, logsetId } = this.emulator
-    return { endpoint, region, credentials: { secretId, secretKey }, logsetId }
+    const { endpoint, region, logsetId } = this.emulator
+    return { endpoint, region, credentials: this.credentials, logsetId }
   }
 
   #spec(process: string, { options = {}, behaviour = {}, onResult }: Part): ConsumerSpec {

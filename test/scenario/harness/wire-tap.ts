@@ -25,14 +25,21 @@ export interface Exchange {
   /** When it arrived here: later than its sending, earlier than its arrival at the server. */
   readonly receivedMs: number
   /** Undefined while it is under way, and for good where the server broke it off. */
-  answer: { readonly status: number; readonly body: Buffer; readonly atMs: number } | undefined
+  answer: TappedAnswer | undefined
+}
+
+export interface TappedAnswer {
+  readonly status: number
+  readonly body: Buffer
+  readonly compression: 'snappy' | 'lz4' | 'none'
+  readonly atMs: number
 }
 
 /**
  * What becomes of an answer of the server, which has done what it was asked: undefined passes it on as it is, a body
  * takes the place of its own, `lost` breaks the connection. The answer waits for as long as this takes.
  */
-export type Tamper = (exchange: Exchange, body: Buffer) => TamperedAnswer | Promise<TamperedAnswer>
+export type Tamper = (exchange: Exchange, answer: TappedAnswer) => TamperedAnswer | Promise<TamperedAnswer>
 export type TamperedAnswer = Buffer | 'lost' | undefined
 
 export class WireTap {
@@ -87,17 +94,22 @@ export class WireTap {
       answer: undefined
     }
     this.exchanges.push(exchange)
-    const answer = await this.#forward(request, body)
-    const answered = await readAll(answer)
+    const message = await this.#forward(request, body)
+    const answered = {
+      status: message.statusCode ?? 502,
+      body: await readAll(message),
+      compression: compressionOf(message),
+      atMs: nowMs()
+    }
     const tampered = await this.tamper(exchange, answered)
     if (tampered === 'lost') {
       response.destroy()
       return
     }
-    const sent = tampered ?? answered
-    exchange.answer = { status: answer.statusCode ?? 0, body: sent, atMs: nowMs() }
-    const { 'content-length': _, 'transfer-encoding': __, connection: ___, ...headers } = answer.headers
-    response.writeHead(answer.statusCode ?? 502, { ...headers, 'content-length': sent.length })
+    const sent = tampered ?? answered.body
+    exchange.answer = { ...answered, body: sent, atMs: nowMs() }
+    const { 'content-length': _, 'transfer-encoding': __, connection: ___, ...headers } = message.headers
+    response.writeHead(answered.status, { ...headers, 'content-length': sent.length })
     response.end(sent)
   }
 
@@ -116,17 +128,19 @@ export interface PullAnswer {
 }
 
 const PLAIN_BYTES_MAX = 2 ** 26
-const OPENING_BRACE = 0x7b
 
-/** What a pull was answered; undefined for an error, or none. `body` is the answer's own, before it is tampered with. */
-export function readPull({ action, answer }: Exchange, body = answer?.body): PullAnswer | undefined {
-  if (action !== 'pull_log' || body === undefined) return undefined
-  // Errors come in the clear.
-  if (body[0] === OPENING_BRACE) return undefined
-  const { Response: response } = recordOf(decompress(body, 'snappy', PLAIN_BYTES_MAX))
-  if (!isRecord(response)) return undefined
+/** What a pull was answered; undefined for an error, or none. `answer` is its own, before it is tampered with. */
+export function readPull({ action, answer: sent }: Exchange, answer = sent): PullAnswer | undefined {
+  if (action !== 'pull_log' || answer === undefined || answer.status !== 200) return undefined
+  const { Response: response } = recordOf(decompress(answer.body, answer.compression, PLAIN_BYTES_MAX))
+  if (!isRecord(response) || response.Error !== undefined) return undefined
   const { NextOffset: next, Message: messages } = response
   return { nextOffset: int64(next), messages: Array.isArray(messages) ? messages.map(String) : [] }
+}
+
+function compressionOf({ headers }: IncomingMessage): TappedAnswer['compression'] {
+  const named = headers['x-cls-compress-type']
+  return named === 'snappy' || named === 'lz4' ? named : 'none'
 }
 
 /** The partitions that a request names, under `Partitions` (heartbeat) or `PartitionOffsets` (commit). */

@@ -1,0 +1,329 @@
+/** Threads that end under their work: whose fault it was, what runs again, and when it is given up. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { ClsConsumerError } from '../../src/errors.ts'
+import { rejection } from '../cls/fakes.ts'
+import { turn } from '../support/calls.ts'
+import {
+  ATTEMPTS,
+  BACKOFF_MS,
+  BOUNDED,
+  bench,
+  epochOf,
+  GRACE_MS,
+  HOOK_MS,
+  PATIENCE_MS,
+  stateOf
+} from './dispatcher-bench.ts'
+
+describe('a thread that dies by itself', () => {
+  test('costs each of its batches an attempt: they wait, then run again from the held bytes', BOUNDED, async () => {
+    const { threads, start, enqueue, time, answeredIds, dropped, retried, memory } = bench()
+    await start(0, 1)
+    enqueue(0)
+    enqueue(1)
+    const { body } = threads.batch(1).task
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.deepEqual(retried, [`1 THREAD_LOST ${BACKOFF_MS}`, `2 THREAD_LOST ${BACKOFF_MS}`])
+    assert.deepEqual([threads.openBatchIds, dropped, answeredIds()], [[], [], []])
+    assert.equal(memory.openCount, 0, 'waiting takes no decoded memory')
+    await time.advance(BACKOFF_MS - 1)
+    assert.deepEqual(threads.openBatchIds, [])
+    await time.advance(1)
+    const [first] = threads.openBatchIds
+    assert.equal(first, 1)
+    assert.deepEqual([threads.batch(1).task.attempt, threads.batch(1).task.body === body], [2, true])
+    await threads.finish(1)
+    await threads.finish(2)
+    assert.deepEqual(answeredIds(), ['1 processed', '2 processed'])
+  })
+
+  test('I2: nothing of a partition starts before its batch that waits for the next attempt', BOUNDED, async () => {
+    const { threads, start, enqueue, time } = bench()
+    await start(0)
+    enqueue(0)
+    enqueue(0)
+    await threads.exit(0)
+    await threads.replace(0)
+    enqueue(0)
+    assert.deepEqual(threads.openBatchIds, [])
+    await time.advance(BACKOFF_MS)
+    assert.deepEqual(threads.openBatchIds, [1])
+  })
+
+  test('other partitions go on while a batch waits for its next attempt', BOUNDED, async () => {
+    const { threads, start, enqueue, answeredIds } = bench()
+    await start(0, 1)
+    enqueue(0)
+    await threads.exit(0)
+    await threads.replace(0)
+    for (let count = 0; count < 3; count++) {
+      const batchId = enqueue(1)
+      assert.deepEqual(threads.openBatchIds, [batchId])
+      await threads.finish(batchId)
+    }
+    assert.equal(answeredIds().length, 3)
+  })
+
+  test(
+    'the batch that kills threads fails after its attempts, saying so, and takes no other with it',
+    BOUNDED,
+    async () => {
+      const { threads, start, enqueue, time, answered, answeredIds } = bench()
+      await start(0, 1, 2)
+      for (const partition of [0, 1, 2]) enqueue(partition)
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        // Whatever is open beside it dies with it; all others end as they should.
+        for (const batchId of threads.openBatchIds) if (attempt > 1 && batchId !== 1) await threads.finish(batchId)
+        await time.advance(attempt * BACKOFF_MS)
+        while (!threads.openBatchIds.includes(1)) {
+          const [other] = threads.openBatchIds
+          assert.ok(other !== undefined, 'something is open')
+          await threads.finish(other)
+          await time.advance(BACKOFF_MS)
+        }
+        await threads.exit(0)
+        await threads.replace(0)
+      }
+      await time.advance(ATTEMPTS * BACKOFF_MS)
+      for (const batchId of threads.openBatchIds) await threads.finish(batchId)
+      assert.deepEqual(answeredIds().sort(), ['1 failed', '2 processed', '3 processed'])
+      const failed = answered.asks.find(({ batch }) => batch.batchId === 1)?.answer
+      assert.ok(failed?.kind === 'failed' && failed.failure.code === 'THREAD_LOST' && failed.stage === 'process')
+      assert.match(failed.failure.message, /^3 threads have died with this batch: thread 0 ended/)
+      assert.deepEqual(failed.failure.place, { topicId: 't', partition: 0, offset: 10n })
+    }
+  )
+
+  test('a batch under which a thread died runs alone, so that the next death has one cause', BOUNDED, async () => {
+    const { threads, start, enqueue, time } = bench()
+    await start(0, 1, 2)
+    enqueue(0)
+    enqueue(1)
+    await threads.exit(0)
+    await threads.replace(0)
+    enqueue(2)
+    assert.deepEqual(threads.openBatchIds, [3], 'while they wait, others run')
+    await time.advance(BACKOFF_MS)
+    assert.deepEqual(threads.openBatchIds, [3], 'not beside what was open')
+    enqueue(2)
+    await threads.finish(3)
+    assert.deepEqual(threads.openBatchIds, [1], 'nor does anything else start before')
+    await threads.finish(1)
+    assert.deepEqual(threads.openBatchIds, [2])
+    await threads.finish(2)
+    assert.deepEqual(threads.openBatchIds, [4])
+  })
+
+  test('a batch that succeeds at last leaves no blame to the one behind it', BOUNDED, async () => {
+    const { threads, start, enqueue, time, retried } = bench()
+    await start(0, 1)
+    enqueue(0)
+    await threads.exit(0)
+    await threads.replace(0)
+    await time.advance(BACKOFF_MS)
+    enqueue(0)
+    await threads.finish(1)
+    assert.equal(threads.batch(2).task.attempt, 1)
+    enqueue(1)
+    assert.deepEqual(threads.openBatchIds, [2, 3])
+    await threads.exit(0)
+    assert.deepEqual(retried.slice(1), [`2 THREAD_LOST ${BACKOFF_MS}`, `3 THREAD_LOST ${BACKOFF_MS}`])
+  })
+
+  test('a partition that is drained while its batch waits drops it, and no timer stays behind', BOUNDED, async () => {
+    const { threads, start, enqueue, time, dispatcher, dropped } = bench()
+    await start(0)
+    enqueue(0)
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.equal(time.pendingCount, 1)
+    await dispatcher.drain(epochOf(0), PATIENCE_MS, 'revoked')
+    assert.deepEqual([dropped, time.pendingCount], [[1], 0])
+  })
+
+  test('a batch whose thread dies while its partition drains is dropped, and the drain ends', BOUNDED, async () => {
+    const { threads, start, enqueue, dispatcher, dropped, retried } = bench()
+    await start(0)
+    enqueue(0)
+    const drained = dispatcher.drain(epochOf(0), PATIENCE_MS, 'revoked')
+    await turn()
+    await threads.exit(0)
+    await drained
+    assert.deepEqual([dropped, retried], [[1], []])
+  })
+
+  test('I3: a new epoch does not wait for a batch of the old one, nor inherits its attempts', BOUNDED, async () => {
+    const { threads, start, enqueue, dispatcher, dropped, time } = bench()
+    await start(0)
+    enqueue(0)
+    await threads.exit(0)
+    await threads.replace(0)
+    dispatcher.renew(epochOf(0), epochOf(0, 2))
+    enqueue(0, { epoch: 2 })
+    assert.deepEqual([dropped, threads.openBatchIds, time.pendingCount], [[1], [2], 0])
+    assert.equal(threads.batch(2).task.attempt, 1)
+  })
+
+  test('a thread that another consumer had terminated is no failed attempt', BOUNDED, async () => {
+    const { threads, start, enqueue, retried } = bench()
+    await start(0)
+    enqueue(0)
+    for (let round = 0; round < 2 * ATTEMPTS; round++) {
+      void threads.kill(0)
+      await threads.exit(0)
+      await threads.replace(0)
+      assert.deepEqual([threads.openBatchIds, retried], [[1], []])
+    }
+  })
+
+  test('no batch is given to a thread that is being terminated', BOUNDED, async () => {
+    const { threads, start, enqueue } = bench()
+    await start(0)
+    void threads.kill(0)
+    enqueue(0)
+    assert.deepEqual(threads.openBatchIds, [])
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.deepEqual(threads.openBatchIds, [1])
+  })
+})
+
+describe('threads that end under a hook', () => {
+  test(
+    'a start that dies with its thread runs again on the replacement, before start() resolves',
+    BOUNDED,
+    async () => {
+      const { threads, dispatcher, broken } = bench({ threads: 2 })
+      threads.doneAtOnce.delete('start')
+      const started = dispatcher.start()
+      await turn()
+      threads.hook('start@1').answer({ kind: 'done' })
+      await threads.exit(0)
+      assert.equal(await stateOf(started), 'pending')
+      await threads.replace(0)
+      threads.hook('start@0').answer({ kind: 'done' })
+      await started
+      assert.deepEqual(broken, [])
+    }
+  )
+
+  test(
+    'I8: a start that threads die of is tried so often, then keeps the consumer from starting',
+    BOUNDED,
+    async () => {
+      const { threads, dispatcher } = bench()
+      threads.doneAtOnce.delete('start')
+      const rejected = rejection('PROCESSOR_START_FAILED', dispatcher.start())
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        await turn()
+        assert.equal(threads.runs.open.length, 1)
+        await threads.exit(0)
+        await threads.replace(0)
+      }
+      await rejected
+      assert.equal(threads.tasks.length, ATTEMPTS)
+    }
+  )
+
+  test('a start whose thread was terminated for others is tried as often as it takes', BOUNDED, async () => {
+    const { threads, dispatcher } = bench()
+    threads.doneAtOnce.delete('start')
+    const started = dispatcher.start()
+    for (let round = 0; round < 2 * ATTEMPTS; round++) {
+      await turn()
+      void threads.kill(0)
+      await threads.exit(0)
+      await threads.replace(0)
+    }
+    threads.hook('start@0').answer({ kind: 'done' })
+    await started
+  })
+
+  test('a pool that breaks while start runs keeps the consumer from starting, with its error', BOUNDED, async () => {
+    const { threads, dispatcher } = bench()
+    threads.doneAtOnce.delete('start')
+    const rejected = rejection('POOL_BROKEN', dispatcher.start())
+    await turn()
+    await threads.exit(0)
+    threads.handlers.onBroken(new ClsConsumerError('POOL_BROKEN', 'no replacement'))
+    await rejected
+  })
+
+  test(
+    'start() fails only once start has ended on every thread, so that stop runs where it succeeded',
+    BOUNDED,
+    async () => {
+      const { threads, dispatcher } = bench({ threads: 2 })
+      threads.doneAtOnce.delete('start')
+      const started = dispatcher.start()
+      started.catch(() => undefined)
+      await turn()
+      const failure = { code: 'PROCESSOR_START_FAILED', message: 'no', stack: '', place: {} } as const
+      threads.hook('start@0').answer({ kind: 'failed', stage: 'lifecycle', failure })
+      assert.equal(await stateOf(started), 'pending')
+      threads.hook('start@1').answer({ kind: 'done' })
+      await rejection('PROCESSOR_START_FAILED', started)
+      await dispatcher.stop()
+      assert.deepEqual(threads.tasks.slice(2), ['stop@1'])
+    }
+  )
+
+  test('stop() waits for a start on a replacement, and runs stop there too', BOUNDED, async () => {
+    const { threads, start, dispatcher } = bench()
+    await start()
+    threads.doneAtOnce.delete('start')
+    await threads.exit(0)
+    await threads.replace(0)
+    const stopped = dispatcher.stop()
+    await turn()
+    assert.equal(threads.closeCount, 0)
+    threads.hook('start@0').answer({ kind: 'done' })
+    await stopped
+    assert.deepEqual([threads.tasks.at(-1), threads.closeCount], ['stop@0', 1])
+  })
+
+  test('a replacement that comes while the consumer stops is not started', BOUNDED, async () => {
+    const { threads, start, dispatcher } = bench({ threads: 2 })
+    await start()
+    threads.doneAtOnce.delete('stop')
+    const stopped = dispatcher.stop()
+    await turn()
+    await threads.exit(1)
+    await threads.replace(1)
+    assert.equal(threads.tasks.filter(task => task === 'start@1').length, 1)
+    threads.hook('stop@0').answer({ kind: 'done' })
+    await stopped
+  })
+
+  test('I8: an assign that threads die of is tried so often, then stops the consumer', BOUNDED, async () => {
+    const { threads, dispatcher, broken } = bench()
+    threads.doneAtOnce.delete('assign')
+    await dispatcher.start()
+    dispatcher.assign(epochOf(0))
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      assert.deepEqual(broken, [])
+      threads.hook('assign 0@0')
+      await threads.exit(0)
+      await threads.replace(0)
+    }
+    assert.deepEqual(broken, ['PROCESSOR_FAILED'])
+  })
+
+  test(
+    'I4: an assign that never returns on a thread that does not exit keeps its partition held',
+    BOUNDED,
+    async () => {
+      const { threads, dispatcher, broken, time } = bench()
+      threads.doneAtOnce.delete('assign')
+      await dispatcher.start()
+      dispatcher.assign(epochOf(0))
+      await time.advance(HOOK_MS)
+      const drained = rejection('THREAD_STUCK', dispatcher.drain(epochOf(0), GRACE_MS, 'stopping'))
+      threads.kills.only.refuse(new ClsConsumerError('THREAD_STUCK', 'it did not exit'))
+      await drained
+      assert.deepEqual(broken, ['PROCESSOR_STUCK', 'THREAD_STUCK'])
+    }
+  )
+})

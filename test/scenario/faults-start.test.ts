@@ -1,0 +1,70 @@
+/**
+ * The way into the group under fire: positions, partitions, the group itself. An error is never read as "no offset" (I6):
+ * with `startFrom: end` that would lose what was written while nobody ran.
+ */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { FaultRule } from '../../src/emulator/start.ts'
+import { COMMON_FAULTS, hasTold, untilStruck } from './harness/faulted.ts'
+import { assertSound } from './harness/plant.ts'
+import { play } from './harness/play.ts'
+
+const TIMEOUT = { timeout: 60_000 }
+
+const FAULTS = [
+  ...COMMON_FAULTS,
+  ['an answer cut in half', { kind: 'truncate' }, 'API_MALFORMED'],
+  ['a garbled answer', { kind: 'corrupt' }, 'API_MALFORMED']
+] as const
+
+describe('faults on the way in', { concurrency: 2 }, () => {
+  for (const [title, fault, code] of FAULTS) {
+    test(`I6: positions that meet ${title} are asked for again: startFrom end loses nothing`, TIMEOUT, () =>
+      play({ partitionCount: 2 }, async stage => {
+        const lanes = stage.producer.lanes(stage.topicId, 2)
+        for (const lane of lanes) await stage.producer.send(lane, 20)
+        const one = stage.run('one')
+        await stage.processed(stage.producer.ids())
+        await one.stop()
+        for (const lane of lanes) await stage.producer.send(lane, 20)
+        // Of begin and end, both.
+        await stage.emulator.setFaults([{ action: 'DescribeConsumerOffsets', fault, times: 2 }])
+        const two = stage.run('two', { options: { startFrom: 'end' } })
+        await stage.processed(stage.producer.ids())
+        await untilStruck(stage, 2)
+        await stage.allCommitted()
+        assert.equal((await two.stop()).code, undefined)
+
+        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        if (code !== undefined) assert.ok(hasTold(two, code), `it says that it met ${code}`)
+        assert.deepEqual(await stage.committed(), await stage.ends())
+      })
+    )
+  }
+
+  const ACTIONS = [
+    'DescribeConsumerGroups',
+    'CreateConsumerGroup',
+    'DescribePartitions',
+    'SendConsumerHeartbeat',
+    'DescribeConsumerOffsets',
+    'CommitConsumerOffsets',
+    'pull_log'
+  ]
+  for (const [title, fault] of FAULTS) {
+    test(`a first start whose every action meets ${title} goes through, and nothing is lost`, TIMEOUT, () =>
+      play(
+        { partitionCount: 2, faults: ACTIONS.map((action): FaultRule => ({ action, fault, times: 1 })) },
+        async stage => {
+          for (const lane of stage.producer.lanes(stage.topicId, 2)) await stage.producer.send(lane, 20)
+          const run = stage.run('run')
+          await stage.processed(stage.producer.ids())
+          await untilStruck(stage, 1)
+          await stage.allCommitted()
+          assert.equal((await run.stop()).code, undefined)
+          assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        }
+      )
+    )
+  }
+})
