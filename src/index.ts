@@ -5,6 +5,7 @@ export {
   type PartitionContext,
   type ProcessFunction,
   type Processor,
+  type ProcessorClass,
   type ProcessorContext,
   type ProcessorLog,
   type ThreadContext

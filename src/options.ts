@@ -170,7 +170,7 @@ export const OPTIONS = {
     text({
       env: 'CLS_PROCESSOR',
       flag: 'processor',
-      help: 'Module of the processor: a path (relative to the working folder) or a file: URL'
+      help: 'Module of the processor: a path (relative to the working folder), a file: URL or the name of a package'
     })
   ),
   processorOptions: anyValue({

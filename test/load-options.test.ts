@@ -23,7 +23,7 @@ const KEY = { CLS_SECRET_ID: 'i', CLS_SECRET_KEY: 'k' }
 
 test('code outweighs the environment, that the file, and that the defaults', () => {
   const env = { ...KEY, CLS_GROUP: 'by-variable', CLS_THREADS: '3', CLS_CONFIG: 'not-read.yaml' }
-  const options = resolveOptions(loadOptions({ group: 'by-code', consumer: undefined }, { config, env }))
+  const options = resolveOptions(loadOptions({ group: 'by-code', threads: undefined }, { config, env }))
   const { group, threads, logsetId, processor, pullBytes, credentials, consumer } = options
   assert.deepEqual(
     [group, threads, logsetId, processor, pullBytes, credentials, consumer],
@@ -77,7 +77,7 @@ test('everything wrong comes in one error, in the words of each source', () => {
       'logsetId is missing: Logset of the topics (CLS_LOGSET_ID, logsetId in a config file)',
       'topicIds is missing: Topics to consume, all of one logset (CLS_TOPIC_IDS, topicIds in a config file)',
       'group is missing: Consumer group; created where absent (CLS_GROUP, group in a config file)',
-      'processor is missing: Module of the processor: a path (relative to the working folder) or a file: URL (CLS_PROCESSOR, processor in a config file)',
+      'processor is missing: Module of the processor: a path (relative to the working folder), a file: URL or the name of a package (CLS_PROCESSOR, processor in a config file)',
       'pullBytes is 1, expected a whole number of bytes from 1024 to 10485760',
       'neither endpoint nor region is given: give the region, such as ap-guangzhou (CLS_REGION, region in a config file)'
     ].join('\n  - ')

@@ -12,6 +12,7 @@ for (const [typed, meant] of [
   ['topic_id', 'topicIds'],
   ['cls-topic-id', 'topicIds'],
   ['gr', undefined],
+  ['rous', undefined],
   ['groupies', undefined],
   ['', undefined],
   ['日志', undefined]

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClsConsumerError } from '../src/errors.ts'
 import { BOUNDED, bench, fail, INTERVAL_MS } from './support/consumer-bench.ts'
-import { withMessages } from './support/fake-data.ts'
+import { withMessages, withoutMessages } from './support/fake-data.ts'
 
 const TWO = { topicIds: ['topic-a', 'topic-b'], backoffMs: 1000, backoffMaxMs: 8000 }
 
@@ -59,6 +59,21 @@ describe('a topic whose pulls are refused', () => {
     await pullsOf(it, 'topic-b').at(-1)?.complete(withMessages(100n))
     await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
     assert.deepEqual(told, ['refused topic-b API_TOPIC_CLOSED', 'restored topic-b'])
+  })
+
+  test('after an answer the next refusal is waited for as the first one was', BOUNDED, async t => {
+    const it = bench(t, TWO)
+    await it.start()
+    for (let refusal = 0; refusal < 4; refusal++) {
+      await refusePull(it, 'topic-b', 'API_TOPIC_CLOSED')
+      await it.time.advance(8000)
+    }
+    await pullsOf(it, 'topic-b').at(-1)?.complete(withoutMessages(90n))
+    await it.time.advance(100)
+    const count = pullsOf(it, 'topic-b').length
+    await refusePull(it, 'topic-b', 'API_TOPIC_CLOSED')
+    await it.time.advance(1000)
+    assert.equal(pullsOf(it, 'topic-b').length, count + 1)
   })
 
   test('where every topic is refused, the consumer stops with the error', BOUNDED, async t => {
@@ -179,6 +194,29 @@ describe('a group that somebody deletes', () => {
     assert.deepEqual(it.data.openOffsets, [100n])
   })
 
+  test('I6: what another consumer had is read from its beginning, whatever startFrom says', BOUNDED, async t => {
+    const it = bench(t, { startFrom: 'end' })
+    it.committed.set(1, 50n)
+    await it.start()
+    await deleteGroup(it)
+    it.grant(0, 1)
+    await it.time.advance(INTERVAL_MS)
+    const starts = it.consumer.snapshot().partitions.map(({ partition, startOffset }) => [partition, startOffset])
+    assert.deepEqual(starts, [
+      [0, 90n],
+      [1, 10n]
+    ])
+  })
+
+  test('is joined again at once, also by who holds nothing', BOUNDED, async t => {
+    const it = bench(t)
+    it.grant()
+    await it.start()
+    it.news()
+    await deleteGroup(it)
+    assert.deepEqual(it.news(), ['heartbeat -'], 'the refused ones are not seen here')
+  })
+
   test('I12: nothing of the epochs before is committed to the new group', BOUNDED, async t => {
     const it = bench(t, { startFrom: 'end' })
     await it.start()
@@ -223,6 +261,7 @@ describe('a group that somebody deletes', () => {
     }
     await it.start()
     assert.deepEqual([told, lookCount], [[], 2])
+    assert.equal(it.news().filter(line => line.startsWith('heartbeat')).length, 2, 'the next heartbeat tells at once')
     it.control.offsets.always = answer
     it.control.groups.always = groups
     await it.time.advance(5000)
@@ -290,6 +329,7 @@ describe('a result that onResult refuses', () => {
       await it.time.advance(1)
       assert.ok(it.news().includes('heartbeat -'), 'released at once')
       assert.equal(it.committed.get(0), 90n)
+      assert.equal(it.consumer.snapshot().phase, 'running', 'that is no failure')
     }
   )
 })

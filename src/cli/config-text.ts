@@ -68,8 +68,8 @@ export function readConfigText(text: string, format: ConfigFormat): ConfigText {
     // 'silent' would let a second document pass.
     logLevel: 'error'
   })
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset)
+  const at = (position: number) => {
+    const { line, col } = lines.linePos(position)
     return { line, column: col }
   }
   const slips = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
@@ -210,7 +210,7 @@ function isJson(text: string): boolean {
   }
 }
 
-const JSON_TOKEN =
+const JSON_PART =
   /[ \t\r\n]*([{}[\]:,]|"(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/uy
 
 /** Where a text that is sound YAML stops being JSON: a comment, a quote of another kind, a comma too many. */
@@ -218,12 +218,12 @@ function jsonSlip(text: string): number | undefined {
   const start = text.startsWith('\ufeff') ? 1 : 0
   const end = text.trimEnd().length
   let commaAt: number | undefined
-  for (let at = start; at < end; at = JSON_TOKEN.lastIndex) {
-    JSON_TOKEN.lastIndex = at
-    const [, token] = JSON_TOKEN.exec(text) ?? []
-    if (token === undefined) return at + (/^\s*/.exec(text.slice(at))?.[0].length ?? 0)
-    if (commaAt !== undefined && (token === '}' || token === ']')) return commaAt
-    commaAt = token === ',' ? JSON_TOKEN.lastIndex - 1 : undefined
+  for (let at = start; at < end; at = JSON_PART.lastIndex) {
+    JSON_PART.lastIndex = at
+    const [, part] = JSON_PART.exec(text) ?? []
+    if (part === undefined) return at + (/^\s*/.exec(text.slice(at))?.[0].length ?? 0)
+    if (commaAt !== undefined && (part === '}' || part === ']')) return commaAt
+    commaAt = part === ',' ? JSON_PART.lastIndex - 1 : undefined
   }
   return undefined
 }

@@ -194,7 +194,7 @@ async function uploadAll(
   progress: Upload
 ): Promise<void> {
   const { stop } = world
-  const { failure } = await uploadLogs(
+  const { failures } = await uploadLogs(
     ended => demoLogs(plan, { ...world, stop: ended }),
     {
       topicIds,
@@ -210,7 +210,7 @@ async function uploadAll(
       }
     }
   )
-  if (failure !== undefined) throw failure
+  if (failures.length > 0) throw failures[0]
   stop.throwIfAborted()
   progress.ends = await readEnds(control, { group: GROUP, topicIds })
 }

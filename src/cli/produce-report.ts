@@ -28,10 +28,10 @@ export function closingLines(end: ProduceEnd): string[] {
   return [first, ...[...fates(end.uploaded, end.isStopped), ...oddities(end)].map(line => `  ${line}`)]
 }
 
-function fates({ tally, failure, storedThroughLine }: UploadOutcome, isStopped: boolean): string[] {
+function fates({ tally, failures, storedThroughLine = 0 }: UploadOutcome, isStopped: boolean): string[] {
   const { retryCount, duplicateCountMax, doubtCount, unstoredCount } = tally
   // So that the rest can be sent by another run, and nothing twice.
-  const endedEarly = isStopped || failure !== undefined
+  const endedEarly = isStopped || failures.length > 0
   return [
     ...(retryCount === 0 ? [] : [`uploads tried again: ${count(retryCount)}`]),
     ...(duplicateCountMax === 0
@@ -41,7 +41,7 @@ function fates({ tally, failure, storedThroughLine }: UploadOutcome, isStopped: 
         ]),
     ...(doubtCount === 0 ? [] : [`${logs(doubtCount)} may or may not be stored: the answer to their upload is lost`]),
     ...(unstoredCount === 0 ? [] : [`${logs(unstoredCount)} read, but not stored`]),
-    ...(storedThroughLine === undefined || !endedEarly
+    ...(storedThroughLine === 0 || !endedEarly
       ? []
       : [`of the file, all lines up to line ${storedThroughLine} are stored`])
   ]

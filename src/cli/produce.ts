@@ -10,7 +10,7 @@
  */
 import { createService } from '../cls/service.ts'
 import { ClsConsumerError } from '../errors.ts'
-import { createLogger } from '../observe/logger.ts'
+import { createLogger, printable } from '../observe/logger.ts'
 import type { Timer, Timers } from '../world.ts'
 import type { CommandWorld } from './command-world.ts'
 import { bar, count } from './format.ts'
@@ -43,7 +43,9 @@ export async function produce(args: Args, world: CommandWorld): Promise<void> {
     keyField: key !== undefined && 'field' in key ? key.field : undefined
   })
   for (const line of lines) world.stdout.write(`${line}\n`)
-  if (uploaded.failure !== undefined) throw uploaded.failure
+  const [failure, ...others] = uploaded.failures
+  for (const other of others) world.stderr.write(`${printable(String(other))}\n`)
+  if (failure !== undefined) throw failure
 }
 
 async function uploadAll(

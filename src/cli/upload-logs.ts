@@ -64,8 +64,8 @@ export interface UploadTally {
 
 export interface UploadOutcome {
   readonly tally: UploadTally
-  /** What ended it before its time. */
-  readonly failure: unknown
+  /** What ended it before its time: the first upload that failed, and that the source did. */
+  readonly failures: readonly unknown[]
   /** Of the file: all logs up to this line are stored. */
   readonly storedThroughLine: number | undefined
 }
@@ -73,7 +73,7 @@ export interface UploadOutcome {
 /** `ended` aborts where no more logs are taken. */
 export type LogSource = (ended: AbortSignal) => Iterable<OutgoingLog> | AsyncIterable<OutgoingLog>
 
-/** Never rejects for what an upload or the source met: that is the outcome's `failure`. */
+/** Never rejects for what an upload or the source met: those are the outcome's `failures`. */
 export function uploadLogs(source: LogSource, plan: UploadPlan, world: UploadWorld): Promise<UploadOutcome> {
   return new Uploading(plan, world).run(source)
 }
@@ -124,9 +124,9 @@ class Uploading {
       await Promise.all(this.#flights.values())
     }
     for (const chunk of this.#chunks.values()) this.#count(chunk, 'unstoredCount')
-    const [failure] = [...this.#uploadFailures, ...this.#readFailures]
+    const failures = [...this.#uploadFailures.slice(0, 1), ...this.#readFailures]
     const storedThroughLine = this.#openLine === undefined ? this.#lastLine : this.#openLine - 1
-    return { tally: this.#tally, failure, storedThroughLine }
+    return { tally: this.#tally, failures, storedThroughLine }
   }
 
   async #read(source: LogSource): Promise<void> {

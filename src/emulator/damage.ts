@@ -73,10 +73,10 @@ function afterSnappyElement(block: Uint8Array, at: number): number {
 
 /** Format: lz4/lz4, lz4_Block_format.md. */
 function afterLz4Sequence(block: Uint8Array, at: number): number {
-  const token = block[at] ?? 0
-  const literals = lz4Length(block, at + 1, token >> 4)
-  const offsetAt = literals.next + literals.length
-  return lz4Length(block, offsetAt + 2, token & 15).next
+  const lengths = block[at] ?? 0
+  const literals = lz4Length(block, at + 1, lengths >> 4)
+  const distanceAt = literals.next + literals.length
+  return lz4Length(block, distanceAt + 2, lengths & 15).next
 }
 
 function lz4Length(block: Uint8Array, at: number, nibble: number): { readonly length: number; readonly next: number } {

@@ -40,7 +40,8 @@ export class Faults {
   readonly #rules: readonly { readonly rule: FaultRule; metCount: number; struckCount: number }[]
 
   constructor(rules: readonly FaultRule[]) {
-    this.#rules = rules.map(rule => ({ rule, metCount: 0, struckCount: 0 }))
+    // A copy: rules of this process are its own to change.
+    this.#rules = rules.map(rule => ({ rule: structuredClone(rule), metCount: 0, struckCount: 0 }))
   }
 
   /** Nothing is described, and nothing looked up, where there is no rule. */

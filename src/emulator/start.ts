@@ -51,7 +51,7 @@ export interface EmulatorHandle {
   setFaults(rules: readonly FaultRule[]): Promise<void>
   /** Changes those that are named. */
   setQuirks(quirks: Partial<Quirks>): Promise<void>
-  /** How far its clock is ahead of the host's from now on. Ends no membership: a timeout is a length of time. */
+  /** How far its clock is ahead of the host's from now on. Messages age with it; memberships do not. */
   setClockSkew(ms: number): Promise<void>
   /** What is named is accepted from now on, and nothing else. A token of `null`: none is asked for. */
   setCredentials(credentials: EmulatorCredentials): Promise<void>

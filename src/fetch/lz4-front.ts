@@ -3,7 +3,7 @@
  *
  * In: untrusted bytes, cut anywhere. Out: at most `plainBytesMax` plain bytes. Must never happen: a read outside of what
  * was received or written, or work beyond what the front needs. Format: lz4, lz4_Block_format.md: sequences of literals
- * and a copy, each length in four bits of the token and, from 15 on, in bytes that are added up until one is not 255. A
+ * and a copy, each length in four bits of the tag and, from 15 on, in bytes that are added up until one is not 255. A
  * block says neither how long it is nor where it ends: it is whole where it ends with the literals of a sequence.
  */
 import type { Front } from './front.ts'
@@ -11,7 +11,7 @@ import type { Front } from './front.ts'
 /** Of one length; a run of literals this long has over 16 MB. Bounds what is read for a front of a few bytes. */
 const LENGTH_BYTES_MAX = 64 * 1024
 
-/** What a length in the token says where it goes on in bytes. */
+/** What a length in the tag says where it goes on in bytes. */
 const GOES_ON = 15
 
 const COPY_BYTES_MIN = 4
@@ -23,10 +23,10 @@ export function lz4Front(received: Uint8Array, plainBytesMax: number): Front | u
   let length = 0
   const front = (isWhole: boolean): Front => ({ plain: plain.subarray(0, length), isWhole })
   for (;;) {
-    const token = received[at]
-    if (token === undefined) return front(false)
+    const tag = received[at]
+    if (tag === undefined) return front(false)
 
-    const literal = readLength(received, at + 1, token >> 4)
+    const literal = readLength(received, at + 1, tag >> 4)
     if (typeof literal === 'string') return literal === 'cut' ? front(false) : undefined
     const there = received.subarray(literal.next, literal.next + Math.min(literal.value, plainBytesMax - length))
     plain.set(there, length)
@@ -39,7 +39,7 @@ export function lz4Front(received: Uint8Array, plainBytesMax: number): Front | u
     if (low === undefined || high === undefined) return front(false)
     const distance = low + 256 * high
     if (distance === 0 || distance > length) return undefined
-    const copy = readLength(received, at + 2, token & 15)
+    const copy = readLength(received, at + 2, tag & 15)
     if (typeof copy === 'string') return copy === 'cut' ? front(false) : undefined
     const end = length + copy.value + COPY_BYTES_MIN
     for (; length < Math.min(end, plainBytesMax); length++) plain[length] = plain[length - distance] ?? 0
@@ -54,9 +54,9 @@ interface Length {
   readonly next: number
 }
 
-function readLength(bytes: Uint8Array, start: number, inToken: number): Length | 'cut' | 'absurd' {
-  if (inToken < GOES_ON) return { value: inToken, next: start }
-  let value = inToken
+function readLength(bytes: Uint8Array, start: number, inTag: number): Length | 'cut' | 'absurd' {
+  if (inTag < GOES_ON) return { value: inTag, next: start }
+  let value = inTag
   for (let at = start; at < start + LENGTH_BYTES_MAX; at++) {
     const byte = bytes[at]
     if (byte === undefined) return 'cut'

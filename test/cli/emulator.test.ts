@@ -48,4 +48,5 @@ test('the help tells quirks, faults and actions', BOUNDED, async t => {
   ]) {
     assert.ok(cli.out().includes(word), word)
   }
+  for (const flag of ['fault', 'quirk']) assert.match(cli.out(), new RegExp(`--${flag} [^[]*\\[repeatable\\]`))
 })

@@ -81,7 +81,7 @@ for (const args of [[], ['--key-field', 'user']]) {
     TIMEOUT,
     async t => {
       const faults = [
-        upload({ kind: 'error', code: 'SpeedQuotaExceed' }, { every: 2 }),
+        upload({ kind: 'error', code: 'SpeedQuotaExceed' }, { every: 2, times: 10 }),
         upload({ kind: 'error', code: 'RequestLimitExceeded', status: 429 }, { times: 3 })
       ]
       await produceUnder(faults, args, t.signal, async ({ code, out, err, copies }) => {
@@ -176,7 +176,7 @@ test('--on-bad-line stop: what came before the line is stored once, and the line
     const { endpoint, secretId, secretKey, topicIds } = emulator
     const env = { CLS_ENDPOINT: endpoint, CLS_SECRET_ID: secretId, CLS_SECRET_KEY: secretKey }
     const cli = startCli(['produce', '--topic', topicIds[0] ?? '', ...args], { env, signal: t.signal })
-    assert.equal((await cli.ended).code, 1)
+    assert.equal((await cli.ended).code, 2)
     assert.match(cli.err(), /FILE_UNREADABLE: line 3 is no JSON object/)
     assert.match(cli.out(), /^2 logs .*\n {2}of the file, all lines up to line 2 are stored\n$/)
     assert.equal(await storedCount(emulator), 2)

@@ -13,9 +13,9 @@ const TALLY: UploadTally = {
   retryCount: 0
 }
 
-function linesFor(tally: Partial<UploadTally>, change: Partial<ProduceEnd> = {}, failure?: unknown): string[] {
+function linesFor(tally: Partial<UploadTally>, change: Partial<ProduceEnd> = {}, ...failures: unknown[]): string[] {
   return closingLines({
-    uploaded: { tally: { ...TALLY, ...tally }, failure, storedThroughLine: 4000 },
+    uploaded: { tally: { ...TALLY, ...tally }, failures, storedThroughLine: 4000 },
     read: { badLineCount: 0, noTimeCount: 0, noKeyCount: 0 },
     topicCount: 2,
     ms: 2140,
@@ -58,7 +58,7 @@ test('a stop says so, and from where to go on in a file', () => {
     'stopped: 5,001 logs (1.23 MB) uploaded to 2 topics in 2.14 s',
     '  of the file, all lines up to line 4000 are stored'
   ])
-  const uploaded = { tally: TALLY, failure: undefined, storedThroughLine: undefined }
+  const uploaded = { tally: TALLY, failures: [], storedThroughLine: undefined }
   assert.equal(linesFor({}, { isStopped: true, uploaded }).length, 1, 'made-up logs have no lines')
 })
 

@@ -81,8 +81,8 @@ function readCount({ storedCount, doubtCount, unstoredCount }: UploadTally): num
 
 test('every log goes out once, log i to topic i mod n, in order within its topic', TIMEOUT, async () => {
   const { world, uploads, time } = fakeWorld()
-  const { tally, failure, storedThroughLine } = await time.settle(uploadLogs(() => logs(1001), plan(), world))
-  assert.equal(failure, undefined)
+  const { tally, failures, storedThroughLine } = await time.settle(uploadLogs(() => logs(1001), plan(), world))
+  assert.deepEqual(failures, [])
   assert.deepEqual({ ...tally, storedBytes: 0 }, { ...NOTHING, storedCount: 1001 })
   assert.ok(tally.storedBytes > 1001 * 10)
   assert.equal(storedThroughLine, 1001)
@@ -162,8 +162,8 @@ test(
     const keyOf = (id: number) => (id % 10 === 0 ? undefined : `key-${(id * id) % 37}`)
     const topicIds = ['a', 'b', 'c']
     const keyed = plan({ topicIds, chunkLogCount: 20 })
-    const { tally, failure } = await time.settle(uploadLogs(() => logs(5000, 1, keyOf), keyed, world))
-  assert.equal(failure, undefined)
+    const { tally, failures } = await time.settle(uploadLogs(() => logs(5000, 1, keyOf), keyed, world))
+    assert.deepEqual(failures, [])
     assert.deepEqual({ ...tally, storedBytes: 0 }, { ...NOTHING, storedCount: 5000 })
     const byKey = new Map<string | undefined, number[]>()
     for (const { topicId, hashKey, ids } of uploads) {
@@ -271,8 +271,8 @@ test('the first failed upload ends it; reading stops, and what was read is accou
     if (index === 2) throw new Error('refused')
   })
   const running = uploadLogs(() => logs(10_000), plan({ topicIds: ['a'], chunkLogCount: 10 }), world)
-  const { tally, failure, storedThroughLine } = await time.settle(running)
-  assert.match(String(failure), /refused/)
+  const { tally, failures, storedThroughLine } = await time.settle(running)
+  assert.match(String(failures), /refused/)
   assert.equal(uploads.length, 3)
   assert.equal(tally.storedCount, 20)
   assert.equal(tally.doubtCount, 0)
@@ -288,8 +288,8 @@ test('a failure is noticed while the source is silent, and ends its waiting', TI
     yield* logs(1)
     await new Promise<void>(resolve => ended.addEventListener('abort', () => resolve()))
   }
-  const { tally, failure } = await time.settle(uploadLogs(source, plan({ lingerMs: 1000 }), world))
-  assert.match(String(failure), /refused/)
+  const { tally, failures } = await time.settle(uploadLogs(source, plan({ lingerMs: 1000 }), world))
+  assert.match(String(failures), /refused/)
   assert.equal(tally.unstoredCount, 1)
 })
 
@@ -315,6 +315,19 @@ test(
   }
 )
 
+test('a source that fails and an upload that fails on its last logs are both told', TIMEOUT, async () => {
+  const { world, time } = fakeWorld(async () => {
+    throw new Error('refused')
+  })
+  async function* source() {
+    yield* logs(5)
+    throw new Error('unreadable')
+  }
+  const { failures, tally } = await time.settle(uploadLogs(source, plan(), world))
+  assert.deepEqual(failures.map(String), ['Error: refused', 'Error: unreadable'])
+  assert.equal(tally.unstoredCount, 5)
+})
+
 test('where reading fails, what was read before is sent, and the failure told', TIMEOUT, async () => {
   const { world, time } = fakeWorld(() => time.timers.sleep(100))
   async function* source() {
@@ -322,8 +335,8 @@ test('where reading fails, what was read before is sent, and the failure told', 
     throw new Error('unreadable')
   }
   const running = uploadLogs(source, plan({ topicIds: ['a'], chunkLogCount: 10 }), world)
-  const { tally, failure, storedThroughLine } = await time.settle(running)
-  assert.match(String(failure), /unreadable/)
+  const { tally, failures, storedThroughLine } = await time.settle(running)
+  assert.match(String(failures), /unreadable/)
   assert.deepEqual({ ...tally, storedBytes: 0 }, { ...NOTHING, storedCount: 25 })
   assert.equal(storedThroughLine, 25)
 })
@@ -340,8 +353,8 @@ test('a stop ends reading; what was read is sent, without an error', TIMEOUT, as
     }
   }
   const running = uploadLogs(source, plan({ topicIds: ['a'], chunkLogCount: 10 }), world)
-  const { tally, failure, storedThroughLine } = await time.settle(running)
-  assert.equal(failure, undefined)
+  const { tally, failures, storedThroughLine } = await time.settle(running)
+  assert.deepEqual(failures, [])
   assert.ok(takenCount >= 60 && takenCount <= 80, `${takenCount} read`)
   assert.equal(tally.storedCount, takenCount)
   assert.deepEqual(
@@ -354,8 +367,8 @@ test('a stop ends reading; what was read is sent, without an error', TIMEOUT, as
 test('stopped before it began, it reads nothing that is not accounted for', TIMEOUT, async () => {
   const { world, controller, time } = fakeWorld()
   controller.abort(new Error('stopped'))
-  const { tally, failure } = await time.settle(uploadLogs(() => logs(1000), plan(), world))
-  assert.equal(failure, undefined)
+  const { tally, failures } = await time.settle(uploadLogs(() => logs(1000), plan(), world))
+  assert.deepEqual(failures, [])
   assert.ok(tally.storedCount <= 1 && readCount(tally) === tally.storedCount)
 })
 

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
-import { type Answer, errorCodeOf, findDataError, readControlAnswer, readDataError } from '../../src/cls/answer.ts'
-import { ClsConsumerError, type ErrorCode } from '../../src/errors.ts'
+import {
+  type Answer,
+  errorCodeOf,
+  findDataError,
+  readControlAnswer,
+  readDataError,
+  retyped,
+  saysExpired
+} from '../../src/cls/answer.ts'
+import { ClsConsumerError, type ErrorCode, fromFailure, toFailure } from '../../src/errors.ts'
 
 const asked = {
   place: { action: 'DescribeConsumerOffsets', topicId: 't', partition: 3 },
@@ -52,7 +60,10 @@ describe('error codes of the service', () => {
     ['Whatever', 404, 'API_NOT_FOUND'],
     ['FailedOperation', 200, 'API_REFUSED'],
     ['OperationDenied.ACLFailed', 200, 'API_REFUSED'],
-    ['TopicClosed', 400, 'API_REFUSED'],
+    ['TopicClosed', 400, 'API_TOPIC_CLOSED'],
+    ['TopicClosed', 200, 'API_TOPIC_CLOSED'],
+    ['OperationDenied.TopicClosed', 200, 'API_TOPIC_CLOSED'],
+    ['TopicClosedNot', 200, 'API_REFUSED'],
     ['InvalidParam', 400, 'API_REFUSED'],
     ['InternalErrors', 200, 'API_REFUSED']
   ]
@@ -80,7 +91,7 @@ describe('answers of the management plane', () => {
 
   const shapes: readonly (readonly [string, Answer, ErrorCode, RegExp])[] = [
     ['flat at 400', answer(400, '{"errorcode":"InvalidParam","errormessage":"bad"}'), 'API_REFUSED', /: bad/],
-    ['flat at 200', answer(200, '{"errorcode":"TopicClosed","errormessage":"bad"}'), 'API_REFUSED', /: bad/],
+    ['flat at 200', answer(200, '{"errorcode":"TopicClosed","errormessage":"bad"}'), 'API_TOPIC_CLOSED', /: bad/],
     ['HTML at 200', answer(200, '<html>portal</html>'), 'API_MALFORMED', /not JSON.*<html>portal/],
     ['HTML at 502', answer(502, '<html>bad gateway</html>'), 'API_UNAVAILABLE', /bad gateway/],
     ['HTML at 403', answer(403, '<html>no</html>'), 'API_UNAUTHORIZED', /not JSON/],
@@ -128,9 +139,73 @@ describe('answers of the data plane', () => {
 
   test('an uncompressed 200 is an error where it says so, and none where it does not', () => {
     assert.equal(findDataError(answer(200, refused('x.invalidOffset')), asked)?.code, 'API_INVALID_OFFSET')
-    assert.equal(findDataError(answer(200, '{"errorcode":"TopicClosed"}'), asked)?.code, 'API_REFUSED')
+    assert.equal(findDataError(answer(200, '{"errorcode":"TopicClosed"}'), asked)?.code, 'API_TOPIC_CLOSED')
     assert.equal(findDataError(answer(200, '{"Response":{"NextOffset":5}}'), asked), undefined)
   })
+})
+
+describe('a refusal found inside a response', () => {
+  const place = { topicId: 't', partition: 3, offset: 7n, serviceCode: 'SpeedQuotaExceed', requestId: 'r' }
+
+  test('comes under the code that its service code has, with its place, and that of who asks', () => {
+    const error = retyped(new ClsConsumerError('API_REFUSED', 'too fast', place), {
+      place: { action: 'pull_log' },
+      secrets: []
+    })
+    assert.equal(error.code, 'API_THROTTLED')
+    assert.deepEqual(error.place, { ...place, action: 'pull_log' })
+  })
+
+  test('came over a thread boundary: its place is not told twice', () => {
+    const crossed = fromFailure(toFailure(new ClsConsumerError('API_REFUSED', 'too fast', place), 'API_REFUSED'))
+    const { message } = retyped(crossed, { place: {}, secrets: [] })
+    assert.equal(message.split('topic t').length, 2, message)
+  })
+
+  test('I9: holds no secret any more: not in message, stack, code or request id, and not half a one at a cut', () => {
+    const secret = 'sEcret'
+    const words = `${'x'.repeat(2045)}${secret}`
+    const given = { ...place, serviceCode: `A.${secret}`, requestId: secret }
+    for (const what of [words, `before ${secret} behind`]) {
+      const error = retyped(new ClsConsumerError('API_REFUSED', what, given), { place: {}, secrets: [secret] })
+      assert.ok(!/sEc/.test(inspect(error, { depth: 9 })), error.message.slice(-100))
+      assert.ok(!(error.stack ?? '').includes('sEc'))
+      assert.ok(error.message.length < 2100)
+    }
+  })
+
+  test('without a service code, it is none: it stays what it is', () => {
+    const error = new ClsConsumerError('BODY_TOO_LARGE', 'x', { topicId: 't' })
+    assert.equal(retyped(error, { place: { action: 'a' }, secrets: ['x'] }), error)
+  })
+})
+
+describe('what may be due to credentials that have expired', () => {
+  const rows: readonly (readonly [string | undefined, number, boolean, 'surely' | 'maybe' | undefined])[] = [
+    ['AuthFailure.TokenFailure', 200, true, 'surely'],
+    ['AuthFailure.TokenFailure', 401, false, 'surely'],
+    ['Unauthorized', 401, false, 'maybe'],
+    ['Unauthorized', 400, true, 'maybe'],
+    ['InvalidAuthorization', 400, false, 'maybe'],
+    [undefined, 401, false, 'maybe'],
+    ['AuthFailure.SecretIdNotFound', 200, true, 'maybe'],
+    ['AuthFailure.SignatureFailure', 200, true, 'maybe'],
+    ['AuthFailure', 200, true, 'maybe'],
+    ['AuthFailure.SecretIdNotFound', 200, false, undefined],
+    ['AuthFailure.UnauthorizedOperation', 200, true, undefined],
+    ['UnauthorizedOperation.Cam', 200, true, undefined],
+    ['NotAllowed', 403, true, undefined],
+    [undefined, 403, true, undefined],
+    ['ResourceNotFound', 404, true, undefined],
+    ['InternalError', 401, true, undefined]
+  ]
+  for (const [serviceCode, httpStatus, isTemporary, expected] of rows) {
+    test(`${serviceCode} at HTTP ${httpStatus} of ${isTemporary ? 'temporary' : 'lasting'} ones: ${expected ?? 'no'}`, () => {
+      const place = { httpStatus, ...(serviceCode === undefined ? {} : { serviceCode }) }
+      const error = new ClsConsumerError(errorCodeOf(serviceCode, httpStatus), 'x', place)
+      assert.equal(saysExpired(error, isTemporary), expected)
+    })
+  }
 })
 
 describe('what a server says is not repeated blindly', () => {
@@ -138,7 +213,9 @@ describe('what a server says is not repeated blindly', () => {
     const echoes = [
       answer(400, '{"errorcode":"X","errormessage":"your key sEcret and tok/en"}'),
       answer(502, `<html>${'x'.repeat(110)}sEcret`),
-      answer(400, '{"errorcode":"tok/en","errormessage":""}')
+      answer(400, '{"errorcode":"tok/en","errormessage":""}'),
+      answer(400, refused('X').replace('r-1', 'r-sEcret')),
+      answer(502, '', { 'x-cls-requestid': 'tok/en' })
     ]
     for (const echo of echoes) {
       const shown = inspect(controlError(echo), { depth: 9 })
@@ -149,7 +226,7 @@ describe('what a server says is not repeated blindly', () => {
   test('long texts are cut', () => {
     assert.ok(controlError(answer(502, '<'.repeat(100_000))).message.length < 500)
     assert.ok(
-      controlError(answer(400, `{"errorcode":"X","errormessage":"${'y'.repeat(100_000)}"}`)).message.length < 1000
+      controlError(answer(400, `{"errorcode":"X","errormessage":"${'y'.repeat(100_000)}"}`)).message.length < 1500
     )
   })
 })

@@ -88,7 +88,9 @@ describe('control API: answers', () => {
         '{"PartitionId":2,"Offset":0}',
         '{"PartitionId":3,"Offset":-1}',
         '{"PartitionId":4,"Offset":null}',
-        '{"PartitionId":5}'
+        '{"PartitionId":5}',
+        '{"PartitionId":6,"Offset":"-1"}',
+        '{"PartitionId":7,"Offset":5,"Offset":null}'
       ]
       const other = '{"TopicID":"t9","PartitionOffsets":[{"PartitionId":6,"Offset":5}]}'
       const whole = offsets(`[${entries}]`).replace('[{"TopicID"', `[${other},{"TopicID"`)
@@ -130,10 +132,22 @@ describe('control API: answers', () => {
   }
 
   test('I6: null lists of offsets are read as empty', LIMIT, async () => {
-    const bodies = ['{"Response":{"TopicPartitionOffsetsInfo":null}}', offsets('null')]
+    const bodies = [
+      '{"Response":{"TopicPartitionOffsetsInfo":null}}',
+      offsets('null'),
+      '{"Response":{"TopicPartitionOffsetsInfo":[]}}',
+      offsets('[]')
+    ]
     const { control } = await setUpService((_request, index) => ({ body: bodies[index] ?? '' }))
-    assert.deepEqual(await control.describeConsumerOffsets(ask), new Map())
-    assert.deepEqual(await control.describeConsumerOffsets(ask), new Map())
+    for (const _ of bodies) assert.deepEqual(await control.describeConsumerOffsets(ask), new Map())
+  })
+
+  test('I6: OffsetType refused is an error of its own, never "no offset", and is not tried again', LIMIT, async () => {
+    const { server, control } = await setUpService(() => refusal('InvalidParameter', 'OffsetType'))
+    const error = await rejection('API_REFUSED', control.describeConsumerOffsets({ ...ask, own: true }))
+    assert.equal(error.place.serviceCode, 'InvalidParameter')
+    assert.equal(error.remedy, 'stop')
+    assert.equal(server.received.length, 1)
   })
 
   test('I6: an error is not "no offset": it is thrown', LIMIT, async () => {

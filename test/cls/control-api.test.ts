@@ -99,11 +99,13 @@ describe('control API: requests', () => {
       await control.describePartitions('t1')
       await control.splitPartition({ topicId: 't1', partition: 4 })
       await control.splitPartition({ topicId: 't1', partition: 4, count: 3 })
+      await control.splitPartition({ topicId: 't1', partition: 4, splitKey: '8'.repeat(32) })
       await control.mergePartition({ topicId: 't1', partition: 4 })
-      assert.deepEqual([3, 4, 5, 6].map(body), [
+      assert.deepEqual([3, 4, 5, 6, 7].map(body), [
         { TopicId: 't1' },
         { TopicId: 't1', PartitionId: 4, Number: 2 },
         { TopicId: 't1', PartitionId: 4, Number: 3 },
+        { TopicId: 't1', PartitionId: 4, SplitKey: '8'.repeat(32) },
         { TopicId: 't1', PartitionId: 4 }
       ])
     }

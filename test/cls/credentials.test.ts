@@ -8,6 +8,8 @@ import { createFakeTime, createKeptLog, rejection } from './fakes.ts'
 
 const SECRET = 'a-very-secret-key'
 const MINUTE_MS = 60_000
+const SURELY = { scope: 'pull_log t', isExpired: 'surely' } as const
+const MAYBE = { scope: 'pull_log t', isExpired: 'maybe' } as const
 
 function build(given: Credentials | CredentialsProvider) {
   const time = createFakeTime()
@@ -31,7 +33,8 @@ describe('credentials', () => {
     const fixed = { secretId: 'id', secretKey: SECRET }
     const { source } = build(fixed)
     assert.equal(await source.get(), fixed)
-    assert.equal(source.renew(fixed), false)
+    source.worked(fixed, SURELY.scope)
+    assert.deepEqual([source.renew(fixed, SURELY), source.renew(fixed, MAYBE)], [false, false])
   })
 
   test('a provider is asked once until a minute before expiry', async () => {
@@ -73,9 +76,10 @@ describe('credentials', () => {
     const { provider, count } = numbered(undefined, () => 0)
     const { source } = build(provider)
     const refused = await source.get()
-    assert.equal(source.renew(refused), true)
+    source.worked(refused, 'heartbeat')
+    assert.equal(source.renew(refused, SURELY), true)
     const fresh = await source.get()
-    assert.equal(source.renew(refused), true)
+    assert.equal(source.renew(refused, SURELY), true)
     assert.equal(await source.get(), fresh)
     assert.equal(count(), 2)
   })
@@ -149,5 +153,103 @@ describe('credentials', () => {
     await source.get()
     await time.advance(0)
     assert.equal(time.pendingCount, 0)
+  })
+})
+
+describe('credentials that are refused', () => {
+  function given() {
+    const { provider, count } = numbered(undefined, () => 0)
+    return { ...build(provider), count }
+  }
+
+  for (const why of [SURELY, MAYBE]) {
+    test(`have worked anywhere: ${why.isExpired} expired, renewed as often as that happens`, async () => {
+      const { source, count } = given()
+      for (let round = 1; round <= 5; round++) {
+        const credentials = await source.get()
+        assert.equal(credentials.secretId, `id-${round}`)
+        source.worked(credentials, round === 1 ? 'heartbeat' : why.scope)
+        assert.equal(source.renew(credentials, why), true)
+      }
+      assert.equal(count(), 5)
+    })
+  }
+
+  test('fresh ones that never worked are bad, also where the service calls them expired', async () => {
+    for (const why of [SURELY, MAYBE]) {
+      const { source } = given()
+      const first = await source.get()
+      source.worked(first, why.scope)
+      source.renew(first, why)
+      const fresh = await source.get()
+      assert.equal(source.renew(fresh, why), false)
+      assert.equal(await source.get(), fresh, 'nobody is asked again')
+    }
+  })
+
+  test('the very first ones may be old where the service says that they are, and once', async () => {
+    const { source } = given()
+    assert.equal(source.renew(await source.get(), SURELY), true)
+    assert.equal(source.renew(await source.get(), SURELY), false)
+    const other = given().source
+    assert.equal(other.renew(await other.get(), MAYBE), false)
+  })
+
+  test('what is forbidden in one scope stays so with fresh ones: they are asked for once, whatever works elsewhere', async () => {
+    const { source, count } = given()
+    const first = await source.get()
+    source.worked(first, 'heartbeat')
+    assert.equal(source.renew(first, MAYBE), true)
+    const fresh = await source.get()
+    source.worked(fresh, 'heartbeat')
+    for (let time = 0; time < 3; time++) assert.equal(source.renew(fresh, MAYBE), false)
+    assert.equal(source.renew(fresh, { ...MAYBE, scope: 'pull_log other' }), true, 'another scope may renew them')
+    assert.equal(count(), 2)
+  })
+
+  test('but ones called expired are renewed in that scope too', async () => {
+    const { source } = given()
+    const first = await source.get()
+    source.worked(first, 'heartbeat')
+    source.renew(first, SURELY)
+    const fresh = await source.get()
+    source.worked(fresh, 'heartbeat')
+    assert.equal(source.renew(fresh, SURELY), true)
+  })
+
+  test('a late word that the old ones worked is none on the new ones', async () => {
+    const { source } = given()
+    const first = await source.get()
+    source.worked(first, 'a')
+    source.renew(first, SURELY)
+    const fresh = await source.get()
+    source.worked(first, 'b')
+    assert.equal(source.renew(fresh, SURELY), false)
+  })
+
+  test('a provider that still gives the refused ones is asked again each second, until it has others', async () => {
+    let answer: Credentials = { secretId: 'id', secretKey: SECRET, token: 'old', expiresAtMs: 2e12 }
+    let asked = 0
+    const { source, advance } = build(async () => {
+      asked++
+      return { ...answer, expiresAtMs: 2e12 + asked }
+    })
+    const old = await source.get()
+    source.worked(old, 'heartbeat')
+    assert.equal(source.renew(old, SURELY), true)
+    const error = await rejection('CREDENTIALS_UNAVAILABLE', source.get())
+    assert.match(error.message, /still gives/)
+    await advance(999)
+    await rejection('CREDENTIALS_UNAVAILABLE', source.get())
+    assert.equal(asked, 2)
+    await advance(1)
+    await rejection('CREDENTIALS_UNAVAILABLE', source.get())
+    assert.equal(asked, 3)
+    answer = { ...answer, token: 'new' }
+    await advance(1000)
+    const fresh = await source.get()
+    assert.equal(fresh.token, 'new')
+    assert.equal(source.renew(fresh, SURELY), false, 'those are fresh')
+    assert.ok(!inspect(error, { depth: 9, showHidden: true }).includes(SECRET))
   })
 })

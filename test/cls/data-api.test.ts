@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { inspect } from 'node:util'
 import { compress, decompress } from '../../src/cls/compression.ts'
 import { signQ } from '../../src/cls/sign-q.ts'
+import { ClsConsumerError, fromFailure, toFailure } from '../../src/errors.ts'
 import type { Compression } from '../../src/world.ts'
 import { rejection } from './fakes.ts'
 import { refusal, type Scripted } from './scripted-server.ts'
 import { CREDENTIALS, LIMIT, PULL, setUpService } from './service-setup.ts'
 
 const RESPONSE = Buffer.from('{"Response":{"NextOffset":1002,"Message":["eHg=","eHg="],"RequestId":"r"}}')
-const snappy = (plain: string | Uint8Array): Scripted => ({ body: compress(Buffer.from(plain), 'snappy') })
+const body = (plain: string | Uint8Array) => ({ body: compress(Buffer.from(plain), 'snappy') })
+const snappy = (plain: string | Uint8Array): Scripted => body(plain)
 
 describe('data API: requests', () => {
   test('I10: the body has an exact start offset, and only what was asked for', LIMIT, async () => {
@@ -112,7 +115,7 @@ describe('data API: answers', () => {
     [401, '{"errorcode":"Unauthorized","errormessage":"m"}', 'API_UNAUTHORIZED'],
     [403, '{"errorcode":"NotAllowed","errormessage":"m"}', 'API_UNAUTHORIZED'],
     [404, '{"errorcode":"TopicNotExist","errormessage":"m"}', 'API_NOT_FOUND'],
-    [400, '{"errorcode":"TopicClosed","errormessage":"m"}', 'API_REFUSED'],
+    [400, '{"errorcode":"TopicClosed","errormessage":"m"}', 'API_TOPIC_CLOSED'],
     [413, '', 'API_REFUSED'],
     [429, '{"errorcode":"SpeedQuotaExceed","errormessage":"m"}', 'API_THROTTLED'],
     [500, '{"errorcode":"InternalError","errormessage":"m"}', 'API_UNAVAILABLE'],
@@ -159,5 +162,105 @@ describe('data API: answers', () => {
     const reason = new Error('revoked')
     const { pull } = await setUpService(() => () => controller.abort(reason))
     await assert.rejects(pull({}, controller.signal), reason)
+  })
+})
+
+describe('data API: refusals found inside a compressed body', () => {
+  /** As a thread tells it: over its boundary, without knowing what was signed. */
+  const found = (serviceCode: string, words = 'no', offset = PULL.startOffset) => {
+    const { topicId, partition } = PULL
+    const error = new ClsConsumerError('API_REFUSED', words, { topicId, partition, offset, serviceCode })
+    return fromFailure(toFailure(error, 'BODY_CORRUPT'))
+  }
+  function provider() {
+    let count = 0
+    return { asked: () => count, get: () => ({ secretId: 'id', secretKey: 'a-secret-key', token: `token-${++count}` }) }
+  }
+
+  for (const [serviceCode, code] of [
+    ['InvalidParameter.InvalidOffset', 'API_INVALID_OFFSET'],
+    ['SpeedQuotaExceed', 'API_THROTTLED'],
+    ['InternalError', 'API_UNAVAILABLE'],
+    ['TopicClosed', 'API_TOPIC_CLOSED'],
+    ['NotAllowed', 'API_UNAUTHORIZED'],
+    ['FailedOperation', 'API_REFUSED']
+  ] as const) {
+    test(`${serviceCode} is heeded as ${code}, with its place`, LIMIT, async () => {
+      const { service } = await setUpService(() => snappy(RESPONSE))
+      const error = service.data.heed(found(serviceCode))
+      const { topicId, partition, startOffset: offset } = PULL
+      assert.equal(error.code, code)
+      assert.deepEqual(error.place, { topicId, partition, offset, serviceCode, action: 'pull_log' })
+    })
+  }
+
+  test('what is no word of the service is returned as it is', LIMIT, async () => {
+    const { service } = await setUpService(() => snappy(RESPONSE))
+    const error = new ClsConsumerError('BODY_TOO_LARGE', 'x')
+    assert.equal(service.data.heed(error), error)
+  })
+
+  test('I9: what the pull was signed with is masked, also after it was renewed', LIMIT, async () => {
+    const { get } = provider()
+    const { service, pull } = await setUpService(() => snappy(RESPONSE), { credentials: get })
+    await pull()
+    service.data.heed(found('AuthFailure.TokenFailure'))
+    await pull({ startOffset: 5n })
+    const error = service.data.heed(found('FailedOperation', 'signed by a-secret-key and token-1, not by token-2'))
+    assert.match(error.message, /signed by \*\*\* and \*\*\*, not by token-2/)
+    assert.ok(!/a-secret-key|token-1/.test(inspect(error, { depth: 9 })))
+  })
+
+  test('an expired token is renewed, as for a refusal in the clear', LIMIT, async () => {
+    const { get, asked } = provider()
+    const { service, server, pull } = await setUpService(() => snappy(RESPONSE), { credentials: get })
+    await pull()
+    assert.equal(service.data.heed(found('AuthFailure.TokenFailure')).code, 'API_TOKEN_EXPIRED')
+    await pull({ startOffset: 5n })
+    assert.deepEqual(
+      server.received.map(({ headers }) => headers['x-cls-token']),
+      ['token-1', 'token-2']
+    )
+    assert.equal(asked(), 2)
+  })
+
+  test(
+    'a late word on what was signed with the old token is none on the new one, which has not worked yet',
+    LIMIT,
+    async () => {
+      const { get, asked } = provider()
+      const { service, server, pull } = await setUpService(
+        (_request, index) => (index < 2 ? snappy(RESPONSE) : response => response.destroy()),
+        { credentials: get }
+      )
+      await pull({ startOffset: 1n })
+      await pull({ startOffset: 2n })
+      assert.equal(service.data.heed(found('AuthFailure.TokenFailure', 'no', 1n)).code, 'API_TOKEN_EXPIRED')
+      await rejection('API_UNREACHABLE', pull({ startOffset: 3n }))
+      assert.equal(server.received.at(-1)?.headers['x-cls-token'], 'token-2')
+      assert.equal(service.data.heed(found('AuthFailure.TokenFailure', 'no', 2n)).code, 'API_TOKEN_EXPIRED')
+      await rejection('API_UNREACHABLE', pull({ startOffset: 4n }))
+      assert.equal(asked(), 2, 'the new one is kept')
+    }
+  )
+
+  test('fixed credentials that expired are API_UNAUTHORIZED', LIMIT, async () => {
+    const { service, pull } = await setUpService(() => snappy(RESPONSE))
+    await pull()
+    assert.equal(service.data.heed(found('AuthFailure.TokenFailure')).code, 'API_UNAUTHORIZED')
+  })
+
+  test('a clock that is off is corrected, and measured by what the pull was signed with', LIMIT, async () => {
+    const headers = { Date: new Date(Date.now() + 600_000).toUTCString() }
+    const { server, service, pull, log } = await setUpService(() => ({ headers, ...body(RESPONSE) }))
+    await pull({ startOffset: 1n })
+    await pull({ startOffset: 2n })
+    assert.equal(service.data.heed(found('AuthFailure.SignatureExpire', 'no', 1n)).code, 'API_CLOCK_SKEWED')
+    // Signed before the correction: not to be taken for bad credentials after it.
+    assert.equal(service.data.heed(found('Unauthorized', 'no', 2n)).code, 'API_CLOCK_SKEWED')
+    await pull({ startOffset: 3n })
+    const startSeconds = Number(/q-sign-time=(\d+);/.exec(server.received.at(-1)?.headers.authorization ?? '')?.[1])
+    assert.ok(Math.abs(startSeconds + 60 - 600 - Date.now() / 1000) < 10)
+    assert.deepEqual(new Set(log.lines.map(({ message }) => message)), new Set(['clock corrected']))
   })
 })

@@ -96,6 +96,18 @@ describe('int64-safe JSON', () => {
     assert.deepEqual(Object.keys(parsed), ['__proto__'])
   })
 
+  test('of equal keys the last one counts, whole and not merged', () => {
+    for (const text of [
+      '{"a":1,"a":2}',
+      '{"a":{"b":1},"a":{"c":2}}',
+      '{"a":[1],"a":null}',
+      '{"1":1,"b":2,"1":3}',
+      '{"a":1,"\\u0061":2}',
+      '{"__proto__":1,"__proto__":{"x":2}}'
+    ])
+      assert.deepEqual(parseJson(text), JSON.parse(text), text)
+  })
+
   test('nesting and integers of absurd size are refused, not suffered', () => {
     assert.throws(() => parseJson('['.repeat(100_000)), SyntaxError)
     assert.throws(() => parseJson('9'.repeat(100_000)), SyntaxError)

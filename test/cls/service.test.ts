@@ -21,6 +21,7 @@ function skewedServer(offSeconds: number) {
     const isTimely = Number(from) <= nowSeconds() && nowSeconds() <= Number(to)
     // The data plane has no code of its own for a clock that is off.
     if (!isTimely) return { status: 401, headers: dated, body: '{"errorcode":"Unauthorized","errormessage":"no"}' }
+    if (url.startsWith('/structuredlog')) return { headers: dated }
     return { headers: dated, body: compress(Buffer.from('{"Response":{"NextOffset":1}}'), 'snappy') }
   }
 }
@@ -123,9 +124,115 @@ describe('temporary credentials', () => {
   test('fixed credentials that expired stop the consumer, as no try can mend that', LIMIT, async () => {
     const { service, server } = await setUpService(() => expired)
     const error = await rejection('API_UNAUTHORIZED', service.control.deleteConsumerGroup('g'))
-    assert.match(error.message, /expired, and there is no provider/)
+    assert.match(error.message, /called expired, and there are no others: no provider/)
     assert.equal(server.received.length, 1)
   })
+
+  /** Accepts the token of now; refuses others as each plane does, or as the test says. */
+  function rotating(refuse: (plane: 'control' | 'data') => Scripted) {
+    const state = { accepted: 'token-1', asked: 0 }
+    const answer = ({ url, headers }: Received): Scripted => {
+      if (headers['x-cls-token'] !== state.accepted) return refuse(url === '/' ? 'control' : 'data')
+      return url === '/' ? ok({}) : { body: compress(Buffer.from('{"Response":{"NextOffset":1}}'), 'snappy') }
+    }
+    const credentials = () => {
+      state.asked += 1
+      return { secretId: 'id', secretKey: 'a-secret-key', token: state.accepted }
+    }
+    return { state, answer, credentials }
+  }
+  const flat = (status: number, errorcode: string): Scripted => ({ status, body: JSON.stringify({ errorcode }) })
+
+  for (const [title, control, data] of [
+    ['TokenFailure', expired, flat(401, 'AuthFailure.TokenFailure')],
+    ['SecretIdNotFound, Unauthorized', refusal('AuthFailure.SecretIdNotFound'), flat(401, 'Unauthorized')],
+    [
+      'SignatureFailure, InvalidAuthorization',
+      refusal('AuthFailure.SignatureFailure'),
+      flat(400, 'InvalidAuthorization')
+    ],
+    ['InvalidSecretId, a bare 401', refusal('AuthFailure.InvalidSecretId'), { status: 401, body: '<html>' }]
+  ] as const) {
+    test(`that worked and are refused with ${title} are renewed, on both planes, each time`, LIMIT, async () => {
+      const { state, answer, credentials } = rotating(plane => (plane === 'control' ? control : data))
+      const { service, pull } = await setUpService(answer, { credentials })
+      await service.control.deleteConsumerGroup('g')
+      for (let round = 2; round < 5; round++) {
+        state.accepted = `token-${round}`
+        await service.control.deleteConsumerGroup('g')
+        assert.equal(state.asked, 2 * round - 2)
+        state.accepted = `token-${round} of the data plane`
+        const error = await rejection('API_TOKEN_EXPIRED', pull())
+        assert.equal(error.remedy, 'retry')
+        await pull()
+      }
+    })
+  }
+
+  test('that worked, and are refused to many pulls at once, are renewed once', LIMIT, async () => {
+    const { state, answer, credentials } = rotating(() => flat(401, 'Unauthorized'))
+    const { service, pull } = await setUpService(answer, { credentials })
+    await service.control.deleteConsumerGroup('g')
+    state.accepted = 'token-2'
+    await Promise.all([1, 2, 3, 4].map(() => rejection('API_TOKEN_EXPIRED', pull())))
+    await Promise.all([1, 2, 3, 4].map(() => pull()))
+    assert.equal(state.asked, 2)
+  })
+
+  test('fresh ones that never work are API_UNAUTHORIZED, and nobody asks on', LIMIT, async () => {
+    const { state, answer, credentials } = rotating(plane =>
+      plane === 'control' ? expired : flat(401, 'Unauthorized')
+    )
+    const { service, server, pull } = await setUpService(answer, {
+      credentials: () => ({ ...credentials(), token: `bad-${state.asked}` })
+    })
+    await rejection('API_UNAUTHORIZED', pull())
+    const error = await rejection('API_UNAUTHORIZED', service.control.deleteConsumerGroup('g'))
+    assert.match(error.message, /called expired, and there are no others/)
+    assert.deepEqual([state.asked, server.received.length], [2, 3])
+  })
+
+  for (const [status, code] of [
+    [403, 'NotAllowed'],
+    [403, 'Whatever'],
+    [400, 'UnauthorizedOperation.Cam'],
+    [400, 'AuthFailure.UnauthorizedOperation']
+  ] as const) {
+    test(`a matter of permission, ${code} at HTTP ${status}, is not renewed for`, LIMIT, async () => {
+      let asked = 0
+      const credentials = () => ({ secretId: 'id', secretKey: 'k', token: `t${++asked}` })
+      const { service, pull } = await setUpService(({ url }) => (url === '/' ? ok({}) : flat(status, code)), {
+        credentials
+      })
+      await service.control.deleteConsumerGroup('g')
+      await rejection('API_UNAUTHORIZED', pull())
+      await rejection('API_UNAUTHORIZED', pull())
+      assert.equal(asked, 1)
+    })
+  }
+
+  test(
+    'one topic of two that is refused as if the credentials were bad is so in the end, and the other goes on',
+    LIMIT,
+    async () => {
+      let asked = 0
+      const credentials = () => ({ secretId: 'id', secretKey: 'k', token: `t${++asked}` })
+      const { pull } = await setUpService(
+        ({ url }) =>
+          url.endsWith('closed')
+            ? flat(401, 'Unauthorized')
+            : { body: compress(Buffer.from('{"Response":{}}'), 'snappy') },
+        { credentials }
+      )
+      await pull({ topicId: 'open' })
+      await rejection('API_TOKEN_EXPIRED', pull({ topicId: 'closed' }))
+      for (let round = 0; round < 3; round++) {
+        await pull({ topicId: 'open' })
+        await rejection('API_UNAUTHORIZED', pull({ topicId: 'closed' }))
+      }
+      assert.equal(asked, 2)
+    }
+  )
 
   test('a provider that fails for a while is asked again within the call', LIMIT, async () => {
     let asked = 0

@@ -1,50 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type MessagePort, Worker } from 'node:worker_threads'
-import type { Engine, EngineHooks } from '../../src/dispatch/engine.ts'
-import type { ThreadAnswer } from '../../src/dispatch/messages.ts'
+import type { EngineHooks } from '../../src/dispatch/engine.ts'
 import { ThreadPool } from '../../src/dispatch/thread-pool.ts'
 import { realTimers } from '../../src/real-world.ts'
+import { turn } from '../support/calls.ts'
+import { HandEngine } from './hand-engine.ts'
 
 const BOUNDED = { timeout: 10_000 }
-const turn = () => new Promise(resolve => setImmediate(resolve))
-
-/** An engine whose Workers live and die by hand: real ones that do nothing, and whose events the test emits. */
-class HandEngine implements Engine {
-  readonly hooks: EngineHooks
-  readonly ports: MessagePort[] = []
-  readonly runs: { readonly resolve: (answer: ThreadAnswer) => void; readonly reject: (error: Error) => void }[] = []
-  #workers: Worker[] = []
-
-  constructor(hooks: EngineHooks) {
-    this.hooks = hooks
-  }
-
-  ready(): Worker {
-    const worker = new Worker('setInterval(() => {}, 60_000)', { eval: true })
-    worker.unref()
-    this.#workers.push(worker)
-    this.hooks.onReady(worker)
-    return worker
-  }
-
-  workers(): Worker[] {
-    return this.#workers
-  }
-
-  async run(_tenant: unknown, task: Parameters<Engine['run']>[1]): Promise<ThreadAnswer> {
-    if (task.kind !== 'hello') return new Promise((resolve, reject) => this.runs.push({ resolve, reject }))
-    this.ports.push(task.port)
-    await turn() // an answer of a thread takes one at least
-    return { kind: 'done' }
-  }
-
-  async destroy(): Promise<void> {
-    const workers = this.#workers
-    this.#workers = []
-    await Promise.all(workers.map(worker => worker.terminate()))
-  }
-}
 
 async function bench(t: TestContext, count: number) {
   const happened: string[] = []
@@ -129,4 +91,41 @@ test('close also ends a thread that the engine starts while it closes', BOUNDED,
   workers[0]?.once('exit', () => engine.ready())
   await pool.close()
   assert.deepEqual(engine.workers(), [])
+})
+
+test('a kill is told before the exit, once; a thread that has failed by itself was not killed', BOUNDED, async t => {
+  const { pool, workers, happened } = await bench(t, 2)
+  const kills = [pool.kill(0), pool.kill(0)]
+  assert.deepEqual(happened, ['killed 0'])
+  await Promise.all(kills)
+  workers[1]?.emit('error', new Error('oops'))
+  await pool.kill(1)
+  assert.deepEqual(happened.slice(1), ['exit 0', 'exit 1'])
+})
+
+test('settled waits for the replacement of a thread, and for nothing where there is none to come', BOUNDED, async t => {
+  const { pool, engine, workers, happened } = await bench(t, 2)
+  await pool.settled()
+  workers[0]?.emit('exit', 1)
+  const settled = pool.settled().then(() => happened.push('settled'))
+  for (let i = 0; i < 10; i++) await turn()
+  assert.deepEqual(happened, ['exit 0'])
+  engine.ready()
+  await settled
+  assert.deepEqual(happened, ['exit 0', 'replaced 0', 'settled'])
+})
+
+test('settled rejects where the pool breaks or closes instead', BOUNDED, async t => {
+  const { pool, engine, workers } = await bench(t, 1)
+  workers[0]?.emit('exit', 1)
+  const settled = pool.settled()
+  engine.hooks.onNotReplaced()
+  await assert.rejects(settled, { code: 'POOL_BROKEN' })
+  await assert.rejects(pool.settled(), { code: 'POOL_BROKEN' })
+  const other = await bench(t, 1)
+  other.workers[0]?.emit('exit', 1)
+  const waiting = assert.rejects(other.pool.settled(), { code: 'POOL_BROKEN' })
+  await other.engine.destroy()
+  await other.pool.close()
+  await waiting
 })

@@ -71,6 +71,7 @@ test('what is wrong is 400 with every problem, and changes nothing', BOUNDED, as
     ['PUT', 'faults', '[', /not JSON/],
     ['PUT', 'faults', '', /not JSON/],
     ['PATCH', 'settings', '[]', /not an object/],
+    ['PATCH', 'settings', '{"clockSkewMs":100000000000001}', /clockSkewMs is not a whole number from/],
     [
       'PATCH',
       'settings',

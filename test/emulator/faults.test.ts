@@ -16,7 +16,9 @@ const pull = (partition = 0, topicId = 't'): RequestDescription => ({
 /** Which of so many equal requests are struck, counted from 1. */
 function struck(rule: Omit<FaultRule, 'fault'>, count: number): number[] {
   const faults = new Faults([{ ...rule, fault: CUT }])
-  return Array.from({ length: count }, (_, index) => index + 1).filter(() => faults.strike(pull()).fault === CUT)
+  return Array.from({ length: count }, (_, index) => index + 1).filter(
+    () => faults.strike(pull()).fault?.kind === 'drop'
+  )
 }
 
 test('a rule strikes every request, or each so-many-th after the first ones, so often', () => {
@@ -67,7 +69,8 @@ test('a topic and a partition of a rule are of one place of the request', () => 
     ],
     consumer: 'A'
   }
-  const strikes = (rule: Omit<FaultRule, 'fault'>) => new Faults([{ ...rule, fault: CUT }]).strike(beat).fault === CUT
+  const strikes = (rule: Omit<FaultRule, 'fault'>) =>
+    new Faults([{ ...rule, fault: CUT }]).strike(beat).fault?.kind === 'drop'
   assert.ok(strikes({ topicId: 'u', partition: 1 }))
   assert.ok(strikes({ partition: 0 }) && strikes({ topicId: 'u' }) && strikes({ consumer: 'A' }))
   assert.ok(!strikes({ topicId: 't', partition: 1 }))

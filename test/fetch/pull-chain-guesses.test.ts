@@ -159,10 +159,10 @@ describe('pull chain: the scout', () => {
   })
 
   test('answers after its batch was dropped and freed: ignored', BOUNDED, async () => {
-    const { data, first, answer, chain } = await awaiting()
+    const { data, told, first, answer, chain } = await awaiting()
     chain.free(first)
     await answer(110n)
-    assert.deepEqual(data.openOffsets, [])
+    assert.deepEqual([data.openOffsets, told], [[], ['batch 100']])
   })
 
   test('answers while the chain is held: the pull waits for the bound', BOUNDED, async () => {
@@ -243,6 +243,18 @@ describe('pull chain: a front that lies', () => {
       }
     )
   }
+
+  test('a body that still arrives after its pull was dropped tells nothing any more', BOUNDED, async () => {
+    const { data, told, chain } = bench()
+    chain.pump()
+    const dropped = data.from(100n)
+    chain.restart(200n)
+    dropped.arrive(withMessages(110n))
+    assert.deepEqual([data.openOffsets, told], [[200n], []])
+    dropped.arrive(withLateOffset(110n))
+    await data.from(200n).complete(withMessages(210n))
+    assert.deepEqual([data.openOffsets, told], [[210n], ['batch 200']])
+  })
 
   test('every response lies, one behind the other: each is put right in its turn', BOUNDED, async () => {
     const { data, told, chain, batchFrom } = bench()

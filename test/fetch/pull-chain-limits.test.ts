@@ -8,6 +8,9 @@ import { BOUNDED, bench, PULL_BYTES } from './chain-bench.ts'
 
 type Bench = ReturnType<typeof bench>
 
+/** What a full response counts while it is held. */
+const BODY_BYTES = PULL_BYTES + 8 * 1024
+
 describe('pull chain: the rate of the service', () => {
   for (const [title, text] of [
     ['one message each', withFewMessages],
@@ -88,6 +91,27 @@ describe('pull chain: many partitions of several topics', () => {
     for (const { chain } of all) chain.pump()
     return { time, budget, all, huge, others }
   }
+
+  test(
+    'one with a huge backlog and a slow processor takes its share and no more, though nobody else needs theirs yet',
+    BOUNDED,
+    async () => {
+      const time = createFakeTime()
+      const budget = new ByteBudget((8 * BODY_BYTES * 4) / 3)
+      const all = [0, 1, 2, 3].map(partition => bench({ time, budget, partition, partitionCount: () => 4 }))
+      const [huge, ...others] = all
+      assert.ok(huge !== undefined)
+      for (const { chain } of all) chain.pump()
+      for (const { data } of others) await data.from(100n).complete(withoutMessages(100n))
+      for (let round = 0; round < 20; round++) await feed(huge)
+      assert.deepEqual([huge.batches.length, huge.data.openOffsets], [2, []], 'a quarter of eight')
+      await time.advance(50)
+      for (const other of others) {
+        await feed(other)
+        assert.equal(other.data.openOffsets.length, 1, 'and reads ahead')
+      }
+    }
+  )
 
   /** Answers the pull of a partition with a whole pull's worth of messages. */
   async function feed({ data, told }: Bench): Promise<void> {

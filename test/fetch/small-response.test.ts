@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { readSmallResponse } from '../../src/fetch/small-response.ts'
+import fc from 'fast-check'
+import { retyped } from '../../src/cls/answer.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
+import { readSmallResponse, type SmallResponse } from '../../src/fetch/small-response.ts'
+import { readResponse } from '../../workers/response.ts'
 
 const PLACE = { topicId: 't', partition: 3, offset: 2n ** 60n }
 const read = (text: string) => readSmallResponse(text, PLACE)
@@ -56,3 +60,75 @@ describe('small responses', () => {
     })
   }
 })
+
+/** Responses in which keys repeat, at every level. */
+const inner = fc
+  .array(
+    fc.constantFrom(
+      '"NextOffset":5',
+      '"NextOffset":9223372036854775807',
+      '"NextOffset":-1',
+      '"NextOffset":null',
+      '"NextOffset":"soon"',
+      '"Message":[]',
+      '"Message":["QQ=="]',
+      '"Message":null',
+      '"Message":"QQ=="',
+      '"Error":{"Code":"SpeedQuotaExceed","Message":"slow"}',
+      '"Error":{"Code":"InvalidOffset"}',
+      '"Error":{}',
+      '"Error":{"Code":5}',
+      '"Error":null',
+      '"Error":"boom"',
+      '"RequestId":"r"',
+      '"RequestId":7',
+      '"Next\\u004fffset":8',
+      '"Extra":{"NextOffset":1,"Error":{"Code":"x"}}'
+    ),
+    { maxLength: 6 }
+  )
+  .map(members => `{${members.join(',')}}`)
+const outer = fc
+  .array(
+    fc.oneof(
+      { weight: 4, arbitrary: inner.map(text => `"Response":${text}`) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom('"Response":null', '"errorcode":"TopicClosed"', '"errorcode":""', '"A":1')
+      }
+    ),
+    { maxLength: 3 }
+  )
+  .map(members => `{${members.join(',')}}`)
+
+describe('small responses and the worker', () => {
+  test('read every response alike, also where keys repeat: the last one counts', () => {
+    const kinds = new Map<string, number>()
+    fc.assert(
+      fc.property(outer, text => {
+        const small = read(text)
+        const kind = small.kind === 'error' ? small.error.code : small.kind
+        kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+        assert.deepEqual(shown(small), byWorker(text), text)
+      }),
+      { numRuns: 3000 }
+    )
+    const met = ['empty', 'messages', 'BODY_CORRUPT', 'API_THROTTLED', 'API_INVALID_OFFSET', 'API_TOPIC_CLOSED']
+    for (const kind of met) assert.ok((kinds.get(kind) ?? 0) > 20, `${kind} is met`)
+  })
+})
+
+function shown(small: SmallResponse): object {
+  return small.kind === 'error' ? { code: small.error.code } : small
+}
+
+/** What it says, in the terms of a small response; its errors as the main thread takes them. */
+function byWorker(text: string): object {
+  try {
+    const { nextOffset, messages } = readResponse(Buffer.from(text), PLACE)
+    return { kind: messages.length > 0 ? 'messages' : 'empty', nextOffset }
+  } catch (error) {
+    assert.ok(error instanceof ClsConsumerError)
+    return { code: retyped(error, { place: {}, secrets: [] }).code }
+  }
+}

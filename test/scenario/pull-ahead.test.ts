@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { int64 } from '../../src/cls/json.ts'
+import { noise } from './harness/noise.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import { until } from './harness/until.ts'
@@ -16,7 +17,7 @@ describe('pulling ahead', { concurrency: 2 }, () => {
       const tap = await stage.tap()
       const [lane] = stage.producer.lanes(stage.topicId, 1)
       assert.ok(lane !== undefined)
-      await stage.producer.send(lane, 400, noise)
+      await stage.producer.send(lane, 400, seed => noise(seed, 2000))
       const gate = stage.gate('gate')
       const run = stage.run('run', {
         options: { pullBytes: PULL_BYTES },
@@ -41,7 +42,7 @@ describe('pulling ahead', { concurrency: 2 }, () => {
       const tap = await stage.tap()
       const [lane] = stage.producer.lanes(stage.topicId, 1)
       assert.ok(lane !== undefined)
-      await stage.producer.send(lane, 800, longNoise)
+      await stage.producer.send(lane, 800, seed => noise(seed, 8000))
       const gate = stage.gate('gate')
       const heldBytesMax = 4 * 1024 * 1024
       const run = stage.run('run', {
@@ -88,19 +89,4 @@ describe('pulling ahead', { concurrency: 2 }, () => {
 function pulledStarts(tap: WireTap): Set<bigint> {
   const pulls = tap.of('pull_log').filter(exchange => (readPull(exchange)?.messages.length ?? 0) > 0)
   return new Set(pulls.map(({ request }) => int64(request.StartOffset) ?? -1n))
-}
-
-/** Text that hardly compresses: pseudo-random, the same for each number. */
-function noise(seed: number): string {
-  let state = seed + 1
-  let text = ''
-  while (text.length < 2000) {
-    state = (state * 48_271) % 2_147_483_647
-    text += state.toString(36)
-  }
-  return text
-}
-
-function longNoise(seed: number): string {
-  return [1, 2, 3, 4].map(part => noise(seed * 4 + part)).join('')
 }

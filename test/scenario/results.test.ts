@@ -5,7 +5,7 @@ import type { ScenarioConsumer } from './harness/consumers.ts'
 import type { EventLine } from './harness/lines.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
-import { until } from './harness/until.ts'
+import { nowMs, until } from './harness/until.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const SMALL = { pullBytes: 4096 } as const
@@ -47,7 +47,73 @@ describe('results', { concurrency: 2 }, () => {
       assertSound(stage.evidence())
     })
   )
+
+  test(
+    'I3: a result that is refused twice is offered again, alone: its batch is not processed again, others go on',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: 2 }, async stage => {
+        const lanes = stage.producer.lanes(stage.topicId, 2)
+        for (const lane of lanes) await stage.producer.send(lane, 100)
+        const [bad] = stage.producer.ids(lanes[0])
+        assert.ok(bad !== undefined)
+        // Long enough for the other partition to get through meanwhile.
+        const options = { ...SMALL, attempts: 3, backoffMs: 400 }
+        const run = stage.run('run', { options, onResult: { failOn: bad, failTimes: 2 } })
+        await stage.processed(stage.producer.ids())
+        await stage.allCommitted()
+        assert.equal((await run.stop()).code, undefined)
+
+        assert.deepEqual(assertSound(stage.evidence()).explained, [], 'each batch was processed once')
+        const offered = run.events('deliver', ({ ids }) => ids?.includes(bad) === true)
+        assert.equal(offered.length, 3)
+        assert.equal(new Set(offered.map(({ offset }) => offset)).size, 1, 'the very result that was kept')
+        const results = (partition: number): EventLine[] =>
+          run.events('deliver', event => event.partition === partition)
+        assert.deepEqual(results(0).slice(0, 3), offered, 'the next one of its partition waits')
+        assertGrowing(results(0).slice(2))
+        assertGrowing(results(1))
+        const lastMs = offered.at(-1)?.atMs ?? 0
+        assert.ok(results(1).filter(({ atMs }) => atMs < lastMs).length > 1, 'the other partition went on')
+        assert.ok(run.events('retried', ({ code }) => code === 'ON_RESULT_FAILED').length === 2, 'each retry is told')
+        assert.deepEqual(await stage.committed(), await stage.ends())
+      })
+  )
+
+  test(
+    'I1: a result that is refused `attempts` times stops the consumer with ON_RESULT_FAILED, uncommitted',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: 2 }, async stage => {
+        const lanes = stage.producer.lanes(stage.topicId, 2)
+        for (const lane of lanes) await stage.producer.send(lane, 100)
+        const bad = stage.producer.ids(lanes[0])[60]
+        assert.ok(bad !== undefined)
+        const options = { ...SMALL, attempts: 3, backoffMs: 20 }
+        const run = stage.run('run', { options, onResult: { failOn: bad } })
+        const { code, text } = await run.finished()
+        assert.equal(code, 'ON_RESULT_FAILED')
+        assert.match(text ?? '', new RegExp(`the receiver refuses ${bad}.*partition 0`))
+        const offered = run.events('deliver', ({ ids }) => ids?.includes(bad) === true)
+        assert.equal(offered.length, 3)
+        assert.equal((await stage.committed()).get(0), offered[0]?.offset, 'committed is where its batch begins')
+
+        const unclean = await stage.interruptions(run, 'unclean', nowMs())
+        const next = stage.run('next')
+        await stage.processed(stage.producer.ids())
+        await stage.allCommitted()
+        await next.stop()
+        assertSound(stage.evidence({ interruptions: unclean }))
+      })
+  )
 })
+
+/** In the order of offsets, each from where the last one ended. */
+function assertGrowing(results: readonly EventLine[]): void {
+  for (const [index, { offset }] of results.entries()) {
+    if (index > 0) assert.equal(offset, results[index - 1]?.nextOffset)
+  }
+}
 
 /** deliver, delivered, deliver, delivered …, each from where the last one ended. */
 function assertAlternating(run: ScenarioConsumer, partition: number): void {

@@ -19,8 +19,9 @@ export interface ResultBehaviour {
   /** Calls for `partition`, or all, wait while this file exists. */
   readonly gateFile?: string
   readonly partition?: number
-  /** Throws where the batch holds this log. */
+  /** Throws where the batch holds this log: each time, or so many times. */
   readonly failOn?: string
+  readonly failTimes?: number
   /** Each call takes this long. */
   readonly resultMs?: number
 }
@@ -70,6 +71,10 @@ export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Co
   consumer.on('batch', ({ topicId, partition, startOffset, nextOffset }) =>
     write('batch', { topicId, partition, offset: startOffset, nextOffset })
   )
+  consumer.on('topicRefused', ({ topicId, error }) =>
+    write('topicRefused', { topicId, code: error.code, text: error.message })
+  )
+  consumer.on('topicRestored', ({ topicId }) => write('topicRestored', { topicId }))
   consumer.on('partitionDone', ({ topicId, partition, nextOffset }) =>
     write('partitionDone', { topicId, partition, nextOffset })
   )
@@ -85,7 +90,8 @@ export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Co
 type Write = (name: string, fields: Pick<EventLine, 'topicId' | 'partition' | 'offset' | 'nextOffset' | 'ids'>) => void
 
 function recordResults(behaviour: ResultBehaviour, write: Write): OnResult {
-  const { gateFile, failOn, resultMs } = behaviour
+  const { gateFile, failOn, failTimes = Number.POSITIVE_INFINITY, resultMs } = behaviour
+  let failureCount = 0
   return async (result, { topicId, partition, startOffset, nextOffset }) => {
     const ids = idsOf(result)
     const fields = { topicId, partition, offset: startOffset, nextOffset, ids }
@@ -93,7 +99,10 @@ function recordResults(behaviour: ResultBehaviour, write: Write): OnResult {
     if (resultMs !== undefined) await sleep(resultMs)
     const isGated = behaviour.partition === undefined || behaviour.partition === partition
     while (isGated && gateFile !== undefined && existsSync(gateFile)) await sleep(LOOK_INTERVAL_MS)
-    if (failOn !== undefined && ids.includes(failOn)) throw new Error(`the receiver refuses ${failOn}`)
+    if (failOn !== undefined && ids.includes(failOn) && failureCount < failTimes) {
+      failureCount += 1
+      throw new Error(`the receiver refuses ${failOn}`)
+    }
     write('delivered', fields)
   }
 }

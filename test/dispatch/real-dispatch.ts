@@ -1,0 +1,170 @@
+/** Dispatchers on real threads that they share: each one's answers, lines and troubles are kept, and can be awaited. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, type TestContext } from 'node:test'
+import type { Epoch } from '../../src/batch.ts'
+import { Dispatcher } from '../../src/dispatch/dispatcher.ts'
+import type { ProcessorSource } from '../../src/dispatch/messages.ts'
+import { SharedThreads, type SharedThreadsOptions } from '../../src/dispatch/shared-threads.ts'
+import { realClock, realTimers } from '../../src/real-world.ts'
+import type { Logger } from '../../src/world.ts'
+import { bodyOf } from '../support/fake-data.ts'
+import { messagesOf, responseText } from '../workers/bodies.ts'
+
+export const BOUNDED = { timeout: 20_000 }
+export const PARTITION: Epoch = { topicId: 't', partition: 0, epoch: 1 }
+const PARTITIONS = [0, 1, 2]
+/** Tried so often, after this. */
+const ATTEMPTS = 3
+const BACKOFF_MS = 20
+
+let scratch = ''
+let moduleCount = 0
+
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'cls-shared-'))
+})
+after(() => rm(scratch, { recursive: true }))
+
+export const folder = (): string => scratch
+
+export async function processorFile(source: string): Promise<string> {
+  const file = join(scratch, `processor-${moduleCount++}.mjs`)
+  await writeFile(file, source)
+  return file
+}
+
+export interface Answered {
+  readonly batchId: number
+  readonly result: unknown
+}
+
+interface Limits {
+  readonly hookTimeoutMs?: number
+}
+
+/** Consumers that share threads; whatever is left of them ends with the test. */
+export function sharers(t: TestContext, options: SharedThreadsOptions) {
+  const shared = new SharedThreads({ threadExitMs: 5000, ...options })
+  const ends: (() => Promise<void>)[] = []
+  // An idle pool lets the process end: what is awaited here would never come.
+  const stayUp = setInterval(() => undefined, 60_000)
+  t.after(async () => {
+    for (const end of ends) await end()
+    clearInterval(stayUp)
+  })
+
+  /** A consumer that has started, with three partitions. */
+  async function consumer(source: string | ProcessorSource, limits: Limits = {}, processorOptions: unknown = null) {
+    const processor =
+      typeof source === 'string' ? { file: await processorFile(source), options: processorOptions } : source
+    const noted = new Notes()
+    const { threads } = shared.client({
+      log: noted.log,
+      clock: realClock,
+      timers: realTimers,
+      env: process.env,
+      responseBytesMax: 1 << 20
+    })
+    const leaseEndMs = new SharedArrayBuffer(8)
+    new Float64Array(leaseEndMs)[0] = Number.POSITIVE_INFINITY
+    let openCount = 0
+    const dispatcher = new Dispatcher({
+      world: { timers: realTimers, threads, log: noted.log },
+      settings: { abortGraceMs: 20, threadExitMs: 5000, hookTimeoutMs: 10_000, responseBytesMax: 1 << 20, ...limits },
+      processor,
+      leaseEndMs,
+      handlers: {
+        mayStart: () => true,
+        tryOpen: () => {
+          openCount += 1
+          return true
+        },
+        close: () => {
+          openCount -= 1
+        },
+        nextOffset: () => undefined,
+        answered: async ({ batchId }, answer) => {
+          assert.ok(answer.kind === 'processed', answer.kind === 'failed' ? answer.failure.message : answer.kind)
+          noted.add(noted.answers, { batchId, result: answer.result })
+        },
+        dropped: () => undefined,
+        retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS : undefined),
+        retried: ({ batchId }, error) => noted.retried.push(`${batchId} ${error.code}`),
+        broken: error => noted.broken.push(error.message)
+      }
+    })
+    let stopped: Promise<void> | undefined
+    const stop = (): Promise<void> => {
+      stopped ??= dispatcher.stop()
+      return stopped
+    }
+    ends.push(stop)
+    try {
+      await dispatcher.start()
+    } catch (error) {
+      await stop()
+      throw error
+    }
+    for (const partition of PARTITIONS) dispatcher.assign({ ...PARTITION, partition })
+    let batchCount = 0
+    return {
+      dispatcher,
+      stop,
+      retried: noted.retried,
+      broken: noted.broken,
+      openCount: () => openCount,
+      enqueue: (partition = 0) => {
+        batchCount += 1
+        dispatcher.enqueue({
+          ...PARTITION,
+          partition,
+          batchId: batchCount,
+          startOffset: BigInt(batchCount),
+          endOffset: undefined,
+          peekedOffset: undefined,
+          body: bodyOf(responseText(BigInt(batchCount + 1), messagesOf({ a: '1' }))),
+          decodedBytes: 100
+        })
+      },
+      answers: (count: number) => noted.when(noted.answers, found => found.length >= count),
+      said: (line: string, count = 1) =>
+        noted.when(noted.lines, lines => lines.filter(said => said === line).length >= count)
+    }
+  }
+  return { consumer, write: processorFile }
+}
+
+/** What a consumer has told so far, and who waits for more. */
+class Notes {
+  readonly answers: Answered[] = []
+  readonly lines: string[] = []
+  readonly retried: string[] = []
+  readonly broken: string[] = []
+  readonly log: Logger
+  readonly #waiting = new Set<() => void>()
+
+  constructor() {
+    const line = (message: string): void => this.add(this.lines, message)
+    this.log = { debug: line, info: line, warn: line, error: line }
+  }
+
+  add<T>(list: T[], item: T): void {
+    list.push(item)
+    for (const look of this.#waiting) look()
+  }
+
+  when<T>(list: T[], isEnough: (list: T[]) => boolean): Promise<T[]> {
+    return new Promise(resolve => {
+      const look = () => {
+        if (!isEnough(list)) return
+        this.#waiting.delete(look)
+        resolve(list)
+      }
+      this.#waiting.add(look)
+      look()
+    })
+  }
+}

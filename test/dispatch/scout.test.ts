@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import type { PoolHandlers } from '../../src/dispatch/engine.ts'
+import type { AnyAnswer, PoolTask } from '../../src/dispatch/messages.ts'
+import { createMembers } from '../../src/dispatch/pool.ts'
+import { type ScoutPool, ScoutThread } from '../../src/dispatch/scout.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
+import { realTimers } from '../../src/real-world.ts'
+import { createFakeTime, createKeptLog } from '../cls/fakes.ts'
+import { Calls, turn } from '../support/calls.ts'
+import { bodyOf, withLateOffset } from '../support/fake-data.ts'
+
+const BOUNDED = { timeout: 10_000 }
+const LIMIT = 1000
+const BODY = bodyOf(withLateOffset(7n))
+const SCOUT_MS = 5000
+const REST_MS = 10_000
+
+/** A scout whose thread is the test's. */
+function bench() {
+  const time = createFakeTime()
+  const log = createKeptLog()
+  const runs = new Calls<PoolTask, AnyAnswer>()
+  const happened: string[] = []
+  let handlers: PoolHandlers | undefined
+  let bootError: ClsConsumerError | undefined
+  const pool: ScoutPool = {
+    async boot(given) {
+      happened.push('boot')
+      if (bootError !== undefined) throw bootError
+      handlers = given
+    },
+    run: (thread, task) => {
+      assert.equal(thread, 0)
+      return runs.make(task)
+    },
+    async kill() {
+      happened.push('kill')
+      exit()
+    },
+    async close() {
+      happened.push('close')
+    }
+  }
+  const exit = () => {
+    handlers?.onExit(0)
+    for (const run of runs.open) run.refuse(new ClsConsumerError('THREAD_LOST', 'gone'))
+  }
+  const scout = new ScoutThread({ clock: time.clock, timers: time.timers, log }, () => pool)
+  return {
+    time,
+    log,
+    runs,
+    happened,
+    scout,
+    exit,
+    ask: () => scout.nextOffset(BODY, LIMIT),
+    failBoot: () => {
+      bootError = new ClsConsumerError('POOL_BROKEN', 'no thread')
+    },
+    break: () => handlers?.onBroken(new ClsConsumerError('THREAD_STUCK', 'it stays')),
+    answer: async (nextOffset: bigint | undefined) => {
+      await turn()
+      runs.only.answer({ kind: 'scouted', nextOffset })
+      await turn()
+    }
+  }
+}
+
+describe('the scout', () => {
+  test('boots at its first use, and tells what its thread finds', BOUNDED, async () => {
+    const { ask, answer, happened, runs, time } = bench()
+    assert.deepEqual(happened, [])
+    const asked = ask()
+    await answer(2n ** 60n)
+    assert.equal(await asked, 2n ** 60n)
+    const task = {
+      kind: 'scout',
+      body: BODY.bytes,
+      byteCount: BODY.byteCount,
+      compression: 'snappy',
+      responseBytesMax: LIMIT
+    }
+    assert.deepEqual(runs.asks, [task])
+    const again = ask()
+    await answer(undefined)
+    assert.equal(await again, undefined)
+    assert.deepEqual(happened, ['boot'])
+    assert.equal(time.pendingCount, 0, 'no timer keeps the process up')
+  })
+
+  test('unpacks one body at a time', BOUNDED, async () => {
+    const { ask, answer, runs } = bench()
+    const asked = [ask(), ask(), ask()]
+    for (const nextOffset of [1n, 2n, 3n]) {
+      await turn()
+      assert.equal(runs.open.length, 1)
+      await answer(nextOffset)
+    }
+    assert.deepEqual(await Promise.all(asked), [1n, 2n, 3n])
+  })
+
+  test('I8: a body that blocks it costs its thread, and nobody waits for longer than the limit', BOUNDED, async () => {
+    const { ask, time, happened, runs } = bench()
+    const asked = [ask(), ask()]
+    await time.advance(SCOUT_MS)
+    assert.deepEqual(await Promise.all(asked), [undefined, undefined])
+    assert.deepEqual([happened, runs.all.length], [['boot', 'kill'], 1])
+    assert.equal(time.pendingCount, 0)
+  })
+
+  test(
+    'I8: after the end of its thread it rests: hostile bodies cannot have threads booted without end',
+    BOUNDED,
+    async () => {
+      const { ask, answer, exit, time, runs, log } = bench()
+      const asked = ask()
+      await turn()
+      exit()
+      assert.equal(await asked, undefined)
+      assert.match(JSON.stringify(log.lines), /scout thread has ended/)
+      await time.advance(REST_MS - 1)
+      assert.equal(await ask(), undefined)
+      assert.equal(runs.all.length, 1)
+      await time.advance(1)
+      const later = ask()
+      await answer(9n)
+      assert.equal(await later, 9n)
+    }
+  )
+
+  test('those that waited behind a body that killed it go without, at once', BOUNDED, async () => {
+    const { ask, exit, runs } = bench()
+    const asked = [ask(), ask(), ask()]
+    await turn()
+    exit()
+    assert.deepEqual(await Promise.all(asked), [undefined, undefined, undefined])
+    assert.equal(runs.all.length, 1)
+  })
+
+  test('without its thread it answers nothing, warns once, and never rejects', BOUNDED, async () => {
+    for (const way of ['boot', 'later'] as const) {
+      const { ask, failBoot, happened, log, answer, ...made } = bench()
+      if (way === 'boot') failBoot()
+      const first = ask()
+      if (way === 'later') {
+        await answer(1n)
+        made.break()
+      }
+      await first
+      for (let count = 0; count < 3; count++) assert.equal(await ask(), undefined)
+      assert.deepEqual(happened, ['boot'])
+      assert.equal(log.lines.filter(({ message }) => message.includes('without the scout')).length, 1)
+    }
+  })
+
+  test('I8: callers beyond its limit go without', BOUNDED, async () => {
+    const { ask, time } = bench()
+    const asked = Array.from({ length: 300 }, ask)
+    assert.equal(await asked[299], undefined)
+    await time.advance(SCOUT_MS)
+    await Promise.all(asked)
+  })
+
+  test('closed, it ends its thread and answers nothing', BOUNDED, async () => {
+    const { ask, answer, scout, happened, log } = bench()
+    const asked = ask()
+    await answer(5n)
+    await asked
+    await scout.close()
+    assert.equal(await ask(), undefined)
+    assert.deepEqual([happened, log.lines], [['boot', 'close'], []])
+    const unused = bench()
+    await unused.scout.close()
+    assert.deepEqual(unused.happened, [])
+  })
+})
+
+test('a real scout thread that dies of a body is replaced, and used again after its rest', BOUNDED, async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'cls-scout-'))
+  const file = join(folder, 'run.mjs')
+  await writeFile(
+    file,
+    `export default task => {
+       if (task.kind !== 'scout') return { kind: 'done' }
+       if (task.byteCount === 1) process.exit(3)
+       return { kind: 'scouted', nextOffset: 5n }
+     }`
+  )
+  const { clock, advance } = createFakeTime()
+  const members = createMembers({
+    count: 1,
+    batchesPerThread: 1,
+    threadExitMs: 5000,
+    env: process.env,
+    clock,
+    timers: realTimers,
+    file: pathToFileURL(file)
+  })
+  const log = createKeptLog()
+  const threads = members.client(log)
+  const stayUp = setInterval(() => undefined, 60_000)
+  t.after(async () => {
+    clearInterval(stayUp)
+    await threads.close()
+    await rm(folder, { recursive: true })
+  })
+  assert.equal(await members.scout(BODY, LIMIT), undefined, 'before any consumer has its threads')
+  await threads.boot({ onMessage() {}, onKilled() {}, onExit() {}, onReplaced() {}, onBroken() {} })
+  assert.equal(await members.scout(BODY, LIMIT), 5n)
+  assert.equal(await members.scout({ ...BODY, byteCount: 1 }, LIMIT), undefined)
+  assert.equal(await members.scout(BODY, LIMIT), undefined, 'it rests')
+  assert.match(JSON.stringify(log.lines), /scout thread has ended/)
+  await advance(REST_MS)
+  // Its replacement takes as long as it takes: until then there is no answer either.
+  let found: bigint | undefined
+  while (found === undefined) {
+    await turn()
+    found = await members.scout(BODY, LIMIT)
+  }
+  assert.equal(found, 5n)
+  await threads.close()
+  assert.equal(await members.scout(BODY, LIMIT), undefined)
+})

@@ -1,0 +1,233 @@
+/** Consumers on shared threads, with real threads: what one does must not disturb another. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { SharedThreads } from '../../src/dispatch/shared-threads.ts'
+import { BOUNDED, folder, PARTITION, processorFile, sharers } from './real-dispatch.ts'
+
+describe('consumers on shared threads', () => {
+  test(
+    'a processor that hangs is terminated, and the other consumer’s batch runs again after start and assign',
+    BOUNDED,
+    async t => {
+      const { consumer } = sharers(t, { threads: 1 })
+      const x = await consumer('export default (b, { log }) => { log.info("in"); while (true) {} }')
+      const y = await consumer(`
+      export default class {
+        constructor () { this.seen = [] }
+        start () { this.seen.push('start') }
+        assign ({ partition }) { if (partition === 0) this.seen.push('assign') }
+        process (batch, { attempt, log }) {
+          this.seen.push('process')
+          log.info('in')
+          return attempt === 1 ? new Promise(() => {}) : this.seen
+        }
+      }`)
+      y.enqueue()
+      await y.said('in')
+      x.enqueue()
+      await x.said('in')
+      await x.dispatcher.drain(PARTITION, 0, 'lost')
+      const [answer] = await y.answers(1)
+      assert.deepEqual(answer, { batchId: 1, result: ['start', 'assign', 'process'] })
+      assert.deepEqual([y.retried, y.broken], [[], []])
+    }
+  )
+
+  test('a consumer that stops leaves the state of the other on the threads as it is', BOUNDED, async t => {
+    const { consumer } = sharers(t, { threads: 2 })
+    const counting = 'export default class { process () { this.calls = (this.calls ?? 0) + 1; return this.calls } }'
+    const x = await consumer(counting)
+    const y = await consumer(counting)
+    for (const each of [x, y]) {
+      each.enqueue()
+      await each.answers(1)
+    }
+    await x.stop()
+    y.enqueue()
+    assert.deepEqual(
+      (await y.answers(2)).map(({ result }) => result),
+      [1, 2]
+    )
+    assert.deepEqual(y.broken, [])
+  })
+
+  test(
+    'a start that throws is the error of its own consumer; the other goes on, its threads untouched',
+    BOUNDED,
+    async t => {
+      const { consumer } = sharers(t, { threads: 2 })
+      const y = await consumer('import { threadId } from "node:worker_threads"; export default () => threadId')
+      y.enqueue()
+      const [before] = await y.answers(1)
+      await assert.rejects(consumer('export default { start () { throw new Error("no disk") }, process () {} }'), {
+        code: 'PROCESSOR_START_FAILED',
+        message: /no disk/
+      })
+      y.enqueue()
+      const [, after] = await y.answers(2)
+      assert.equal(after?.result, before?.result)
+    }
+  )
+
+  test(
+    'a start that never returns costs its consumer the start, and the thread it blocks is replaced',
+    BOUNDED,
+    async t => {
+      const { consumer } = sharers(t, { threads: 1 })
+      const y = await consumer('export default () => "up"')
+      const blocked = consumer('export default { start () { while (true) {} }, process () {} }', { hookTimeoutMs: 100 })
+      await assert.rejects(blocked, { code: 'PROCESSOR_STUCK', message: /hookTimeoutMs/ })
+      y.enqueue()
+      assert.equal((await y.answers(1))[0]?.result, 'up')
+    }
+  )
+
+  test('a stop that never returns does not keep the other from its thread', BOUNDED, async t => {
+    const { consumer } = sharers(t, { threads: 1 })
+    const y = await consumer('export default () => "up"')
+    const x = await consumer('export default { process () {}, stop () { while (true) {} } }', { hookTimeoutMs: 100 })
+    await x.stop()
+    y.enqueue()
+    assert.equal((await y.answers(1))[0]?.result, 'up')
+  })
+
+  test('consumers with one processor file have their own options each', BOUNDED, async t => {
+    const { consumer, write } = sharers(t, { threads: 1 })
+    const file = await write('export default (batch, { options }) => options.name')
+    const x = await consumer({ file, options: { name: 'x' } })
+    const y = await consumer({ file, options: { name: 'y' } })
+    for (const [each, name] of [
+      [x, 'x'],
+      [y, 'y']
+    ] as const) {
+      each.enqueue()
+      assert.equal((await each.answers(1))[0]?.result, name)
+    }
+  })
+
+  test(
+    'a thread that dies by itself is a failed attempt for each consumer with a batch there, retried',
+    BOUNDED,
+    async t => {
+      const { consumer } = sharers(t, { threads: 1 })
+      const y = await consumer(
+        'export default (b, { attempt, log }) => { log.info("in"); return attempt === 1 ? new Promise(() => {}) : "again" }'
+      )
+      const x = await consumer(
+        'export default (b, { attempt }) => { if (attempt === 1) process.exit(7); return "again" }'
+      )
+      y.enqueue()
+      await y.said('in')
+      x.enqueue()
+      for (const each of [x, y]) {
+        assert.equal((await each.answers(1))[0]?.result, 'again')
+        assert.deepEqual([each.retried, each.broken], [['1 THREAD_LOST'], []])
+      }
+    }
+  )
+
+  test('batches of all are open on one thread, so many for each', BOUNDED, async t => {
+    const { consumer } = sharers(t, { threads: 1, batchesPerThread: 2 })
+    const gate = new Int32Array(new SharedArrayBuffer(4))
+    const source = `export default async (b, { options, log }) => {
+      log.info('in')
+      while (Atomics.load(options, 0) === 0) await new Promise(resolve => setTimeout(resolve, 5))
+    }`
+    const both = [await consumer(source, {}, gate), await consumer(source, {}, gate)]
+    for (const each of both) for (const partition of [0, 1, 2]) each.enqueue(partition)
+    for (const each of both) await each.said('in', 2)
+    assert.deepEqual(
+      both.map(each => each.openCount()),
+      [2, 2]
+    )
+    Atomics.store(gate, 0, 1)
+    for (const each of both) await each.answers(3)
+  })
+
+  test('threads boot with the first consumer, end with the last, and boot anew', BOUNDED, async t => {
+    const { consumer } = sharers(t, { threads: 1 })
+    const source = 'import { threadId } from "node:worker_threads"; export default () => threadId'
+    const ids: unknown[] = []
+    for (let life = 0; life < 2; life++) {
+      const x = await consumer(source)
+      const y = await consumer(source)
+      for (const each of [x, y]) each.enqueue()
+      ids.push((await x.answers(1))[0]?.result, (await y.answers(1))[0]?.result)
+      await Promise.all([x.stop(), y.stop()])
+    }
+    const [first, second, third, fourth] = ids
+    assert.ok(first === second && third === fourth && first !== third, `${ids}`)
+  })
+})
+
+test('a partition moves between threads with its state handed over by revoke and assign', BOUNDED, async t => {
+  const { consumer } = sharers(t, { threads: 2 })
+  const state = new Int32Array(new SharedArrayBuffer(4))
+  const x = await consumer(
+    `import { threadId } from 'node:worker_threads'
+     export default class {
+       assign (_, { options }) { this.count = Atomics.load(options, 0) }
+       revoke (_, { options }) { Atomics.store(options, 0, this.count) }
+       process () { this.count += 1; return [threadId, this.count] }
+     }`,
+    {},
+    state
+  )
+  for (let round = 0; round < 6; round++) {
+    x.enqueue()
+    x.enqueue()
+    const moved = await x.dispatcher.move(PARTITION, (round + 1) % 2)
+    assert.ok(moved)
+  }
+  const answers = await x.answers(12)
+  assert.deepEqual(
+    answers.map(({ batchId }) => batchId),
+    Array.from({ length: 12 }, (_, index) => index + 1),
+    'in order'
+  )
+  const results = answers.map(({ result }) => result)
+  assert.deepEqual(
+    results.map(result => Array.isArray(result) && result[1]),
+    Array.from({ length: 12 }, (_, index) => index + 1),
+    'the state came along'
+  )
+  const threads = new Set(results.map(result => Array.isArray(result) && result[0]))
+  assert.equal(threads.size, 2)
+})
+
+test('the options of shared threads are checked, with the words of the consumer’s own', () => {
+  assert.throws(() => new SharedThreads({ threads: 0 }), { code: 'OPTIONS_INVALID', message: /threads is 0/ })
+  const wrong: object = { batchesPerThread: 1000, thread: 1 }
+  assert.throws(() => new SharedThreads(wrong), {
+    code: 'OPTIONS_INVALID',
+    message: /thread.*did you mean threads[\s\S]*batchesPerThread is 1000/
+  })
+})
+
+test('idle shared threads and an idle scout do not keep the process up', BOUNDED, async () => {
+  const script = join(folder(), 'idle.mjs')
+  const file = await processorFile('export default () => {}')
+  const here = (path: string) => JSON.stringify(new URL(path, import.meta.url).href)
+  await writeFile(
+    script,
+    `import { SharedThreads } from ${here('../../src/dispatch/shared-threads.js')}
+     import { realClock, realTimers } from ${here('../../src/real-world.js')}
+     const line = () => {}
+     const log = { debug: line, info: line, warn: line, error: line }
+     const shared = new SharedThreads({ threads: 1 })
+     const { threads, scout } = shared.client({ log, clock: realClock, timers: realTimers, env: process.env, responseBytesMax: 1e6 })
+     await threads.boot({ onMessage () {}, onKilled () {}, onExit () {}, onReplaced () {}, onBroken () {} })
+     await threads.run(0, { kind: 'start', processor: { file: ${JSON.stringify(file)}, options: null },
+       limits: { responseBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
+     const text = Buffer.from('{"Response":{"Message":[],"NextOffset":42}}')
+     const bytes = new SharedArrayBuffer(text.length)
+     new Uint8Array(bytes).set(text)
+     console.log(String(await scout.nextOffset({ bytes, byteCount: text.length, compression: 'none', requestId: 'r' })))`
+  )
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: 10_000 })
+  assert.equal(stdout, '42\n')
+})

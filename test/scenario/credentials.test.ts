@@ -1,0 +1,118 @@
+/** Temporary credentials that expire while a consumer runs: the provider's fresh ones take over, and no log waits for long. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Credentials } from '../../src/options.ts'
+import { assertUntouched } from './harness/faulted.ts'
+import { play } from './harness/play.ts'
+import type { Stage } from './harness/stage.ts'
+import { until } from './harness/until.ts'
+
+const TIMEOUT = { timeout: 60_000 }
+const TOKENS = ['token-number-one', 'token-number-two', 'token-number-three'] as const
+const SECRETS = /token-number|secret-number/
+
+describe('temporary credentials', { concurrency: 2 }, () => {
+  test('I9: tokens that expire are renewed on both planes: no error, no gap, and none is in the log', TIMEOUT, () =>
+    play({ partitionCount: 2, token: TOKENS[0] }, async stage => {
+      let askedCount = 0
+      const credentials = async (): Promise<Credentials> => {
+        askedCount += 1
+        return stage.credentials
+      }
+      const load = stage.producer.keepSending(stage.producer.lanes(stage.topicId, 2))
+      const run = stage.run('run', { options: { credentials } })
+      await run.holds(2)
+      for (const token of TOKENS.slice(1)) {
+        const [batchCount, commitCount, before] = [
+          run.events('batch').length,
+          run.events('committed').length,
+          askedCount
+        ]
+        await load.rounds(3)
+        await expire(stage, { ...stage.credentials, token })
+        await until('the provider is asked for fresh ones', () => askedCount > before)
+        await stage.until('logs and commits come again', () => {
+          return run.events('batch').length > batchCount + 2 && run.events('committed').length > commitCount + 2
+        })
+      }
+      // A heartbeat at least has gone by.
+      await load.rounds(40)
+      await load.stop()
+      await stage.processed(stage.producer.ids())
+      await stage.allCommitted()
+      assert.equal((await run.stop()).code, undefined)
+      assertUntouched(stage, run)
+      assert.deepEqual(run.events('failed'), [])
+      assert.doesNotMatch(`${run.log()}${JSON.stringify(run.events('retried'))}`, SECRETS)
+      assert.ok(askedCount < 20, `asked ${askedCount} times: only when the old ones were refused`)
+    })
+  )
+
+  test('a whole key that is exchanged, id, secret and token, is followed', TIMEOUT, () =>
+    play({ partitionCount: 2, token: TOKENS[0] }, async stage => {
+      const load = stage.producer.keepSending(stage.producer.lanes(stage.topicId, 2))
+      const run = stage.run('run', { options: { credentials: async () => stage.credentials } })
+      await run.holds(2)
+      await load.rounds(3)
+      const fresh = { secretId: 'AKIDfresh', secretKey: 'secret-number-two', token: TOKENS[1] }
+      await expire(stage, fresh)
+      const commitCount = run.events('committed').length
+      await stage.until('it commits again', () => run.events('committed').length > commitCount + 2)
+      await load.rounds(40)
+      await load.stop()
+      await stage.processed(stage.producer.ids())
+      await stage.allCommitted()
+      assert.equal((await run.stop()).code, undefined)
+      assertUntouched(stage, run)
+      assert.doesNotMatch(run.log(), SECRETS)
+    })
+  )
+
+  test(
+    'I9: a provider that fails for a while is asked again: nothing is lost, and its words are in no log',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: 2, token: TOKENS[0] }, async stage => {
+        let isDown = false
+        let failureCount = 0
+        const credentials = async (): Promise<Credentials> => {
+          if (!isDown) return stage.credentials
+          failureCount += 1
+          throw new Error('no secret-number-one to be had')
+        }
+        const load = stage.producer.keepSending(stage.producer.lanes(stage.topicId, 2))
+        // A lease that outlasts the provider's absence, whatever the machine does meanwhile.
+        const run = stage.run('run', { options: { credentials, heartbeatIntervalMs: 5000 } })
+        await run.holds(2)
+        await load.rounds(3)
+        isDown = true
+        await expire(stage, { ...stage.credentials, token: TOKENS[1] })
+        await stage.until('it was asked in vain', () => failureCount >= 3)
+        isDown = false
+        await load.rounds(10)
+        await load.stop()
+        await stage.processed(stage.producer.ids())
+        await stage.allCommitted()
+        assert.equal((await run.stop()).code, undefined)
+        assertUntouched(stage, run)
+        assert.match(run.log(), /CREDENTIALS_UNAVAILABLE/)
+        assert.doesNotMatch(run.log(), SECRETS)
+      })
+  )
+
+  test('credentials of a provider that never worked end start() with API_UNAUTHORIZED', TIMEOUT, () =>
+    play({ partitionCount: 1, token: TOKENS[0] }, async stage => {
+      const wrong: Credentials = { ...stage.credentials, token: TOKENS[2] }
+      const run = stage.run('run', { options: { credentials: async () => wrong } })
+      assert.equal((await run.event('start-failed')).code, 'API_UNAUTHORIZED')
+      assert.equal((await run.finished()).code, 'API_UNAUTHORIZED')
+      assert.doesNotMatch(run.log(), SECRETS)
+    })
+  )
+})
+
+/** The server takes others from now on; so do producer and provider. */
+async function expire(stage: Stage, fresh: Credentials): Promise<void> {
+  stage.credentials = fresh
+  await stage.emulator.setCredentials(fresh)
+}
