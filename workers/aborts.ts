@@ -1,12 +1,12 @@
 /**
- * Which batches of a thread are open, and which must not start.
+ * Which batches of one consumer are open on a thread, and which must not start.
  *
  * In: abort messages, batches that begin and end. Out: a signal per open batch. Abort messages and batch tasks come by
  * different ports, so an abort can overtake its batch, or arrive after its end. It is therefore kept by batch id until
  * the batch shows up; of those that never will, only the newest are remembered.
  */
 
-/** Enough for every batch that can wait for a thread; batch ids are never used twice. */
+/** Enough for every batch that can wait for a thread. On one thread a batch id is never used twice: it runs again elsewhere. */
 const EARLY_ABORTS_MAX = 4096
 
 export class Aborts {

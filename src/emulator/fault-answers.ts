@@ -50,6 +50,8 @@ export function deliver(
   }
 }
 
+const OPENING_BRACE = 0x7b
+
 /** Data-plane codes that have a status of their own, first match first; 400 for all others. */
 const STATUSES: readonly (readonly [RegExp, number])[] = [
   [/InvalidOffset/i, 400],
@@ -69,7 +71,9 @@ function errorAnswer(fault: ErrorFault, request: WireRequest, state: EmulatorSta
   if (wrapped !== undefined) {
     const { body } = controlAnswer(errorFields(code, message), request.requestId, quirks)
     const compression = wrapped === 'plain' ? 'none' : wrapped
-    const answer = { status: 200, headers: pullHeaders(compression, quirks), body: compress(body, compression) }
+    // In the clear without white space in front, as in the body of a pull, and for the same reason.
+    const plain = compression === 'none' ? body.subarray(body.indexOf(OPENING_BRACE)) : body
+    const answer = { status: 200, headers: pullHeaders(compression, quirks), body: compress(plain, compression) }
     return withRequestId(answer, request)
   }
   const documented = STATUSES.find(([pattern]) => pattern.test(code))?.[1] ?? 400

@@ -60,6 +60,16 @@ test('without a rule that matches, nothing happens', () => {
   )
 })
 
+test('a rule stays as it was given, whatever becomes of the object that it was given as', () => {
+  const rule = { times: 1, fault: CUT }
+  const faults = new Faults([rule])
+  rule.times = 9
+  assert.deepEqual(
+    [1, 2].map(() => faults.strike(pull()).fault?.kind),
+    ['drop', undefined]
+  )
+})
+
 test('a topic and a partition of a rule are of one place of the request', () => {
   const beat: RequestDescription = {
     action: 'SendConsumerHeartbeat',

@@ -2,10 +2,12 @@
  * The parts of the README that are made from the source: `node dist/test/support/readme.js --write` puts them in place,
  * and a test checks that they are.
  */
+
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OptionRow } from '../../src/option-kinds.ts'
 import { OPTIONS, type OptionName } from '../../src/options.ts'
+import { withEnvExample } from './env-example.ts'
 import { ROOT } from './source.ts'
 
 const README = join(ROOT, 'README.md')
@@ -63,4 +65,4 @@ export function readExamples(readme: string): Example[] {
   }))
 }
 
-if (process.argv.includes('--write')) writeFileSync(README, withOptionTable(readReadme()))
+if (process.argv.includes('--write')) writeFileSync(README, withEnvExample(withOptionTable(readReadme())))

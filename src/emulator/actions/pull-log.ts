@@ -122,8 +122,10 @@ interface Batch {
 function answer(batch: Batch, { requestId, flaw }: DataRequest, state: EmulatorState): WireAnswer {
   const { topic, partition, messages, fromOffset, nextOffset, compression } = batch
   const { quirks } = state.settings
-  const content = { messages: messages.map(({ bytes }) => bytes), fromOffset, nextOffset, requestId }
-  const make = (): Uint8Array => packPullBody(content, { quirks, compression, flaw })
+  const make = (): Uint8Array => {
+    const content = { messages: messages.map(({ bytes }) => bytes), fromOffset, nextOffset, requestId }
+    return packPullBody(content, { quirks, compression, flaw })
+  }
   const first = messages[0]?.offset
   // Nothing to keep of an empty body: it is made faster than found, and would crowd out others. Nor of a flawed one.
   const key = `${topic.id}#${partition.id}:${first}:${messages.length}:${nextOffset}:${compression}:${state.bodyStyle}`

@@ -11,12 +11,15 @@ export type HoldMode = 'wait' | 'heed' | 'block'
 export interface Behaviour {
   readonly ledgerFile: string
   readonly process: string
-  /** Each batch takes at least this long, without keeping its thread busy. */
+  /** Each batch takes at least this long, without keeping its thread busy; those of one topic alone, where it is given. */
   readonly batchMs?: number
+  readonly slowTopicId?: string
   /** Batches (of this partition alone, where it is given) wait at the gate. */
   readonly hold?: { readonly gateFile: string; readonly mode: HoldMode; readonly partition?: number }
   /** Throws for a batch that holds this log. */
   readonly failOn?: string
+  /** Ends its thread, if this file exists; the first who finds it takes it away. */
+  readonly dieFile?: string
   /** Plants: does not process this log, or processes it twice. */
   readonly skip?: string
   readonly double?: string

@@ -111,6 +111,11 @@ export class LocalConsumer extends ScenarioConsumer {
     return this.#consumer.snapshot()
   }
 
+  /** Whether the partition has moved. */
+  async moveToThread(id: { readonly topicId: string; readonly partition: number }, thread: number): Promise<boolean> {
+    return await this.#consumer.moveToThread(id, thread)
+  }
+
   protected override async gone(): Promise<void> {}
 
   override async dispose(): Promise<void> {

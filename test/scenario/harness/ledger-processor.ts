@@ -4,7 +4,7 @@
  * In: batches of logs with an `id`. Out: lines of the ledger, written before `process` returns; the ids as its result.
  * Never says of a log that it was processed before that is so, so that what a kill cuts off counts as not done.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, unlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { threadId } from 'node:worker_threads'
 import type { LogBatch } from '../../../workers/batch-view.ts'
@@ -18,7 +18,7 @@ const LOOK_INTERVAL_MS = 10
 export default defineProcessor({
   async process(batch: LogBatch, context: ProcessorContext) {
     const behaviour = readBehaviour(context.options)
-    const { ledgerFile, batchMs, failOn } = behaviour
+    const { ledgerFile, failOn } = behaviour
     const { ids, words } = readLogs(batch, behaviour)
     const line = (kind: BatchLine['kind']): BatchLine => ({
       kind,
@@ -34,7 +34,8 @@ export default defineProcessor({
       atMs: nowMs()
     })
     appendLine(ledgerFile, line('begin'))
-    if (batchMs !== undefined) await sleep(batchMs)
+    await beSlow(behaviour, batch)
+    dieOnce(behaviour)
     await hold(behaviour, context, () => appendLine(ledgerFile, line('alive')))
     if (failOn !== undefined && ids.includes(failOn)) throw new Error(`the sink refuses ${failOn}`)
     appendLine(ledgerFile, line('end'))
@@ -53,6 +54,21 @@ function readLogs(batch: LogBatch, { skip, double, wordKey }: Behaviour): { ids:
     if (wordKey !== undefined) words.push(log.get(wordKey) ?? '')
   }
   return { ids, words }
+}
+
+async function beSlow({ batchMs, slowTopicId = '' }: Behaviour, { topicId }: LogBatch): Promise<void> {
+  if (batchMs !== undefined && (slowTopicId === '' || slowTopicId === topicId)) await sleep(batchMs)
+}
+
+/** By taking the file away: of all threads that look, one can. */
+function dieOnce({ dieFile }: Behaviour): void {
+  if (dieFile === undefined || !existsSync(dieFile)) return
+  try {
+    unlinkSync(dieFile)
+  } catch {
+    return
+  }
+  process.exit(1)
 }
 
 async function hold({ hold }: Behaviour, { partition, signal }: ProcessorContext, tell: () => void): Promise<void> {

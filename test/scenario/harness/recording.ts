@@ -32,12 +32,15 @@ export interface ConsumerSpec {
   readonly ledgerFile: string
   readonly options: Omit<ConsumerOptions, 'processor' | 'processorOptions' | 'onResult'>
   readonly behaviour: Omit<Behaviour, 'ledgerFile' | 'process'>
+  /** Another processor than the ledger's own, that writes the same. */
+  readonly processor?: string
   /** Records the calls of `onResult`. */
   readonly onResult?: ResultBehaviour
 }
 
 const LOOK_INTERVAL_MS = 10
 const PROCESSOR = fileURLToPath(new URL('./ledger-processor.js', import.meta.url))
+export const OTHER_PROCESSOR = fileURLToPath(new URL('./other-processor.js', import.meta.url))
 
 /** Starts it. How it ends is told by the lines `finished`, after all else, and `start-failed`. */
 export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Consumer {
@@ -48,7 +51,7 @@ export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Co
     {
       consumer: process,
       ...options,
-      processor: PROCESSOR,
+      processor: spec.processor ?? PROCESSOR,
       processorOptions: { ...behaviour, ledgerFile, process },
       ...(onResult === undefined ? {} : { onResult: recordResults(onResult, write) })
     },

@@ -37,6 +37,7 @@ export interface Part {
   readonly options?: Partial<ConsumerSpec['options']>
   readonly behaviour?: ConsumerSpec['behaviour']
   readonly onResult?: ConsumerSpec['onResult']
+  readonly processor?: string
 }
 
 export class Stage {
@@ -100,6 +101,12 @@ export class Stage {
     const consumer = new LocalConsumer(this.#spec(process, part), join(this.folder, `${process}.log`))
     this.consumers.push(consumer)
     return consumer
+  }
+
+  /** Have the thread die that next begins a batch of a consumer with this `dieFile`. */
+  readonly dieFile = join(this.folder, 'die')
+  killNextThread(): void {
+    writeFileSync(this.dieFile, '')
   }
 
   /** A gate, closed: whoever waits at it waits until `open`. */
@@ -240,7 +247,7 @@ export class Stage {
     return { endpoint, region, credentials: this.credentials, logsetId }
   }
 
-  #spec(process: string, { options = {}, behaviour = {}, onResult }: Part): ConsumerSpec {
+  #spec(process: string, { options = {}, behaviour = {}, onResult, processor }: Part): ConsumerSpec {
     return {
       process,
       ledgerFile: join(this.folder, `${process}.ledger`),
@@ -255,7 +262,8 @@ export class Stage {
         ...options
       },
       behaviour,
-      ...(onResult === undefined ? {} : { onResult })
+      ...(onResult === undefined ? {} : { onResult }),
+      ...(processor === undefined ? {} : { processor })
     }
   }
 }
