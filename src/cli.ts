@@ -78,12 +78,13 @@ function commands(program: Argv): Argv {
     )
     .command(
       'produce',
-      'Upload logs from a file, or made-up access-log lines',
+      'Upload logs from a file (text or NDJSON), or made-up ones',
       command =>
         command
           .options(produceFlags)
           .epilogue(EPILOGUE)
           .example('$0 produce --topic ID --file access.log', 'one log a line')
+          .example('$0 produce --topic ID --file a.ndjson --time-field ts --key-field user', 'an object a line')
           .example('$0 produce --topic ID --rate 5000', 'made-up lines until stopped'),
       args => withSignals(world => produce(args, world))
     )

@@ -6,14 +6,16 @@
  * runs here, on the main thread (I7); a name that means one thing today and, after a file appeared, silently another.
  *
  * A name without `./` may be both, `my-processor` a file of the folder and a package. The file wins, with a warning.
- * Packages are found as `import` finds them from a module in the folder, but for `--conditions` and Plug'n'Play.
+ * Packages are found as `import` finds them from a module in the folder, but for `--conditions`, Plug'n'Play and, in
+ * `exports`, a condition that holds but has none within it that holds: for the library that ends the search, where an
+ * `import` would try the next one. The user is told so, and gives the path.
  */
-import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { moduleResolve } from 'import-meta-resolve'
 import { ClsConsumerError } from './errors.ts'
-import { exportedNames, resolveExports } from './package-exports.ts'
 
 export interface FoundProcessor {
   /** Absolute path of the module. */
@@ -23,8 +25,6 @@ export interface FoundProcessor {
 }
 
 const ENDINGS = ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts']
-/** Where a package without `exports` may have its module. */
-const MAIN_ENDINGS = ['', '.js', '.json', '.node', '/index.js', '/index.json', '/index.node']
 const NAMES_MAX = 8
 
 /** @throws ClsConsumerError PROCESSOR_NOT_FOUND */
@@ -53,9 +53,124 @@ function fromUrl(url: string): string {
 function findFile(path: string): FoundProcessor {
   const kind = kindOfPath(path)
   if (kind === 'file') return { file: path }
+  const what = kind === 'folder' ? 'this is a folder, not a module' : 'there is no such file'
+  throw notFound(`${what}; ${cureFor(path)}`, path)
+}
+
+function findNamed(given: string, folder: string): FoundProcessor {
+  const path = resolve(folder, given)
+  if (kindOfPath(path) !== 'file') return { file: findModule(given, folder) }
+  try {
+    findModule(given, folder)
+  } catch {
+    // A package that is not there, or cannot be used, is no reason against the file.
+    return { file: path }
+  }
+  const warning = `processor ${given}: the file is used, and not the package of that name; write ./${given} to say so`
+  return { file: path, warning }
+}
+
+// ---- Packages ----
+
+/** The real path of the module that the name means to an import in the folder. */
+function findModule(given: string, folder: string): string {
+  let url: URL
+  try {
+    url = moduleResolve(given, pathToFileURL(join(folder, '/')), importConditions())
+  } catch (error) {
+    throw explain(error, given, folder)
+  }
+  if (url.protocol === 'file:') return fileURLToPath(url)
+  if (url.protocol === 'node:') throw notFound(ofNode(given), given)
+  const path = resolve(folder, given)
+  throw notFound(`there is no file ${path}; ${cureFor(path)}`, given)
+}
+
+/** What holds for an `import` in this Node. */
+function importConditions(): Set<string> {
+  const loadsSync: unknown = Reflect.get(process.features, 'require_module')
+  return new Set(['node', 'import', 'node-addons', ...(loadsSync === true ? ['module-sync'] : [])])
+}
+
+/** The library's refusal, with the places and the cure. */
+function explain(error: unknown, given: string, folder: string): ClsConsumerError {
+  const { code, url } = readRefusal(error)
+  if (url !== undefined) {
+    const missing = `there is no file ${fileURLToPath(url)}, where ${given} leads`
+    return notFound(`${missing}; build the package or install it again`, given, error)
+  }
+  const name = packageName(given)
+  const at = findPackage(name, folder)
+  if (code === 'ERR_PACKAGE_PATH_NOT_EXPORTED' && at !== undefined) {
+    const lack = `does not export .${given.slice(name.length)} to an import; it exports ${exportedNames(at)}`
+    return notFound(`package.json of ${at} ${lack}; name one of these, or give the path of its module`, given, error)
+  }
+  if (code === 'ERR_MODULE_NOT_FOUND' && at !== undefined) {
+    const lack = 'names no module: it has neither exports nor a usable main'
+    return notFound(`package.json of ${at} ${lack}; give the path of its module`, given, error)
+  }
+  const path = resolve(folder, given)
+  const looked = `there is no file ${path}`
+  if (code === 'ERR_MODULE_NOT_FOUND') return notFound(`${looked}${orPackage(name, path, folder)}`, given, error)
+  const why = error instanceof Error ? error.message : String(error)
+  return notFound(`${looked}, and as a package it cannot be used: ${why}; ${cureFor(path)}`, given, error)
+}
+
+/** `url`: where the name led by every rule, but there is no file. */
+function readRefusal(error: unknown): { readonly code?: unknown; readonly url?: string } {
+  if (!(error instanceof Error)) return {}
+  const code: unknown = Reflect.get(error, 'code')
+  const url: unknown = Reflect.get(error, 'url')
+  return typeof url === 'string' ? { code, url } : { code }
+}
+
+/** `@scope/name/sub/path` → `@scope/name`. */
+function packageName(given: string): string {
+  const parts = given.split('/')
+  return parts.slice(0, given.startsWith('@') ? 2 : 1).join('/')
+}
+
+/** The folder of the package that the library has found: the one around `folder`, if it may be named, or an installed one. */
+function findPackage(name: string, folder: string): string | undefined {
+  const around = upwards(folder)
+  const own = around.find(at => kindOfPath(join(at, 'package.json')) === 'file')
+  if (own !== undefined) {
+    const settings = readSettings(own)
+    if (settings.name === name && settings.exports !== undefined && settings.exports !== null) return own
+  }
+  return around.map(at => join(at, 'node_modules', name)).find(at => kindOfPath(at) === 'folder')
+}
+
+function upwards(folder: string): readonly string[] {
+  const above = dirname(folder)
+  return above === folder ? [folder] : [folder, ...upwards(above)]
+}
+
+/** Nothing where it cannot be read: the library has said so already. */
+function readSettings(folder: string): { readonly name?: unknown; readonly exports?: unknown } {
+  try {
+    const settings: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    return typeof settings === 'object' && settings !== null ? settings : {}
+  } catch {
+    return {}
+  }
+}
+
+/** A text, a list or conditions stand for `.` alone. */
+function exportedNames(folder: string): string {
+  const { exports } = readSettings(folder)
+  const keys = typeof exports === 'object' && exports !== null ? Object.keys(exports) : []
+  const dotted = keys.filter(key => key.startsWith('.'))
+  const names = dotted.length === 0 ? ['.'] : dotted
+  return `${names.slice(0, NAMES_MAX).join(', ')}${names.length > NAMES_MAX ? ', …' : ''}`
+}
+
+// ---- Cures ----
+
+/** What would be right instead of a path that leads to no module. */
+function cureFor(path: string): string {
   const near = nearFile(path)
-  const cure = near === undefined ? 'give the path of the module file' : `did you mean ${near}?`
-  throw notFound(`${kind === 'folder' ? 'this is a folder, not a module' : 'there is no such file'}; ${cure}`, path)
+  return near === undefined ? 'give the path of the module file' : `did you mean ${near}?`
 }
 
 /** A file without its ending or with another one, or the index of a folder. */
@@ -65,140 +180,10 @@ function nearFile(path: string): string | undefined {
   return candidates.find(candidate => kindOfPath(candidate) === 'file')
 }
 
-function findNamed(given: string, folder: string): FoundProcessor {
-  const path = resolve(folder, given)
-  const isFile = kindOfPath(path) === 'file'
-  let found: string | undefined
-  try {
-    found = findInPackages(given, folder)
-  } catch (error) {
-    // A package that is there and cannot be used is no reason against the file.
-    if (!isFile) throw error
-    return { file: path }
-  }
-  if (isFile) {
-    if (found === undefined) return { file: path }
-    const warning = `processor ${given}: the file is used, and not the package of that name; write ./${given} to say so`
-    return { file: path, warning }
-  }
-  if (found !== undefined) return { file: found }
-  if (isBuiltin(given)) throw notFound(ofNode(given), given)
-  throw nowhere(given, folder)
-}
-
-function nowhere(given: string, folder: string): ClsConsumerError {
-  const path = resolve(folder, given)
-  const near = nearFile(path)
-  const name = splitName(given)?.name
-  const looksLikeFile = ENDINGS.some(ending => given.endsWith(ending))
-  const looked =
-    name === undefined || looksLikeFile ? '' : `, and no package ${name} in the node_modules of ${folder} or above`
-  let cure = 'give the path of the module file'
-  if (near !== undefined) cure = `did you mean ${near}?`
-  else if (looked !== '') cure = `install it (\`npm install ${name}\`), or ${cure}`
-  return notFound(`there is no file ${path}${looked}; ${cure}`, given)
-}
-
-// ---- Packages ----
-
-interface Package {
-  readonly folder: string
-  readonly settings: Readonly<Record<string, unknown>>
-}
-
-/** The real path of the module that the name means, or `undefined` where there is no such package. */
-function findInPackages(given: string, folder: string): string | undefined {
-  const split = splitName(given)
-  if (split === undefined) return undefined
-  const { name, subpath } = split
-  const found = findItself(name, folder) ?? findInstalled(name, folder)
-  if (found === undefined) return undefined
-  const path = moduleOf(found, subpath, given)
-  if (kindOfPath(path) !== 'file') {
-    throw notFound(`package ${name} has no file ${path}; build it or install it again`, given)
-  }
-  return realpathSync(path)
-}
-
-/** `@scope/name/sub/path` → `@scope/name` and `./sub/path`. */
-function splitName(given: string): { readonly name: string; readonly subpath: string } | undefined {
-  const [whole, name, rest] = /^((?:@[^/\\%]+\/)?[^@./\\%][^/\\%]*)(\/.*)?$/s.exec(given) ?? []
-  return whole === undefined || name === undefined ? undefined : { name, subpath: `.${rest ?? ''}` }
-}
-
-/** A package with `exports` may be named from inside itself. */
-function findItself(name: string, folder: string): Package | undefined {
-  for (const at of upwards(folder)) {
-    if (basename(at) === 'node_modules') return undefined
-    const settings = readPackage(at)
-    if (settings === undefined) continue
-    return settings.name === name && hasExports(settings) ? { folder: at, settings } : undefined
-  }
-  return undefined
-}
-
-function findInstalled(name: string, folder: string): Package | undefined {
-  for (const at of upwards(folder)) {
-    const candidate = join(at, 'node_modules', name)
-    if (kindOfPath(candidate) === 'folder') return { folder: candidate, settings: readPackage(candidate) ?? {} }
-  }
-  return undefined
-}
-
-function* upwards(folder: string): Generator<string, void, undefined> {
-  for (let at = folder; ; at = dirname(at)) {
-    yield at
-    if (dirname(at) === at) return
-  }
-}
-
-function readPackage(folder: string): Readonly<Record<string, unknown>> | undefined {
-  const file = join(folder, 'package.json')
-  if (kindOfPath(file) !== 'file') return undefined
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    return typeof parsed === 'object' && parsed !== null ? { ...parsed } : {}
-  } catch (error) {
-    throw notFound('the package.json on the way to it cannot be read', file, error)
-  }
-}
-
-function hasExports({ exports }: Readonly<Record<string, unknown>>): boolean {
-  return exports !== undefined && exports !== null
-}
-
-/** Where the module should be, by the package's own word. */
-function moduleOf({ folder, settings }: Package, subpath: string, given: string): string {
-  const place = `package.json of ${folder}`
-  if (!hasExports(settings)) {
-    if (subpath !== '.') return withinPackage(folder, subpath)
-    const main = mainOf(folder, settings.main)
-    if (main !== undefined) return main
-    throw notFound(`${place} names no module: it has neither exports nor a usable main`, given)
-  }
-  const answer = resolveExports(settings.exports, subpath, importConditions())
-  if (answer.kind === 'file') return withinPackage(folder, answer.path)
-  if (answer.kind === 'invalid') throw notFound(`${place} is not usable: ${answer.why}`, given)
-  const names = exportedNames(settings.exports)
-  const some = `${names.slice(0, NAMES_MAX).join(', ')}${names.length > NAMES_MAX ? ', …' : ''}`
-  throw notFound(`${place} does not export ${subpath} to an import; it exports ${some}`, given)
-}
-
-/** A path in package.json is a URL relative to it. */
-function withinPackage(folder: string, path: string): string {
-  return fromUrl(new URL(path, `${pathToFileURL(folder).href}/`).href)
-}
-
-function mainOf(folder: string, main: unknown): string | undefined {
-  const named = typeof main === 'string' ? MAIN_ENDINGS.map(ending => join(folder, `${main}${ending}`)) : []
-  const index = MAIN_ENDINGS.slice(-3).map(ending => join(folder, ending))
-  return [...named, ...index].find(path => kindOfPath(path) === 'file')
-}
-
-/** What holds for an `import` in this Node. */
-function importConditions(): ReadonlySet<string> {
-  const loadsSync: unknown = Reflect.get(process.features, 'require_module')
-  return new Set(['node', 'import', 'node-addons', ...(loadsSync === true ? ['module-sync'] : [])])
+function orPackage(name: string, path: string, folder: string): string {
+  if (ENDINGS.some(ending => path.endsWith(ending))) return `; ${cureFor(path)}`
+  const install = nearFile(path) === undefined ? `install it (\`npm install ${name}\`), or ` : ''
+  return `, and no package ${name} in the node_modules of ${folder} or above; ${install}${cureFor(path)}`
 }
 
 // ---- Below ----

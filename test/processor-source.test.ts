@@ -44,6 +44,9 @@ before(async () => {
     'main.cjs'
   )
   await write('project/node_modules/spoilt/package.json', '{')
+  await write('project/node_modules/nothing/package.json', 'null')
+  await install('project', 'astray', { exports: '../p.mjs' })
+  await install('project', 'patterns', { exports: { './*': './lib/*.js' } })
   await write('elsewhere/linked/package.json', '{ "exports": "./main.js" }')
   await write('elsewhere/linked/main.js', '')
   await symlink(join(root, 'elsewhere/linked'), join(folder, 'node_modules/linked'))
@@ -143,20 +146,43 @@ test('a file that is not there is told with its path, and the one that may be me
 })
 
 test('a package that offers no such module is told with what it offers', () => {
-  refuses('installed/gone', 'does not export ./gone', 'it exports ., ./sub')
-  refuses('sealed', 'does not export . to an import')
-  refuses('broken', `no file ${join(folder, 'node_modules/broken/dist/gone.js')}`, 'build it or install it again')
-  refuses('empty', 'neither exports nor a usable main')
+  refuses('installed/gone', 'does not export ./gone', 'it exports ., ./sub', 'give the path')
+  refuses('sealed', 'does not export . to an import', 'it exports ., ./other')
+  refuses(
+    'broken',
+    `no file ${join(folder, 'node_modules/broken/dist/gone.js')}`,
+    'build the package or install it again'
+  )
+  refuses('empty', `package.json of ${join(folder, 'node_modules/empty')}`, 'neither exports nor a usable main')
   refuses('@scope/pkg/gone.js', `no file ${join(folder, 'node_modules/@scope/pkg/gone.js')}`)
-  assert.throws(() => found('spoilt'), {
-    code: 'PROCESSOR_NOT_FOUND',
-    message: /package\.json .* cannot be read .*spoilt/
+  refuses('@scope/pkg/lib', `no file ${join(folder, 'node_modules/@scope/pkg/lib')}`)
+  assert.throws(() => findProcessor('itself/gone', join(root, 'itself/src')), {
+    message: /package\.json of \S+itself does not export \.\/gone .* it exports \.\/p;/
   })
+})
+
+test('a package that is built wrongly is told with what is wrong', () => {
+  const settings = join(folder, 'node_modules/spoilt/package.json')
+  refuses('spoilt', `no file ${join(folder, 'spoilt')}`, 'as a package it cannot be used', settings, 'give the path')
+  refuses('astray', 'as a package it cannot be used', '"../p.mjs"', join(folder, 'node_modules/astray/package.json'))
+  refuses('patterns/../p', 'as a package it cannot be used', 'not a valid match')
+  refuses('nothing', 'as a package it cannot be used', 'give the path')
+})
+
+test('what can be no name of a package is told as a file that is not there', () => {
+  for (const given of ['.hidden', '@scope', '50%', '#private']) {
+    refuses(given, `no file ${join(folder, given)}`, 'as a package it cannot be used', 'give the path')
+    assert.throws(
+      () => findProcessor(given, folder),
+      (error: Error) => !error.message.includes('npm install')
+    )
+  }
 })
 
 test('modules of Node, other URLs and broken ones are no processors', () => {
   refuses('node:fs', 'a module of Node itself')
   refuses('events', 'a module of Node itself')
+  refuses('fs/promises', 'a module of Node itself')
   refuses('https://example.com/p.mjs', 'only file:')
   refuses('data:text/javascript,export default 1', 'only file:')
   refuses('file://host/p.mjs', 'not a usable file: URL')

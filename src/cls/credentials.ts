@@ -48,6 +48,7 @@ interface Held {
 /** Credentials that the service called expired, and where. */
 interface Refused extends Refusal {
   readonly credentials: Credentials
+  readonly hadWorked: boolean
   /** The provider gave the same again: it is not asked before this. */
   readonly pauseUntilMs: number
 }
@@ -99,7 +100,7 @@ class ProvidedCredentials implements CredentialSource {
     const isForbidden = held.after?.scope === why.scope && !held.workedIn.has(why.scope)
     if (isForbidden && why.isExpired === 'maybe') return false
     this.#held = undefined
-    this.#refused = { ...why, credentials: refused, pauseUntilMs: 0 }
+    this.#refused = { ...why, credentials: refused, hadWorked: held.workedIn.size > 0, pauseUntilMs: 0 }
     return true
   }
 
@@ -123,9 +124,12 @@ class ProvidedCredentials implements CredentialSource {
     }
   }
 
-  /** A provider that keeps what it has may give the expired ones for a while: that is no proof against them. */
+  /**
+   * A provider that keeps what it has may give the expired ones for a while: that is no proof against it. It is where they
+   * never worked: then they are taken for fresh, and the next refusal is the last word.
+   */
   #checkNotRefused(credentials: Credentials): void {
-    if (this.#refused === undefined) return
+    if (this.#refused?.hadWorked !== true) return
     const { expiresAtMs: _old, ...refused } = this.#refused.credentials
     const { expiresAtMs: _new, ...given } = credentials
     if (!isDeepStrictEqual(given, refused)) return

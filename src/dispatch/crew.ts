@@ -174,7 +174,7 @@ export class Crew {
 
   #onKilled(thread: number): void {
     const member = this.#members[thread]
-    if (member === undefined) return
+    if (member === undefined || member.end === 'given-up') return
     member.end = 'terminated'
     if (member.phase === 'up') member.phase = 'down'
   }

@@ -14,6 +14,7 @@ import {
 } from '../../src/cli/upload-logs.ts'
 import type { LogGroup } from '../../src/cls/log-group.ts'
 import type { UploadRequest } from '../../src/cls/upload.ts'
+import { realTimers } from '../../src/real-world.ts'
 import { createFakeTime } from '../cls/fakes.ts'
 
 const TIMEOUT = { timeout: 20_000 }
@@ -241,6 +242,21 @@ test('with very many keys, what waits and what is under way stay bounded', TIMEO
   )
 })
 
+test('however full the chunks, no more uploads are under way than allowed', TIMEOUT, async () => {
+  let openCount = 0
+  let openCountMax = 0
+  const { world, uploads } = fakeWorld(async () => {
+    openCountMax = Math.max(openCountMax, ++openCount)
+    await new Promise(resolve => setImmediate(resolve))
+    openCount--
+  })
+  const keyed = plan({ chunkLogCount: 1 })
+  const { tally } = await uploadLogs(() => logs(500, 1, String), keyed, { ...world, timers: realTimers })
+  assert.equal(tally.storedCount, 500)
+  assert.equal(uploads.length, 500)
+  assert.equal(openCountMax, UPLOADS_MAX)
+})
+
 test(
   'a log waits no longer than told for others to go with it, also where the source falls silent',
   TIMEOUT,
@@ -266,19 +282,46 @@ test(
   }
 )
 
-test('the first failed upload ends it; reading stops, and what was read is accounted for', TIMEOUT, async () => {
+test('the first failed upload ends it; reading stops, and every log that was read is in a count', TIMEOUT, async () => {
   const { world, uploads, time } = fakeWorld(async (_, index) => {
+    await time.timers.sleep(10)
     if (index === 2) throw new Error('refused')
   })
-  const running = uploadLogs(() => logs(10_000), plan({ topicIds: ['a'], chunkLogCount: 10 }), world)
+  let takenCount = 0
+  function* source() {
+    for (const outgoing of logs(10_000)) {
+      takenCount++
+      yield outgoing
+    }
+  }
+  const running = uploadLogs(source, plan({ topicIds: ['a'], chunkLogCount: 10 }), world)
   const { tally, failures, storedThroughLine } = await time.settle(running)
   assert.match(String(failures), /refused/)
   assert.equal(uploads.length, 3)
   assert.equal(tally.storedCount, 20)
   assert.equal(tally.doubtCount, 0)
-  assert.ok(tally.unstoredCount >= 10 && readCount(tally) <= 50, JSON.stringify(tally))
+  assert.ok(takenCount > 30 && takenCount <= 50, `${takenCount} read`)
+  assert.equal(tally.unstoredCount, takenCount - 20)
   assert.equal(storedThroughLine, 20)
 })
+
+test(
+  'what it says to be stored of a file ends before the first line that is not, wherever that waits',
+  TIMEOUT,
+  async () => {
+    const { world, time } = fakeWorld(async (_, index) => {
+      if (index === 1) throw new Error('refused')
+    })
+    // Lines 1 and 3 are stored; the chunk of 2 and 6 is refused; 4 and 5 wait for theirs to fill.
+    const keys = ['a', 'b', 'a', 'c', 'd', 'b', 'b']
+    const keyed = plan({ topicIds: ['t'], chunkLogCount: 2 })
+    const { tally, storedThroughLine } = await time.settle(
+      uploadLogs(() => logs(100, 1, id => keys[id] ?? 'b'), keyed, world)
+    )
+    assert.ok(tally.storedCount === 2 && readCount(tally) < 10)
+    assert.equal(storedThroughLine, 1, 'line 2 is of a chunk that was refused')
+  }
+)
 
 test('a failure is noticed while the source is silent, and ends its waiting', TIMEOUT, async () => {
   const { world, time } = fakeWorld(async () => {

@@ -252,4 +252,15 @@ describe('credentials that are refused', () => {
     assert.equal(source.renew(fresh, SURELY), false, 'those are fresh')
     assert.ok(!inspect(error, { depth: 9, showHidden: true }).includes(SECRET))
   })
+
+  test('a provider that gives the same again which never worked is asked twice, and then they are bad', async () => {
+    let asked = 0
+    const { source } = build(() => {
+      asked++
+      return { secretId: 'id', secretKey: SECRET, token: 'bad' }
+    })
+    assert.equal(source.renew(await source.get(), SURELY), true)
+    assert.equal(source.renew(await source.get(), SURELY), false)
+    assert.equal(asked, 2)
+  })
 })

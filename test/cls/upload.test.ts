@@ -22,7 +22,10 @@ afterEach(async () => {
   open = []
 })
 
-async function setUp(script: readonly Scripted[] = [], change: { readonly origin?: string } = {}) {
+async function setUp(
+  script: readonly Scripted[] = [],
+  change: { readonly origin?: string; readonly hearsLate?: boolean } = {}
+) {
   const server = await startServer((_request, index) => script[index] ?? { headers: { 'X-Cls-Requestid': 'r-3' } })
   const http = createHttp({ requestTimeoutMs: 5000 })
   open.push(server.close, http.close)
@@ -48,7 +51,11 @@ async function setUp(script: readonly Scripted[] = [], change: { readonly origin
       request(request) {
         assert.ok(typeof request.body !== 'string')
         bodies.push(request.body)
-        return http.request(request)
+        if (change.hearsLate !== true) return http.request(request)
+        return http.request(request).catch(async error => {
+          await new Promise(resolve => setImmediate(resolve))
+          throw error
+        })
       }
     },
     callTimeoutMs: 10_000
@@ -163,6 +170,14 @@ describe('upload', () => {
       assert.equal(tries.unsureCount, 1, 'and once only')
     }
   )
+
+  test('the same where the try hears of the deadline later than the caller', LIMIT, async () => {
+    const { upload, tries } = await setUp([silent], { hearsLate: true })
+    await rejection('API_TIMEOUT', upload({}, { deadlineMs: 200 }))
+    assert.equal(tries.unsureCount, 1)
+    for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+    assert.equal(tries.unsureCount, 1, 'and once only')
+  })
 
   test('a caller who leaves while a try is under way hears that it is unsure', LIMIT, async () => {
     const controller = new AbortController()

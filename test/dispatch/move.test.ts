@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import { ClsConsumerError, toFailure } from '../../src/errors.ts'
 import { rejection } from '../cls/fakes.ts'
 import { turn } from '../support/calls.ts'
+import { processed } from '../support/fake-threads.ts'
 import { BACKOFF_MS, BOUNDED, bench, epochOf, HOOK_MS, PATIENCE_MS, stateOf } from './dispatcher-bench.ts'
 
 /** Partition 0 sits on thread 0 of two. */
@@ -198,6 +199,45 @@ describe('a move that meets an end', () => {
     }
   )
 
+  test('I4: a drain at any moment of a move: each assign has its revoke, before the drain ends', BOUNDED, async () => {
+    const hookCounts = new Set<number>()
+    for (let moment = 0; moment < 80; moment++) {
+      const isSlow = moment % 2 === 0
+      const { dispatcher, enqueue, threads, since, dropped, answeredIds } = await seated()
+      if (isSlow) threads.doneAtOnce.delete('revoke')
+      const revokes = () => threads.runs.open.filter(({ ask }) => ask.task.kind === 'revoke')
+      enqueue(0)
+      enqueue(0)
+      const moved = dispatcher.move(epochOf(0), 1)
+      threads.batch(1).call.answer(processed({}))
+      // Everything of a move is microtasks here: this is between two of them.
+      for (let count = 0; count < moment / 2; count++) await undefined
+      const drained = dispatcher.drain(epochOf(0), 0, 'lost')
+      await turn()
+      for (const batchId of threads.openBatchIds) await threads.finish(batchId)
+      for (let open = revokes(); open.length > 0; open = revokes()) {
+        assert.equal(await stateOf(drained), 'pending', `${moment}: not before revoke has returned`)
+        open[0]?.answer({ kind: 'done' })
+        await turn()
+      }
+      await drained
+      const hooks = since().filter(task => !task.startsWith('batch'))
+      const alternating = hooks.map((_, index) => (index % 2 === 0 ? 'revoke' : 'assign'))
+      assert.deepEqual(
+        hooks.map(hook => hook.split(' ')[0]),
+        alternating,
+        `${moment}: ${since()}`
+      )
+      assert.equal(threads.homeOf(0), undefined, `${moment}: revoked where it was`)
+      assert.equal(answeredIds().length + dropped.length, 2)
+      const isMoved = await moved
+      assert.equal(isMoved && hooks.length === 1, false, `${moment}: not told of a move that was not made`)
+      dispatcher.assign(epochOf(0, 2))
+      hookCounts.add(hooks.length)
+    }
+    assert.deepEqual(hookCounts, new Set([1, 3]), 'some gave up, some had moved')
+  })
+
   test('stopping while it waits ends it within the deadlines of the stop', BOUNDED, async () => {
     const { dispatcher, enqueue, threads, time } = await seated()
     enqueue(0)
@@ -250,6 +290,23 @@ describe('a move that meets a new epoch', () => {
     await threads.replace(0)
     assert.deepEqual(since(), ['batch 1@0', 'start@0', 'assign 0@0', 'batch 2@0'])
   })
+})
+
+test('a move that gives up after its thread was replaced: assign runs there before any batch', BOUNDED, async () => {
+  const { dispatcher, enqueue, threads, since, answered } = await seated()
+  answered.always = undefined
+  enqueue(0)
+  const moved = dispatcher.move(epochOf(0), 1)
+  await threads.finish(1)
+  // Its result is still being delivered when the thread dies and is replaced.
+  await threads.exit(0)
+  await threads.replace(0)
+  dispatcher.renew(epochOf(0), epochOf(0, 2))
+  enqueue(0, { epoch: 2 })
+  answered.only.answer()
+  assert.equal(await moved, false)
+  await turn()
+  assert.deepEqual(since(), ['batch 1@0', 'start@0', 'assign 0@0', 'batch 2@0'])
 })
 
 describe('a move that meets the end of a thread', () => {

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { PoolMembers } from '../../src/dispatch/pool-members.ts'
-import { ScoutThread } from '../../src/dispatch/scout.ts'
+import { type ScoutPool, ScoutThread } from '../../src/dispatch/scout.ts'
 import { ThreadPool } from '../../src/dispatch/thread-pool.ts'
 import { realClock, realTimers } from '../../src/real-world.ts'
 import type { Threads } from '../../src/world.ts'
 import { createKeptLog } from '../cls/fakes.ts'
 import { turn } from '../support/calls.ts'
+import { bodyOf } from '../support/fake-data.ts'
 import { HandEngine } from './hand-engine.ts'
 
 const BOUNDED = { timeout: 10_000 }
@@ -16,6 +17,13 @@ const BATCHES_PER_THREAD = 3
 function bench(t: TestContext, count = 1, threadExitMs = 5000) {
   const engines: HandEngine[] = []
   const log = createKeptLog()
+  const scoutPool = (): ScoutPool => ({
+    boot: async () => void happened.push('scout boots'),
+    run: async () => ({ kind: 'scouted', nextOffset: 5n }),
+    kill: async () => undefined,
+    close: async () => void happened.push('scout closes')
+  })
+  const happened: string[] = []
   const members = new PoolMembers(
     { count, batchesPerThread: BATCHES_PER_THREAD },
     () =>
@@ -24,14 +32,13 @@ function bench(t: TestContext, count = 1, threadExitMs = 5000) {
         engines.push(engine)
         return engine
       }),
-    () => new ScoutThread({ clock: realClock, timers: realTimers, log }, () => assert.fail('nothing is scouted'))
+    () => new ScoutThread({ clock: realClock, timers: realTimers, log }, scoutPool)
   )
   const made: Threads[] = []
   t.after(async () => {
     for (const threads of made) await threads.close().catch(() => undefined)
     for (const engine of engines) await engine.destroy()
   })
-  const happened: string[] = []
   const client = (name: string) => {
     const threads = members.client(log)
     made.push(threads)
@@ -245,6 +252,19 @@ test('what concerns all is in the log of each that uses the threads, and of no o
     [here.lines, gone.lines],
     [[{ level: 'warn', message: 'a thread has failed', fields: { error: 'oops' } }], []]
   )
+})
+
+test('all share one scout, which ends with the last of them', BOUNDED, async t => {
+  const { members, joined, happened } = bench(t)
+  const ask = () => members.scout(bodyOf('x'), 1000)
+  assert.equal(await ask(), undefined, 'nobody’s threads are up')
+  const [x, y] = [await joined('x'), await joined('y')]
+  assert.deepEqual([await ask(), await ask()], [5n, 5n])
+  await x.close()
+  assert.equal(await ask(), 5n)
+  await y.close()
+  assert.equal(await ask(), undefined)
+  assert.deepEqual(happened, ['scout boots', 'scout closes', 'y exit 0'])
 })
 
 test('close is one end, however often it is asked for', BOUNDED, async t => {

@@ -113,6 +113,23 @@ describe('the scout', () => {
     assert.equal(time.pendingCount, 0)
   })
 
+  test('I8: nobody waits for the bodies of others, and what nobody waits for is not unpacked', BOUNDED, async () => {
+    const { ask, answer, time, happened, runs } = bench()
+    const [first, second, third] = [ask(), ask(), ask()]
+    await time.advance(SCOUT_MS - 1000)
+    await answer(1n)
+    assert.equal(await first, 1n)
+    assert.equal(runs.all.length, 2)
+    await time.advance(1000)
+    assert.deepEqual([await second, await third], [undefined, undefined])
+    assert.deepEqual(happened, ['boot'], 'the second body has had a second: it may take more')
+    await answer(2n)
+    assert.equal(runs.all.length, 2)
+    const fourth = ask()
+    await answer(4n)
+    assert.equal(await fourth, 4n)
+  })
+
   test(
     'I8: after the end of its thread it rests: hostile bodies cannot have threads booted without end',
     BOUNDED,

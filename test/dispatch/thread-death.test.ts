@@ -227,6 +227,22 @@ describe('threads that end under a hook', () => {
     }
   )
 
+  test('a start that has failed for good does not run again on a replacement', BOUNDED, async () => {
+    const { threads, dispatcher } = bench({ threads: 2 })
+    threads.doneAtOnce.delete('start')
+    const rejected = rejection('PROCESSOR_START_FAILED', dispatcher.start())
+    await turn()
+    const failure = { code: 'PROCESSOR_START_FAILED', message: 'no', stack: '', place: {} } as const
+    threads.hook('start@0').answer({ kind: 'failed', stage: 'lifecycle', failure })
+    await turn()
+    void threads.kill(0)
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.deepEqual(threads.tasks, ['start@0', 'start@1'])
+    threads.hook('start@1').answer({ kind: 'done' })
+    await rejected
+  })
+
   test('a start whose thread was terminated for others is tried as often as it takes', BOUNDED, async () => {
     const { threads, dispatcher } = bench()
     threads.doneAtOnce.delete('start')

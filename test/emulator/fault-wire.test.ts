@@ -123,6 +123,20 @@ test('error wrapped: a 200 whose body holds it, in the clear or compressed', BOU
 })
 
 test(
+  'error wrapped in the clear begins with its brace, whatever the white space: nothing else tells it',
+  BOUNDED,
+  async () => {
+    await emulator.setQuirks({ whiteSpace: 'spaces' })
+    try {
+      const fault = { kind: 'error', code: 'c', wrapped: 'plain' } as const
+      assert.match((await under(fault, pull(), { action: 'pull_log' })).body.toString(), /^\{ \r\n\t"Response"/)
+    } finally {
+      await emulator.setQuirks({ whiteSpace: 'none' })
+    }
+  }
+)
+
+test(
   'status: a page, another JSON, or no body at all, with nothing of the service in it; nothing is done',
   BOUNDED,
   async () => {

@@ -32,7 +32,7 @@ describe('the front of an lz4 block', () => {
         assert.equal(front.isWhole, bytes.length <= MAX)
         if (front.isWhole) wholeCount += 1
       }),
-      { numRuns: 1000 }
+      { numRuns: 1000, endOnFailure: true }
     )
     assert.ok(wholeCount > 50 && wholeCount < 950, `${wholeCount} were whole`)
   })
@@ -49,7 +49,7 @@ describe('the front of an lz4 block', () => {
           before = front.plain.length
         }
       }),
-      { numRuns: 150 }
+      { numRuns: 150, endOnFailure: true }
     )
   })
 
@@ -72,7 +72,7 @@ describe('the front of an lz4 block', () => {
         counts.whole += 1
         assert.ok(real !== undefined && front.plain.equals(real))
       }),
-      { numRuns: 4000 }
+      { numRuns: 4000, endOnFailure: true }
     )
     assert.ok(counts.refused > 200 && counts.whole > 200 && counts.nothing > 100, JSON.stringify(counts))
   })

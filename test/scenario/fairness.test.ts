@@ -28,43 +28,21 @@ describe('many topics in one consumer', { concurrency: 2 }, () => {
           options: { pullBytes: 8192, heldBytesMax: 4 * MIB, batchesPerThread: 2 },
           behaviour: { batchMs: 20, slowTopicId: stage.topicId }
         })
-        const busyEnds = (): BatchLine[] =>
-          run.lines().filter((line): line is BatchLine => line.kind === 'end' && line.topicId === stage.topicId)
-        const isDone = (): boolean => busyEnds().flatMap(({ ids }) => ids).length === 80 * PARTITION_COUNT
-
-        const doneCounts: number[] = []
-        for (let round = 0; round < 2; round++) {
-          const before = stage.producer.ids()
-          if (round > 0) await send(stage, others.flat())
-          const due = stage.producer.ids().filter(id => !isBusy(stage, id) && (round === 0 || !before.includes(id)))
-          await stage.processed(due)
-          doneCounts.push(countBefore(run.lines(), due, stage.topicId))
-        }
-        assert.equal(isDone(), false, 'the backlog has not come to its end')
+        const quick = stage.producer.ids().filter(id => stage.producer.acknowledged.get(id)?.topicId !== stage.topicId)
         await stage.processed(stage.producer.ids())
         await stage.allCommitted()
         assert.equal((await run.stop()).code, undefined)
         assert.deepEqual(assertSound(stage.evidence()).explained, [])
-        const total = busyEnds().length
-        for (const [round, count] of doneCounts.entries()) {
-          assert.ok(count < ((round + 1) * total) / 3, `round ${round}: ${count} of ${total} batches came before`)
-        }
+        // An order, not a time: what came before the last log of the other topics.
+        const ends = run.lines().filter((line): line is BatchLine => line.kind === 'end')
+        const last = ends.findLastIndex(({ ids }) => ids.some(id => quick.includes(id)))
+        const isBusy = ({ topicId }: BatchLine): boolean => topicId === stage.topicId
+        const [before, total] = [ends.slice(0, last).filter(isBusy).length, ends.filter(isBusy).length]
+        assert.ok(total > 100 && before < total / 4, `${before} of ${total} batches came before`)
       })
   )
 })
 
 async function send(stage: Stage, lanes: readonly Lane[]): Promise<void> {
   for (const lane of lanes) await stage.producer.send(lane, 5)
-}
-
-function isBusy(stage: Stage, id: string): boolean {
-  return stage.producer.acknowledged.get(id)?.topicId === stage.topicId
-}
-
-/** How many batches of the busy topic had ended before the last of these logs was processed: an order, not a time. */
-function countBefore(lines: readonly { readonly kind: string }[], due: readonly string[], busyTopicId: string): number {
-  const ends = lines.filter((line): line is BatchLine => line.kind === 'end')
-  const wanted = new Set(due)
-  const last = ends.findLastIndex(({ ids }) => ids.some(id => wanted.has(id)))
-  return ends.slice(0, last).filter(({ topicId }) => topicId === busyTopicId).length
 }

@@ -39,8 +39,11 @@ describe('partitions that change threads', { concurrency: 2 }, () => {
       await run.holds(PARTITION_COUNT)
       let isOver = false
       const moving = (async () => {
-        let movedCount = 0
-        while (!isOver) movedCount += await moveAround(stage, run, PARTITION_COUNT)
+        let [movedCount, round] = [0, 0]
+        while (!isOver) {
+          movedCount += await moveAround(stage, run, PARTITION_COUNT, round)
+          round += 1
+        }
         return movedCount
       })()
       const guest = stage.run('guest', PART)
@@ -96,11 +99,11 @@ function keepSending(stage: Stage): Load {
 }
 
 /** One move after the other, each partition in turn to each thread in turn. How many took place. */
-async function moveAround(stage: Stage, run: LocalConsumer, moveCount: number): Promise<number> {
+async function moveAround(stage: Stage, run: LocalConsumer, moveCount: number, round = 0): Promise<number> {
   let movedCount = 0
   for (let move = 0; move < moveCount; move++) {
     const partition = move % PARTITION_COUNT
-    const thread = (partition + Math.floor(move / PARTITION_COUNT)) % THREADS
+    const thread = (partition + round + Math.floor(move / PARTITION_COUNT)) % THREADS
     const batchCount = run.events('batch').length
     if (await run.moveToThread({ topicId: stage.topicId, partition }, thread)) movedCount += 1
     // Something happens between two moves.
