@@ -112,6 +112,8 @@ export class Tenure {
       ended: () => this.#checkRest(),
       answered: () => {
         this.#refusedCount = 0
+        // Nothing broken is open: a quiet partition may meet a broken body now and then, for ever.
+        if (this.#frontier?.openCount === 0) this.#repullCount = 0
         this.#handlers.answered()
       },
       retried: (error, offset, waitMs) => {

@@ -1,7 +1,7 @@
 /** The README's code runs as it stands, against an emulator. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -47,8 +47,31 @@ after(async () => {
 test('the examples of the README are found', () => {
   assert.deepEqual(
     readExamples(readReadme()).map(({ file }) => file),
-    ['count-errors.mjs', 'consume.mjs', 'consume.sh', 'with-emulator.mjs']
+    [
+      'count-errors.mjs',
+      'to-files.mjs',
+      'to-files.sh',
+      'consume.mjs',
+      'share-threads.mjs',
+      'consume.sh',
+      'produce.sh',
+      'with-emulator.mjs'
+    ]
   )
+})
+
+test('to-files.sh writes every log that was uploaded', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
+  const { status, output } = await run('sh', ['to-files.sh'])
+  assert.equal(status, 0, output)
+  const files = readdirSync(join(folder, 'logs'))
+  for (const file of files) assert.match(file, /^partition-[01]\.ndjson$/)
+  const lines = files.flatMap(file =>
+    readFileSync(join(folder, 'logs', file), 'utf8')
+      .trimEnd()
+      .split('\n')
+  )
+  assert.equal(lines.length, LOG_COUNT)
+  for (const line of lines) assert.equal(typeof JSON.parse(line), 'object', line)
 })
 
 test('consume.mjs counts the errors that were uploaded', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
@@ -61,6 +84,28 @@ test('consume.mjs counts the errors that were uploaded', { timeout: 2 * RUN_TIME
 test('consume.sh runs to its end', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
   const { status, output } = await run('sh', ['consume.sh'])
   assert.equal(status, 0, output)
+})
+
+test('share-threads.mjs reads every log twice, once for each consumer', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
+  const { status, output } = await run(process.execPath, ['share-threads.mjs'])
+  assert.equal(status, 0, output)
+  assert.match(output, new RegExp(`^${LOG_COUNT} logs counted, ${LOG_COUNT} written$`, 'm'))
+})
+
+// Last of those that share the emulator: it uploads more.
+test('produce.sh uploads a file with its fields, times and keys, and made-up logs', {
+  timeout: 2 * RUN_TIMEOUT_MS
+}, async () => {
+  const events = Array.from({ length: 50 }, (_, index) => ({
+    ts: 1_700_000_000 + index,
+    user: `u${index % 5}`,
+    n: index
+  }))
+  writeFileSync(join(folder, 'events.ndjson'), events.map(event => `${JSON.stringify(event)}\n`).join(''))
+  const { status, output } = await run('sh', ['produce.sh'])
+  assert.equal(status, 0, output)
+  assert.match(output, /^50 logs .*uploaded/m)
+  assert.match(output, /^1,000 logs .*uploaded/m)
 })
 
 test('with-emulator.mjs starts and ends an emulator', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {

@@ -387,6 +387,30 @@ describe('tenure: failures', () => {
     assert.ok(!told.some(line => line.startsWith('failed')), `${told}`)
   })
 
+  test('so does an empty response: a quiet partition meets a broken body now and then, for ever', BOUNDED, async () => {
+    const { time, data, failBatch, told } = await bench()
+    for (let count = 0; count < 10; count++) {
+      await data.from(100n).complete(withMessages(undefined))
+      await failBatch(100n, 'decode', 'BODY_CORRUPT')
+      await time.advance(500)
+      await data.from(100n).complete(withoutMessages(100n))
+      await time.advance(1000)
+    }
+    assert.deepEqual(told, new Array(10).fill('retried BODY_CORRUPT 100 500'))
+  })
+
+  test('I8: but not one that was pulled behind the broken one', BOUNDED, async () => {
+    const { time, data, failBatch, told } = await bench()
+    for (let count = 0; count < 4; count++) {
+      data.from(100n).arrive(withMessages(110n))
+      await data.from(100n).complete(withMessages(110n))
+      await data.from(110n).complete(withoutMessages(500n))
+      await failBatch(100n, 'decode', 'BODY_CORRUPT')
+      await time.advance(500)
+    }
+    assert.equal(told.at(-1), 'failed BODY_CORRUPT 100')
+  })
+
   for (const [stage, code] of [
     ['process', 'PROCESSOR_FAILED'],
     ['process', 'THREAD_LOST']

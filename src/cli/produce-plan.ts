@@ -11,6 +11,7 @@ import { choice, integer, text, withDefault } from '../option-kinds.ts'
 import { OPTIONS, type OptionName, type Settings } from '../options.ts'
 import { invalidOptions } from '../resolve-options.ts'
 import type { CommandWorld } from './command-world.ts'
+import { CONFIG } from './config-file.ts'
 import { count } from './format.ts'
 import { GENERATED_KINDS } from './generate.ts'
 import type { FilePlan, GeneratorPlan, SourcePlan } from './log-source.ts'
@@ -47,6 +48,7 @@ export const SEED = integer({
 })
 
 const OWN = {
+  ...CONFIG,
   file: text({ flag: 'file', help: 'File with one log a line, or - for standard input' }),
   format: choice(['auto', 'lines', 'ndjson'], {
     flag: 'format',
@@ -117,6 +119,7 @@ export interface ProducePlan {
 /** @throws ClsConsumerError OPTIONS_INVALID with all that is wrong. */
 export function producePlan(args: Args, world: Pick<CommandWorld, 'env' | 'cwd' | 'random'>): ProducePlan {
   const check = new OptionCheck(args, world.env, { ...SERVICE, ...OWN })
+  check.readConfig(world.cwd)
   const file = filePlan(check, world.cwd)
   const generator = generatorPlan(check, file !== undefined, world)
   const logsPerSecond = check.take(OWN.rate)

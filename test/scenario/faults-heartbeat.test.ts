@@ -37,13 +37,17 @@ const ROWS: readonly FaultedRow[] = [
     title: 'a heartbeat that the server takes only after the next one should have left',
     rules: [{ action, fault: { kind: 'delay', ms: 1200 }, after: 1, times: 1 }],
     struckCount: 1,
-    code: 'API_TIMEOUT'
+    code: 'API_TIMEOUT',
+    // Time for another try within the interval.
+    options: { requestTimeoutMs: 400 }
   },
   {
     title: 'a heartbeat that is answered only after the next one should have left',
     rules: [{ action, fault: { kind: 'delay', ms: 1200, when: 'after' }, after: 1, times: 1 }],
     struckCount: 1,
-    code: 'API_TIMEOUT'
+    code: 'API_TIMEOUT',
+    // Time for another try within the interval.
+    options: { requestTimeoutMs: 400 }
   }
 ]
 
