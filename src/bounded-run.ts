@@ -6,6 +6,7 @@
  * is looked up; so no pull brings what was stored at or past it, as long as the clocks differ by less than the guard.
  */
 import type { PartitionId } from './dispatch/messages.ts'
+import { ClsConsumerError } from './errors.ts'
 import { hasLogsFrom } from './fetch/ask-ahead.ts'
 import type { PullBound } from './fetch/pull-chain.ts'
 import { askByOtherGroup, askOwnPositions, type Offsets, type Question } from './group/own-positions.ts'
@@ -73,7 +74,16 @@ export class BoundedRun {
     const { stopAt = 'end' } = this.#settings
     const endTime = typeof stopAt === 'number' ? stopAt : Math.floor(this.#world.clock.now() / 1000) + END_TIME_MARGIN_S
     const ends = await this.#lookUpEnds(topicId, partitions, signal)
+    for (const partition of partitions.filter(id => !ends.has(id)))
+      await this.#assertUnwritten({ topicId, partition }, signal)
     return new Map(partitions.map(partition => [partition, { endOffset: ends.get(partition) ?? UNWRITTEN, endTime }]))
+  }
+
+  /** "No position" is said of what was never written, and by a site that tells none: then there is no end to stop at (I6). */
+  async #assertUnwritten(id: PartitionId, signal: AbortSignal): Promise<void> {
+    if (!(await hasLogsFrom(this.#world, id, UNWRITTEN, signal))) return
+    const message = 'the service names no end position of a partition that has logs, so that stopAt cannot be kept'
+    throw new ClsConsumerError('API_REFUSED', message, { ...id })
   }
 
   /**

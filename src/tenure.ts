@@ -112,7 +112,7 @@ export class Tenure {
       ended: () => this.#checkRest(),
       answered: () => {
         this.#refusedCount = 0
-        // Nothing broken is open: a quiet partition may meet a broken body now and then, for ever.
+        // Nothing is open that may be broken: a quiet partition may meet a broken body now and then, for ever.
         if (this.#frontier?.openCount === 0) this.#repullCount = 0
         this.#handlers.answered()
       },
@@ -299,7 +299,7 @@ export class Tenure {
   }
 
   #repull(batch: Batch, slot: Slot): void {
-    this.#chain?.restart(batch.startOffset, REPULL_DELAY_MS)
+    this.#chain?.repull(batch.startOffset, REPULL_DELAY_MS)
     this.#forget(slot)
   }
 

@@ -45,6 +45,8 @@ export interface Logger {
 export interface CallOptions {
   /** Deadline of the whole call with its retries, in ms; the client's default where absent. */
   readonly deadlineMs?: number
+  /** Of one try, in ms: a lost answer then leaves time for another one. */
+  readonly tryMs?: number
   readonly signal?: AbortSignal
   /** What to do with a try whose fate is unknown (no answer, or none in time): `retry`, the default, or tell. */
   readonly whenUnsure?: 'retry' | 'fail'

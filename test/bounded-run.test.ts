@@ -162,10 +162,23 @@ describe('bounded run: the ends', () => {
 
   test('a partition that was never written has nothing before its end', BOUNDED, async () => {
     for (const stopAt of ['now', NOW_S - 100] as const) {
-      const { control, lookUp } = bench(stopAt)
+      const { control, data, lookUp } = bench(stopAt)
       control.offsets.always = () => new Map()
-      assert.equal((await lookUp(0)).get(0)?.endOffset, -1n)
+      const looked = lookUp(0)
+      await turn()
+      await data.from(-1n).complete(withoutMessages(7n))
+      assert.equal((await looked).get(0)?.endOffset, -1n)
     }
+  })
+
+  test('I6: no end position of a partition that has logs is an error, not "nothing to read"', BOUNDED, async () => {
+    const { control, data, lookUp } = bench('now')
+    control.offsets.always = () => new Map()
+    const refused = rejection('API_REFUSED', lookUp(0))
+    await turn()
+    await data.from(-1n).complete(withFewMessages(1n))
+    const error = await refused
+    assert.match(error.message, /stopAt cannot be kept .*partition 0/)
   })
 
   test('I6: an error is an error, not an end', BOUNDED, async () => {

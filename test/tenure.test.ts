@@ -399,18 +399,6 @@ describe('tenure: failures', () => {
     assert.deepEqual(told, new Array(10).fill('retried BODY_CORRUPT 100 500'))
   })
 
-  test('I8: but not one that was pulled behind the broken one', BOUNDED, async () => {
-    const { time, data, failBatch, told } = await bench()
-    for (let count = 0; count < 4; count++) {
-      data.from(100n).arrive(withMessages(110n))
-      await data.from(100n).complete(withMessages(110n))
-      await data.from(110n).complete(withoutMessages(500n))
-      await failBatch(100n, 'decode', 'BODY_CORRUPT')
-      await time.advance(500)
-    }
-    assert.equal(told.at(-1), 'failed BODY_CORRUPT 100')
-  })
-
   for (const [stage, code] of [
     ['process', 'PROCESSOR_FAILED'],
     ['process', 'THREAD_LOST']

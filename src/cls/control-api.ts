@@ -166,7 +166,7 @@ function createCall(options: ControlApiOptions): Call {
       log.warn('retried', { ...at, action, code: error.code, waitMs: Math.round(waitMs), reason: error.message })
     return retry(
       attempt,
-      { deadlineMs: how.deadlineMs ?? callTimeoutMs, signal: how.signal, place, isRetried, onRetry },
+      { deadlineMs: how.deadlineMs ?? callTimeoutMs, tryMs: how.tryMs, signal: how.signal, place, isRetried, onRetry },
       options
     )
   }

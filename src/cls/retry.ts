@@ -46,6 +46,8 @@ export function decideRetry(failed: Failed): number | undefined {
 
 export interface RetryOptions {
   readonly deadlineMs: number
+  /** One try: what is silent for longer is given up and tried again. */
+  readonly tryMs?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly place: ErrorPlace
   /** Narrows what is tried again; absent: whatever the remedy says. */
@@ -71,7 +73,7 @@ export async function retry<T>(
   options: RetryOptions,
   { clock, timers, random }: RetryWorld
 ): Promise<T> {
-  const { deadlineMs, signal, place, isRetried = () => true, onRetry } = options
+  const { deadlineMs, tryMs, signal, place, isRetried = () => true, onRetry } = options
   const startedMs = clock.monotonic()
   let correctionCount = 0
   let backoffCount = 0
@@ -85,10 +87,16 @@ export async function retry<T>(
   const checkDeadline = () => {
     if (clock.monotonic() - startedMs >= deadlineMs) throw timedOut()
   }
+  const tryOnce = (limited: AbortSignal): Promise<T> => {
+    if (tryMs === undefined) return attempt(limited, checkDeadline)
+    const onDeadline = () => new ClsConsumerError('API_TIMEOUT', `no answer within the ${tryMs} ms of one try`, place)
+    const limit = { deadlineMs: tryMs, signal: limited, onDeadline }
+    return withDeadline(tried => attempt(tried, checkDeadline), limit, timers)
+  }
   const loop = async (limited: AbortSignal): Promise<T> => {
     for (;;) {
       try {
-        return await attempt(limited, checkDeadline)
+        return await tryOnce(limited)
       } catch (error) {
         if (limited.aborted || !(error instanceof ClsConsumerError) || !isRetried(error)) throw error
         last = error

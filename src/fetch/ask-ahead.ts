@@ -22,23 +22,25 @@ export async function hasLogsFrom(
   try {
     const request = { topicId, partition, startOffset: offset, sizeBytes: ASKED_BYTES }
     const body = await world.data.pull(request, { signal })
-    const nextOffset = await nextOffsetOf(world, body, { topicId, partition, offset })
-    return nextOffset !== undefined && nextOffset > offset
+    return await leadsOn(world, body, { topicId, partition, offset })
   } catch (error) {
     if (error instanceof ClsConsumerError && error.code === 'API_INVALID_OFFSET') return true
     throw error
   }
 }
 
-async function nextOffsetOf(
+async function leadsOn(
   world: Pick<World, 'data' | 'scout'>,
   body: PulledBody,
   place: PartitionId & { readonly offset: bigint }
-): Promise<bigint | undefined> {
+): Promise<boolean> {
   const received = new Uint8Array(body.bytes, 0, body.byteCount)
   const found = peek({ received, compression: body.compression }, true)
-  if (found.kind !== 'whole') return await world.scout.nextOffset(body)
+  if (found.kind !== 'whole') {
+    const nextOffset = await world.scout.nextOffset(body)
+    return nextOffset !== undefined && nextOffset > place.offset
+  }
   const small = readSmallResponse(found.text, place)
   if (small.kind === 'error') throw world.data.heed(small.error)
-  return small.nextOffset
+  return small.kind === 'messages'
 }

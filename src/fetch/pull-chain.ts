@@ -111,6 +111,18 @@ export class PullChain {
     this.#ahead.goOnFrom(offset, delayMs)
   }
 
+  /**
+   * The same after a response that made no sense: nothing is pulled behind the next one before the worker has made sense of
+   * it. What would be dropped again is not pulled, and a fault that strikes each so-many-th pull does not meet the same
+   * response each time.
+   */
+  repull(offset: bigint, delayMs: number): void {
+    if (this.#phase === 'stopped') return
+    this.#move('pulling')
+    this.#clear()
+    this.#ahead.goOnFrom(offset, delayMs, 'ignored')
+  }
+
   /** Sends nothing more until `setBound`; what is under way goes on. */
   hold(): void {
     this.#ahead.hold()
@@ -150,7 +162,7 @@ export class PullChain {
         if (typeof reading.nextOffset === 'bigint') this.#ahead.peeked(pull, reading.nextOffset)
         this.#ahead.pulls.handOnHead()
         this.#handOn(pull, body)
-        if (reading.nextOffset === 'nowhere') this.#scout()
+        if (reading.nextOffset === 'nowhere' && pull.front !== 'ignored') this.#scout()
     }
   }
 

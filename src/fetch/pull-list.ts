@@ -21,8 +21,11 @@ export interface Pull {
   readonly abort: AbortController
   /** What it counts in the budget: its reservation, then its body. */
   byteCount: number
-  /** Whether the front of its body may still tell the next offset. */
-  front: 'sought' | 'told' | 'silent'
+  /**
+   * Whether the front of its body may still tell the next offset. ignored: nothing is pulled behind it before the worker's
+   * word, whatever its front says.
+   */
+  front: 'sought' | 'told' | 'silent' | 'ignored'
   peekedOffset: bigint | undefined
   body: PulledBody | undefined
 }
@@ -58,7 +61,7 @@ export class PullList {
 
   /** A pull behind the tip, with its bytes reserved; `undefined` where the budget has no room for it. */
   tryAdd(
-    ask: Pick<Pull, 'startOffset' | 'bound' | 'askedSize'>,
+    ask: Pick<Pull, 'startOffset' | 'bound' | 'askedSize' | 'front'>,
     reservedBytes: number,
     partitionCount: number
   ): Pull | undefined {
@@ -68,7 +71,6 @@ export class PullList {
       ...ask,
       abort: new AbortController(),
       byteCount: reservedBytes,
-      front: 'sought',
       peekedOffset: undefined,
       body: undefined
     }

@@ -50,6 +50,8 @@ export class ReadAhead {
   #gate: 'open' | 'held' = 'open'
   #bound: PullBound | undefined
   #next: bigint | undefined
+  /** Of the pull from there. */
+  #front: 'sought' | 'ignored' = 'sought'
   #wait: Timer | undefined
 
   constructor(parts: ReadAheadParts) {
@@ -81,23 +83,28 @@ export class ReadAhead {
     // Reserved is what a pull brings as a rule, also where less is asked for: who knows what the service counts.
     const reservedBytes = budget.pullBytes(settings.pullBytes, partitionCount())
     const askedSize = Math.min(reservedBytes, this.size.size)
-    const pull = this.pulls.tryAdd({ startOffset, bound, askedSize }, reservedBytes, partitionCount())
+    const pull = this.pulls.tryAdd(
+      { startOffset, bound, askedSize, front: this.#front },
+      reservedBytes,
+      partitionCount()
+    )
     if (pull === undefined) return
     this.#rate.sent(nowMs)
     this.#next = undefined
     this.#send(pull)
   }
 
-  /** Nothing is sent before `delayMs`. */
-  goOnFrom(offset: bigint, delayMs = 0): void {
+  /** Nothing is sent before `delayMs`. With the front ignored, nothing is sent behind that pull, either. */
+  goOnFrom(offset: bigint, delayMs = 0, front: 'sought' | 'ignored' = 'sought'): void {
     this.#next = offset
+    this.#front = front
     if (delayMs > 0) this.#pumpAfter(delayMs)
     else this.pump()
   }
 
   /** What the front of a pull's body says comes next. Provisional. The first word counts. */
   peeked(pull: Pull, nextOffset: bigint): void {
-    if (pull.front === 'told') return
+    if (pull.front === 'told' || pull.front === 'ignored') return
     pull.front = 'told'
     if (!advances(pull.startOffset, nextOffset)) return
     pull.peekedOffset = nextOffset

@@ -27,6 +27,9 @@ export interface MembershipHandlers {
 /** A heartbeat and its retries end within this share of the interval, so that the next one leaves on time. */
 const BEAT_SHARE = 0.9
 
+/** A heartbeat that is never answered leaves time for two more tries, and does not cost the lease. */
+const BEAT_TRY_SHARE = 0.3
+
 /** The last heartbeat is a courtesy: nothing depends on it. */
 const LAST_BEAT_MS_MAX = 5000
 
@@ -221,7 +224,7 @@ export class Membership {
     const sentMs = clock.monotonic()
     const granted = await control.sendConsumerHeartbeat(
       { group, consumer: this.#consumer, held: this.#holdings.held() },
-      call
+      { ...call, tryMs: this.#settings.heartbeatIntervalMs * BEAT_TRY_SHARE }
     )
     // The lease ended while the answer was on its way (this process may have been stopped): others may have worked on
     // the partitions since, so the epochs end first, and the answer assigns anew.

@@ -50,6 +50,33 @@ describe('retry', () => {
     assert.equal(time.pendingCount, 0)
   })
 
+  test('a try that stays silent for longer than tryMs is given up, and the next one may succeed within the call', async () => {
+    const time = createFakeTime()
+    const aborted: boolean[] = []
+    let tries = 0
+    const promise = retry(
+      signal => {
+        tries += 1
+        if (tries === 3) return Promise.resolve('value')
+        signal.addEventListener('abort', () => aborted.push(true))
+        return new Promise(() => undefined)
+      },
+      { deadlineMs: 900, tryMs: 300, place },
+      { ...time, random: chance(0) }
+    )
+    assert.equal(await time.settle(promise), 'value')
+    assert.deepEqual([tries, time.clock.monotonic(), aborted], [3, 600, [true, true]])
+    assert.equal(time.pendingCount, 0)
+  })
+
+  test('tries that all stay silent end with the call', async () => {
+    const time = createFakeTime()
+    const options = { deadlineMs: 900, tryMs: 400, place }
+    const silent = retry(() => new Promise(() => undefined), options, { ...time, random: chance(0) })
+    await rejection('API_TIMEOUT', time.settle(silent))
+    assert.ok(time.clock.monotonic() <= 900)
+  })
+
   for (const code of ['API_UNAUTHORIZED', 'API_NOT_FOUND', 'API_REFUSED', 'API_INVALID_OFFSET'] as const) {
     test(`${code} is final`, async () => {
       const { settled, tries } = run(async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClsConsumerError } from '../../src/errors.ts'
-import { withError, withFewMessages, withMessages, withoutMessages } from '../support/fake-data.ts'
+import { withError, withFewMessages, withLateOffset, withMessages, withoutMessages } from '../support/fake-data.ts'
 import { BOUNDED, bench, fail, news, PULL_BYTES } from './chain-bench.ts'
 
 const refusal = (serviceCode: string) => fail('API_REFUSED', { serviceCode })
@@ -118,6 +118,46 @@ describe('pull chain: refused by a thread', () => {
     chain.stop()
     chain.refused(refusal('InternalError'), 100n)
     assert.deepEqual([data.openOffsets, told, data.heeded], [[], [], []])
+  })
+})
+
+describe('pull chain: a response that made no sense', () => {
+  for (const [title, text] of [
+    ['its front tells', withMessages(110n)],
+    ['its front does not tell', withLateOffset(110n)],
+    ['it is small', withFewMessages(110n)]
+  ] as const) {
+    test(`is pulled again alone, where ${title}: what follows waits for the word of the worker`, BOUNDED, async () => {
+      const { time, data, scout, told, chain, batchFrom } = await reading()
+      chain.free(batchFrom(110n))
+      chain.repull(100n, 500)
+      chain.free(batchFrom(100n))
+      await time.advance(499)
+      assert.deepEqual(data.openOffsets, [])
+      await time.advance(1)
+      data.from(100n).arrive(text)
+      await data.from(100n).complete(text)
+      assert.deepEqual([told, data.openOffsets, scout.calls.asks.length], [['batch 100'], [], 0])
+      assert.equal(chain.confirm(batchFrom(100n), 110n), true)
+      data.from(110n).arrive(withMessages(120n))
+      assert.deepEqual(data.openOffsets, [110n, 120n], 'and then it reads ahead again')
+    })
+  }
+
+  test('may hold no log after all', BOUNDED, async () => {
+    const { time, data, told, chain } = await reading()
+    chain.repull(100n, 500)
+    await time.advance(500)
+    await data.from(100n).complete(withoutMessages(130n))
+    assert.deepEqual([told, data.openOffsets], [['advanced 100 130'], [130n]])
+  })
+
+  test('after the stop is left alone', BOUNDED, async () => {
+    const { time, data, chain } = await reading()
+    chain.stop()
+    chain.repull(100n, 500)
+    await time.advance(500)
+    assert.deepEqual([data.openOffsets, time.pendingCount], [[], 0])
   })
 })
 

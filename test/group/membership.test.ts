@@ -420,6 +420,19 @@ describe('membership: leaving', () => {
   })
 })
 
+test(
+  'I12: a heartbeat that is never answered leaves time for two more tries within its interval',
+  BOUNDED,
+  async () => {
+    const { time, join, heartbeats } = bench()
+    await join(1)
+    await time.advance(INTERVAL_MS)
+    for (const { deadlineMs = 0, tryMs = Number.POSITIVE_INFINITY } of heartbeats.asks)
+      assert.ok(3 * tryMs <= deadlineMs)
+    heartbeats.only.answer(grant(1))
+  }
+)
+
 describe('a group that is gone', () => {
   test('I12: the epochs and the lease end at once, and heartbeats go on', BOUNDED, async () => {
     const { time, join, told, reasons, lease, heartbeats, heldInLast } = bench()

@@ -42,6 +42,12 @@ const ROWS: readonly FaultedRow[] = [
     options: { requestTimeoutMs: 500 }
   },
   {
+    title: 'commits of which every second one takes effect and is never answered',
+    rules: [{ action, fault: { kind: 'drop', when: 'answer' }, every: 2 }],
+    struckCount: 3,
+    code: 'API_UNREACHABLE'
+  },
+  {
     title: 'five commits in a row that take effect and are never answered',
     rules: [{ action, fault: { kind: 'drop', when: 'answer' }, after: 1, times: 5 }],
     struckCount: 5,

@@ -57,6 +57,37 @@ describe('an offset that is gone', { concurrency: 2 }, () => {
       assert.match(two.log(), /an offset is gone: going on elsewhere .*offset=20 startOffset=\d+ onInvalidOffset=end/)
     })
   )
+
+  // Where the log begins and ends is asked for by OffsetType 1: a site may not know it.
+  for (const offsetType of ['ignored', 'refused'] as const) {
+    for (const onInvalidOffset of ['begin', 'end'] as const) {
+      test(
+        `I6: with OffsetType ${offsetType} it goes on at the ${onInvalidOffset} of the log all the same`,
+        TIMEOUT,
+        () =>
+          play({ ...KEPT, quirks: { offsetType } }, async stage => {
+            const lane = await expire(stage)
+            const [kept, ends] = [await keptIds(stage, lane), await stage.ends()]
+            const two = stage.run('two', { options: { onInvalidOffset } })
+            if (onInvalidOffset === 'end') await two.event('committed', ({ offset }) => offset === ends.get(0))
+            const fresh = await stage.producer.send(lane, 10)
+            await stage.processed([...(onInvalidOffset === 'begin' ? kept.keys() : []), ...fresh])
+            await stage.allCommitted()
+            assert.equal((await two.stop()).code, undefined)
+
+            const due = onInvalidOffset === 'begin' ? kept : new Map<string, Sent>()
+            const expected = new Map([...(await firstIds(stage, lane)), ...due, ...sentOf(stage, fresh)])
+            assertSound(stage.evidence({ expected }))
+            const { groups } = await stage.snapshot()
+            assert.deepEqual(
+              groups.map(({ group }) => group),
+              [stage.group],
+              'no group is left behind'
+            )
+          })
+      )
+    }
+  }
 })
 
 const FIRST_COUNT = 20

@@ -11,7 +11,11 @@ import type {
 import { Calls } from './calls.ts'
 
 /** What was asked, and the deadline it was given. */
-type Limited<T> = T & { readonly deadlineMs: number | undefined; readonly whenUnsure: CallOptions['whenUnsure'] }
+type Limited<T> = T & {
+  readonly deadlineMs: number | undefined
+  readonly tryMs: number | undefined
+  readonly whenUnsure: CallOptions['whenUnsure']
+}
 
 export interface FakeControl {
   readonly api: ControlApi
@@ -48,6 +52,7 @@ export function createFakeControl(): FakeControl {
   const limited = <T extends object>(ask: T, call: CallOptions | undefined): Limited<T> => ({
     ...ask,
     deadlineMs: call?.deadlineMs,
+    tryMs: call?.tryMs,
     whenUnsure: call?.whenUnsure
   })
   const notExpected = (): never => {
