@@ -1,10 +1,10 @@
 /**
  * The JSON of a pull response.
  *
- * In: decompressed bytes, untrusted. Out: the next offset and the messages, still base64; or an error: BODY_CORRUPT with
- * the byte position, or API_REFUSED with the service's own code for its error inside a 200: the main thread, which has
- * the credentials and the clock that it may be about, knows what that code means. Must never happen: an error, or a shape
- * that is not the documented one, read as "no offset" or "no messages" (I6), or an offset that lost digits (I10).
+ * In: decompressed bytes, untrusted. Out: the next offset and the messages, still base64; or an error: BODY_CORRUPT
+ * with the byte position, or API_REFUSED with the service's own code for its error inside a 200: the main thread, which
+ * has the credentials and the clock that it may be about, knows what that code means. Must never happen: an error, or a
+ * shape that is not the documented one, read as "no offset" or "no messages" (I6), or an offset that lost digits (I10).
  */
 import { int64, isRecord, type Json, parseJson } from '../src/cls/json.ts'
 import { ClsConsumerError, type ErrorPlace } from '../src/errors.ts'
@@ -17,7 +17,9 @@ export interface PullResponse {
   readonly messages: readonly Json[]
 }
 
-/** An error is a sentence, and a book is cut. Not sooner: the main thread masks secrets, and would not know half of one. */
+/**
+ * An error is a sentence, and a book is cut. Not sooner: the main thread masks secrets, and would not know half of one.
+ */
 const TEXT_CHARACTERS_MAX = 64 * 1024
 
 /** @throws ClsConsumerError BODY_CORRUPT, API_REFUSED */

@@ -62,10 +62,10 @@ export function errorCodeOf(serviceCode: string | undefined, status: number): Er
 }
 
 /**
- * Whether a refusal may be due to credentials that have expired. surely: it says so. maybe: the same is said of bad ones;
- * the data plane has no other words for it, and the API says it of temporary ones whose key is forgotten. `undefined`: it
- * is about something else. What a valid identity may not do (NotAllowed, HTTP 403, …UnauthorizedOperation) stays forbidden
- * with fresh credentials.
+ * Whether a refusal may be due to credentials that have expired. surely: it says so. maybe: the same is said of bad
+ * ones; the data plane has no other words for it, and the API says it of temporary ones whose key is forgotten.
+ * `undefined`: it is about something else. What a valid identity may not do (NotAllowed, HTTP 403,
+ * …UnauthorizedOperation) stays forbidden with fresh credentials.
  */
 export function saysExpired(error: ClsConsumerError, isTemporary: boolean): 'surely' | 'maybe' | undefined {
   if (error.code === 'API_TOKEN_EXPIRED') return 'surely'
@@ -78,8 +78,8 @@ export function saysExpired(error: ClsConsumerError, isTemporary: boolean): 'sur
 }
 
 /**
- * An error of the service that stood inside a response and was read where neither codes nor secrets are known: under the
- * code that its `serviceCode` has, and masked. Any other error is left as it is.
+ * An error of the service that stood inside a response and was read where neither codes nor secrets are known: under
+ * the code that its `serviceCode` has, and masked. Any other error is left as it is.
  */
 export function retyped(error: ClsConsumerError, { place: asked, secrets }: Asked): ClsConsumerError {
   const { serviceCode } = error.place

@@ -3,8 +3,8 @@
  *
  * In: fixed credentials, or a provider with expiry; what the service said to those used. Out: credentials to sign with,
  * the same object until they are renewed. One provider call is in flight at most. Must never happen: a secret, or a
- * provider's own message that may quote one, in an error or a log line (I9); bad credentials taken for expired ones again
- * and again, or a consumer stopped over some that merely expired.
+ * provider's own message that may quote one, in an error or a log line (I9); bad credentials taken for expired ones
+ * again and again, or a consumer stopped over some that merely expired.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { ClsConsumerError } from '../errors.ts'
@@ -18,8 +18,8 @@ export interface CredentialSource {
   worked(used: Credentials, scope: string): void
   /**
    * The service refused these. True if the next `get` may give others that are not; false where another try is in vain:
-   * fixed credentials; fresh ones that never worked; fresh ones refused in the very scope for which the ones before them
-   * were, where `surely` is not said: that scope is forbidden, whatever else is not.
+   * fixed credentials; fresh ones that never worked; fresh ones refused in the very scope for which the ones before
+   * them were, where `surely` is not said: that scope is forbidden, whatever else is not.
    */
   renew(refused: Credentials, why: Refusal): boolean
 }
@@ -125,8 +125,8 @@ class ProvidedCredentials implements CredentialSource {
   }
 
   /**
-   * A provider that keeps what it has may give the expired ones for a while: that is no proof against it. It is where they
-   * never worked: then they are taken for fresh, and the next refusal is the last word.
+   * A provider that keeps what it has may give the expired ones for a while: that is no proof against it. It is where
+   * they never worked: then they are taken for fresh, and the next refusal is the last word.
    */
   #checkNotRefused(credentials: Credentials): void {
     if (this.#refused?.hadWorked !== true) return

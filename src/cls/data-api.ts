@@ -4,8 +4,8 @@
  * In: a partition and an offset. Out: the response's bytes as they came, in shared memory, with how they are
  * compressed. One try: pace and retries belong to the caller, but what a refusal shows about token and clock is put
  * right here, so that the caller's next try is signed right. A refusal inside a compressed body is found by others, who
- * have it heeded here. Must never happen: an error in the clear taken for a compressed body, an offset that went through a
- * double (I10), a secret in an error (I9).
+ * have it heeded here. Must never happen: an error in the clear taken for a compressed body, an offset that went
+ * through a double (I10), a secret in an error (I9).
  */
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
 import type { Compression, DataApi, PullRequest, Timers } from '../world.ts'
@@ -140,9 +140,10 @@ function compressionOf(headers: ReadonlyMap<string, string>, body: Uint8Array, {
 }
 
 /**
- * Whether a body that says nothing of its compression is JSON in the clear: `{`, white space, then a key. No snappy block
- * of ours looks so: there `{` would be the plain size, 123; a quote, a tab or a line's end would be the tag of a copy,
- * which cannot come first; and a space, the tag of a literal, is followed by the plain text, which begins with `{`.
+ * Whether a body that says nothing of its compression is JSON in the clear: `{`, white space, then a key. No snappy
+ * block of ours looks so: there `{` would be the plain size, 123; a quote, a tab or a line's end would be the tag of a
+ * copy, which cannot come first; and a space, the tag of a literal, is followed by the plain text, which begins with
+ * `{`.
  */
 function isPlainJson(body: Uint8Array): boolean {
   if (body[0] !== 0x7b) return false

@@ -3,8 +3,8 @@
  *
  * In: a function that makes one request with the given credentials and time. Out: what it gives; or its error, after
  * what the error shows about credentials or clock is put right, so that the next try, whoever makes it, is signed
- * right. Must never happen: a user stopped for bad credentials when only the clock is off, or when they have expired and
- * there are others.
+ * right. Must never happen: a user stopped for bad credentials when only the clock is off, or when they have expired
+ * and there are others.
  */
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
 import type { Credentials } from '../options.ts'

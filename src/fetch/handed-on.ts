@@ -1,15 +1,15 @@
 /**
  * The batches that a chain has handed on, and what the pulls behind each are based on.
  *
- * In: batches, guesses of their next offsets (a peek at the front, a scout's word), the worker's word. Out: whether a guess
- * is still wanted, and whether it was right. Pure. Must never happen: a wrong guess that nobody notices; a guess taken up
- * for a batch that the worker has told already, or that is not the last of its chain.
+ * In: batches, guesses of their next offsets (a peek at the front, a scout's word), the worker's word. Out: whether a
+ * guess is still wanted, and whether it was right. Pure. Must never happen: a wrong guess that nobody notices; a guess
+ * taken up for a batch that the worker has told already, or that is not the last of its chain.
  */
 import type { Batch } from '../batch.ts'
 
 /**
- * What the worker's word is to a chain. known: told before. right: what the pulls behind are based on. first: nobody had
- * guessed, nothing is pulled behind. wrong: what is pulled behind is based on another offset.
+ * What the worker's word is to a chain. known: told before. right: what the pulls behind are based on. first: nobody
+ * had guessed, nothing is pulled behind. wrong: what is pulled behind is based on another offset.
  */
 export type Verdict = 'known' | 'right' | 'first' | 'wrong'
 

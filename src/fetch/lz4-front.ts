@@ -1,10 +1,11 @@
 /**
  * The first plain bytes of a raw lz4 block, as far as it has arrived. Byte-level.
  *
- * In: untrusted bytes, cut anywhere. Out: at most `plainBytesMax` plain bytes. Must never happen: a read outside of what
- * was received or written, or work beyond what the front needs. Format: lz4, lz4_Block_format.md: sequences of literals
- * and a copy, each length in four bits of the tag and, from 15 on, in bytes that are added up until one is not 255. A
- * block says neither how long it is nor where it ends: it is whole where it ends with the literals of a sequence.
+ * In: untrusted bytes, cut anywhere. Out: at most `plainBytesMax` plain bytes. Must never happen: a read outside of
+ * what was received or written, or work beyond what the front needs. Format: lz4, lz4_Block_format.md: sequences of
+ * literals and a copy, each length in four bits of the tag and, from 15 on, in bytes that are added up until one is not
+ * 255. A block says neither how long it is nor where it ends: it is whole where it ends with the literals of a
+ * sequence.
  */
 import type { Front } from './front.ts'
 

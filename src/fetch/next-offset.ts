@@ -1,8 +1,8 @@
 /**
  * What a response's `NextOffset` means for where a chain goes on, by the protocol of `pull_log`.
  *
- * In: the offset pulled from, the bound of the pull, the next offset. Out: a decision, as data. Pure. Must never happen:
- * an offset that goes back, or the -1 of an unbounded pull, taken for a position.
+ * In: the offset pulled from, the bound of the pull, the next offset. Out: a decision, as data. Pure. Must never
+ * happen: an offset that goes back, or the -1 of an unbounded pull, taken for a position.
  */
 
 /** The end of a bounded run. */

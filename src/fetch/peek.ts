@@ -27,8 +27,8 @@ export function peek(progress: PullProgress, isComplete: boolean): Peek {
 }
 
 /**
- * How many bytes a body decompresses to, as its preamble declares; undefined where it declares nothing, as lz4 does. Not
- * to be believed before it is bounded.
+ * How many bytes a body decompresses to, as its preamble declares; undefined where it declares nothing, as lz4 does.
+ * Not to be believed before it is bounded.
  */
 export function declaredBytes({ received, compression }: PullProgress): number | undefined {
   if (compression === 'none') return received.length

@@ -1,13 +1,13 @@
 /**
  * The pull chain of one partition in one epoch: each response's next offset starts the next pull, ahead of processing.
  *
- * In: a start offset; what pulls bring; the word of scout and worker on offsets that could not be peeked, or were peeked
- * wrong, and on what the service refused inside a body. Out, in offset order: batches, and advances over ranges without
- * logs. Must never happen: a response is handed on before the ones in front of it; two pulls from the same offset are both
- * handed on; anything is handed on after `stop`.
+ * In: a start offset; what pulls bring; the word of scout and worker on offsets that could not be peeked, or were
+ * peeked wrong, and on what the service refused inside a body. Out, in offset order: batches, and advances over ranges
+ * without logs. Must never happen: a response is handed on before the ones in front of it; two pulls from the same
+ * offset are both handed on; anything is handed on after `stop`.
  *
- * Where the front of a body does not tell the next offset, scout and worker both look, and the first who tells wins. The
- * scout's word is a guess, as a peek is: the worker's is the truth that every guess is compared with.
+ * Where the front of a body does not tell the next offset, scout and worker both look, and the first who tells wins.
+ * The scout's word is a guess, as a peek is: the worker's is the truth that every guess is compared with.
  */
 import type { Batch } from '../batch.ts'
 import { assert, ClsConsumerError, type ErrorPlace, fromFailure, toFailure } from '../errors.ts'
@@ -93,8 +93,8 @@ export class PullChain {
   }
 
   /**
-   * A thread found, in the response pulled from `offset`, an error of the service, or a body too large. The batches from
-   * there on must have been dropped before this.
+   * A thread found, in the response pulled from `offset`, an error of the service, or a body too large. The batches
+   * from there on must have been dropped before this.
    */
   refused(error: ClsConsumerError, offset: bigint): void {
     if (this.#phase === 'stopped') return
@@ -112,9 +112,9 @@ export class PullChain {
   }
 
   /**
-   * The same after a response that made no sense: nothing is pulled behind the next one before the worker has made sense of
-   * it. What would be dropped again is not pulled, and a fault that strikes each so-many-th pull does not meet the same
-   * response each time.
+   * The same after a response that made no sense: nothing is pulled behind the next one before the worker has made
+   * sense of it. What would be dropped again is not pulled, and a fault that strikes each so-many-th pull does not meet
+   * the same response each time.
    */
   repull(offset: bigint, delayMs: number): void {
     if (this.#phase === 'stopped') return
@@ -247,7 +247,8 @@ export class PullChain {
   }
 
   #retry(error: ClsConsumerError, offset: bigint, waitMs: number): void {
-    // A pull behind this one may have failed for good, or ended the run: that was based on this one, and will show again.
+    // A pull behind this one may have failed for good, or ended the run: that was based on this one, and will show
+    // again.
     this.#move('pulling')
     this.#parts.handlers.retried(error, offset, waitMs)
     this.#goOnFrom(offset, waitMs)

@@ -1,8 +1,9 @@
 /**
  * The pulls of one partition that are under way or wait for the head, and every byte that the partition holds.
  *
- * In: pulls to be sent, bodies, batches that are done. Out: the pulls in offset order. Must never happen: a pull without
- * its reservation, a byte given back twice (I5), a pull dropped from the middle: each is based on the one before it.
+ * In: pulls to be sent, bodies, batches that are done. Out: the pulls in offset order. Must never happen: a pull
+ * without its reservation, a byte given back twice (I5), a pull dropped from the middle: each is based on the one
+ * before it.
  *
  *   [ head … tip ]   dropped from any index on; the head leaves it as a batch, whose bytes stay held until it is freed
  */
@@ -22,8 +23,8 @@ export interface Pull {
   /** What it counts in the budget: its reservation, then its body. */
   byteCount: number
   /**
-   * Whether the front of its body may still tell the next offset. ignored: nothing is pulled behind it before the worker's
-   * word, whatever its front says.
+   * Whether the front of its body may still tell the next offset. ignored: nothing is pulled behind it before the
+   * worker's word, whatever its front says.
    */
   front: 'sought' | 'told' | 'silent' | 'ignored'
   peekedOffset: bigint | undefined

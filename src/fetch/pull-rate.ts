@@ -1,8 +1,8 @@
 /**
  * Keeps the pulls of one partition within the service's limit.
  *
- * In: when pulls were sent, on the monotonic clock. Out: how long the next must wait. Pure. Without it a partition whose
- * responses bring one small message each would be pulled as fast as the network allows, only to be refused.
+ * In: when pulls were sent, on the monotonic clock. Out: how long the next must wait. Pure. Without it a partition
+ * whose responses bring one small message each would be pulled as fast as the network allows, only to be refused.
  */
 
 /** Documented limit: 200 pulls a second per partition, then HTTP 429. Less, as the network may push pulls together. */

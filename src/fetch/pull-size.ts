@@ -1,14 +1,15 @@
 /**
  * How much to ask for in one pull, where responses turned out too large.
  *
- * In: which sizes brought too much, and which did not. Out: the size to ask for. Pure. What the service counts by `Size`
- * (bytes, or log groups) makes no difference: less of it is less.
+ * In: which sizes brought too much, and which did not. Out: the size to ask for. Pure. What the service counts by
+ * `Size` (bytes, or log groups) makes no difference: less of it is less.
  *
  * After a refusal it asks for half. It grows back by doubling, and each doubling that fails costs a whole pull for
- * nothing: so a size must hold for a number of pulls before it is doubled, and that number doubles with each failure and
- * halves with each doubling that held. Where the limit stays, failures become rare (one in `HOLDS_MAX`); where it was one
- * odd response, the way back is short. While a partition is quiet its small responses let the size grow far beyond what
- * its next large ones allow: then it falls back at once to where the last failure had brought it, and not by halves.
+ * nothing: so a size must hold for a number of pulls before it is doubled, and that number doubles with each failure
+ * and halves with each doubling that held. Where the limit stays, failures become rare (one in `HOLDS_MAX`); where it
+ * was one odd response, the way back is short. While a partition is quiet its small responses let the size grow far
+ * beyond what its next large ones allow: then it falls back at once to where the last failure had brought it, and not
+ * by halves.
  */
 /** Pulls that must hold before the size is doubled: at first, and at most. */
 export const HOLDS_MIN = 8

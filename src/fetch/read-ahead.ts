@@ -1,8 +1,9 @@
 /**
  * Sends the pulls of a chain, each as soon as its start is known, and takes what they bring.
  *
- * In: where to go on; bytes. Out: complete pulls in offset order, and those that failed. Must never happen: a pull beyond
- * the bound, over the byte budget (I5) or the service's rate; two pulls from one place; a pull while the gate is held.
+ * In: where to go on; bytes. Out: complete pulls in offset order, and those that failed. Must never happen: a pull
+ * beyond the bound, over the byte budget (I5) or the service's rate; two pulls from one place; a pull while the gate is
+ * held.
  *
  *   #pulls   [ head … tip ]   see `pull-list.ts`
  *   #next    start of the pull after the tip; undefined while nobody knows it

@@ -1,9 +1,9 @@
 /**
  * What to make of a complete body, as far as its front tells.
  *
- * In: the body, and what was peeked while it arrived. Out: a refusal, or a response without logs, or a batch for a thread.
- * Pure. Must never happen: a response taken for empty whose front said otherwise: pulls are based on that, and only the
- * worker's word undoes them.
+ * In: the body, and what was peeked while it arrived. Out: a refusal, or a response without logs, or a batch for a
+ * thread. Pure. Must never happen: a response taken for empty whose front said otherwise: pulls are based on that, and
+ * only the worker's word undoes them.
  */
 import type { ClsConsumerError, ErrorPlace } from '../errors.ts'
 import type { PulledBody, PullProgress } from '../world.ts'
@@ -16,7 +16,9 @@ export type Reading =
   /** `nextOffset` is provisional. nowhere: not at the front, so that a scout may find it before the worker does. */
   | { readonly kind: 'batch'; readonly nextOffset: bigint | 'nowhere' | undefined }
 
-/** A batch while open: the decompressed response, and the logs made of it. Measured on access logs; an upper estimate. */
+/**
+ * A batch while open: the decompressed response, and the logs made of it. Measured on access logs; an upper estimate.
+ */
 const DECODED_FACTOR = 2
 
 /** Compressed bytes become at most this many times more where the body declares no size. */

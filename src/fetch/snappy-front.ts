@@ -1,8 +1,8 @@
 /**
  * The first plain bytes of a raw snappy block, as far as it has arrived. Byte-level.
  *
- * In: untrusted bytes, cut anywhere. Out: at most `plainBytesMax` plain bytes. Must never happen: a read outside of what
- * was received or written, or work beyond what the front needs. Format: google/snappy, format_description.txt.
+ * In: untrusted bytes, cut anywhere. Out: at most `plainBytesMax` plain bytes. Must never happen: a read outside of
+ * what was received or written, or work beyond what the front needs. Format: google/snappy, format_description.txt.
  */
 import type { Front } from './front.ts'
 

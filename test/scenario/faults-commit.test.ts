@@ -1,10 +1,15 @@
 /** Commits that the server refuses, breaks off, garbles, takes late or takes without a word: what counts is the last one. */
-import { describe } from 'node:test'
-import { COMMON_FAULTS, type FaultedRow, testRows } from './harness/faulted.ts'
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { assertUntouched, COMMON_FAULTS, type FaultedRow, testRows } from './harness/faulted.ts'
+import { play } from './harness/play.ts'
+import { until } from './harness/until.ts'
+import { type Exchange, partitionsIn } from './harness/wire-tap.ts'
 
+const TIMEOUT = { timeout: 60_000 }
 const action = 'CommitConsumerOffsets'
 
-/** Every third commit is struck: what is in doubt takes two answers in a row to be sure of. */
+/** Every third commit is struck, and the very last one for sure. */
 const ROWS: readonly FaultedRow[] = [
   ...COMMON_FAULTS.map(
     ([title, fault, code]): FaultedRow => ({
@@ -56,5 +61,48 @@ const ROWS: readonly FaultedRow[] = [
 ]
 
 describe('faults of commits', { concurrency: 2 }, () => {
-  testRows(ROWS)
+  testRows(ROWS.map(row => ({ ...row, last: row.rules.map(({ fault }) => ({ action, fault, times: 1 })) })))
+
+  test(
+    'I1: a commit that is given up, and reaches the server after a newer one, takes nothing back for good',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: 1 }, async stage => {
+        const tap = await stage.tap()
+        const [lane] = stage.producer.lanes(stage.topicId, 1)
+        assert.ok(lane !== undefined)
+        await stage.producer.send(lane, 10)
+        const run = stage.run('run', { options: { requestTimeoutMs: 300 } })
+        await stage.processed(stage.producer.ids())
+        await stage.allCommitted()
+        let held: Exchange | undefined
+        let letGo: () => void = () => undefined
+        tap.hold = exchange => {
+          if (exchange.action !== action || held !== undefined) return undefined
+          held = exchange
+          return new Promise(resolve => {
+            letGo = resolve
+          })
+        }
+        tap.tamper = exchange => {
+          // Another commit is answered, and it is of something newer.
+          if (exchange.action === action && exchange !== held && newest(exchange) === 20n) letGo()
+          return undefined
+        }
+        await stage.producer.send(lane, 5)
+        await until('a commit is held up', () => held !== undefined)
+        await stage.producer.send(lane, 5)
+        await until('it has reached the server after all', () => held?.answer !== undefined)
+        assert.deepEqual([held === undefined ? 0n : newest(held), held?.answer?.status], [15n, 200])
+        await stage.allCommitted()
+        assert.equal((await run.stop()).code, undefined)
+        assertUntouched(stage, run)
+        assert.deepEqual(await stage.committed(), await stage.ends())
+      })
+  )
 })
+
+/** The largest offset that a commit names. */
+function newest(exchange: Exchange): bigint {
+  return partitionsIn(exchange).reduce((most, { offset = 0n }) => (offset > most ? offset : most), 0n)
+}

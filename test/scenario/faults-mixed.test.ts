@@ -11,11 +11,11 @@ const TEN_MINUTES_MS = 600_000
 
 describe('faults of the server as a whole', { concurrency: 2 }, () => {
   test('under the service’s rate limits a backlog of tiny pulls and a hasty committer lose nothing', TIMEOUT, () =>
-    play({ partitionCount: 2, rateLimits: 'service' }, async stage => {
+    play({ partitionCount: 1, rateLimits: 'service' }, async stage => {
       const tap = await stage.tap()
       const lanes = stage.producer.lanes(stage.topicId, 2)
       // Each log alone is as large as a pull: a pull a log, at loopback's speed.
-      for (const lane of lanes) await stage.producer.send(lane, 150, () => 'x'.repeat(1200))
+      for (const lane of lanes) await stage.producer.send(lane, 450, () => 'x'.repeat(1200))
       const options = { pullBytes: 1024, commitIntervalMs: 50, pollIntervalMs: 50 }
       const run = stage.run('run', { options })
       await stage.processed(stage.producer.ids())

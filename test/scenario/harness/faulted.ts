@@ -19,6 +19,8 @@ export interface FaultedRow {
   readonly rules: readonly FaultRule[]
   /** How often each rule strikes at least, before the end. */
   readonly struckCount: number
+  /** Played for the very last logs, in place of the rules: nothing that comes later makes up for these. */
+  readonly last?: readonly FaultRule[]
   /** What the consumer calls it; absent where it should not even notice. */
   readonly code?: ErrorCode
   readonly emulator?: EmulatorOptions
@@ -37,7 +39,7 @@ export function testRows(rows: readonly FaultedRow[]): void {
 }
 
 export async function playFaulted(row: FaultedRow): Promise<void> {
-  const { rules, struckCount, code, emulator = {}, options = {} } = row
+  const { rules, struckCount, last = rules, code, emulator = {}, options = {} } = row
   await play({ partitionCount: PARTITION_COUNT, faults: rules, ...emulator }, async stage => {
     const lanes = stage.producer.lanes(stage.topicId, PARTITION_COUNT)
     for (const lane of lanes) await stage.producer.send(lane, LOG_COUNT)
@@ -49,7 +51,11 @@ export async function playFaulted(row: FaultedRow): Promise<void> {
     await load.stop()
     await stage.processed(stage.producer.ids())
     await stage.allCommitted()
-    // Faults go on to the end: the last commit and the last heartbeats may meet them, too.
+    await stage.emulator.setFaults(last)
+    for (const lane of lanes) await stage.producer.send(lane, 3)
+    await stage.processed(stage.producer.ids())
+    await stage.allCommitted()
+    // Faults go on to the end: the last heartbeats may meet them, too.
     assert.equal((await run.stop()).code, undefined)
 
     assertUntouched(stage, run)

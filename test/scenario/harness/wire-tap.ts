@@ -1,5 +1,5 @@
 /**
- * A tap on the wire between consumers and server: sees every request and answer, and can alter an answer.
+ * A tap on the wire between consumers and server: sees every request and answer, can hold a request up, and alter an answer.
  *
  * In: HTTP requests. Out: the same to the server, its answers back, and a record of each. It holds no rule of the
  * service. `Host` stays as the client wrote it, since it is signed.
@@ -45,6 +45,8 @@ export type TamperedAnswer = Buffer | 'lost' | undefined
 export class WireTap {
   readonly exchanges: Exchange[] = []
   tamper: Tamper = () => undefined
+  /** A request waits here for as long as this takes, and then goes on, also where its client has given it up. */
+  hold: (exchange: Exchange) => Promise<void> | undefined = () => undefined
   readonly #server: Server
   readonly #agent = new Agent({ keepAlive: true })
   readonly #target: URL
@@ -94,6 +96,7 @@ export class WireTap {
       answer: undefined
     }
     this.exchanges.push(exchange)
+    await this.hold(exchange)
     const message = await this.#forward(request, body)
     const answered = {
       status: message.statusCode ?? 502,
