@@ -7,7 +7,7 @@
  */
 import type { PartitionId } from './dispatch/messages.ts'
 import { ClsConsumerError } from './errors.ts'
-import { hasLogsFrom } from './fetch/ask-ahead.ts'
+import { hasLogsFrom } from './fetch/has-logs-from.ts'
 import type { PullBound } from './fetch/pull-chain.ts'
 import { askByOtherGroup, askOwnPositions, type Offsets, type Question } from './group/own-positions.ts'
 import type { Settings } from './options.ts'

@@ -21,6 +21,7 @@ import { ClsConsumerError, type ErrorPlace, toClsError, toFailure } from './erro
 import { retryDelayMs } from './failure/retry-policy.ts'
 import { ByteBudget } from './fetch/budget.ts'
 import { ensureGroup } from './group/ensure-group.ts'
+import { GroupMaker } from './group/group-maker.ts'
 import { Holdings } from './group/holdings.ts'
 import { Lease } from './group/lease.ts'
 import { Membership } from './group/membership.ts'
@@ -34,9 +35,6 @@ import { Starts } from './starts.ts'
 import { Tenures } from './tenures.ts'
 import { isTopicTrouble, TopicTroubles, type TopicUse } from './topic-troubles.ts'
 import type { Logger } from './world.ts'
-
-/** Between two attempts to make a group again that was deleted. */
-const REGROUP_PAUSE_MS = 1000
 
 export interface ConsumerOverrides {
   /** Takes the lines that would go to standard error. */
@@ -63,6 +61,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #dispatcher: Dispatcher
   readonly #committer: Committer
   readonly #boundedRun: BoundedRun
+  readonly #groupMaker: GroupMaker
   readonly #troubles: TopicTroubles
   readonly #starts: Starts
   readonly #tenures: Tenures
@@ -74,7 +73,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #stopping: Promise<void> | undefined
   #error: ClsConsumerError | undefined
   readonly #throughput: Throughput
-  #regrouping: Promise<void> | undefined
 
   /** @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong with the options; PROCESSOR_NOT_FOUND. */
   constructor(options: ConsumerOptions, overrides: ConsumerOverrides = {}) {
@@ -97,6 +95,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#dispatcher = this.#buildDispatcher()
     this.#committer = this.#buildCommitter()
     this.#boundedRun = this.#buildBoundedRun()
+    this.#groupMaker = new GroupMaker(world, settings, this.#stopSignal.signal, {
+      made: () => this.#membership.beatNow(),
+      failed: error => this.#fail(error)
+    })
     this.#troubles = new TopicTroubles(settings.topicIds)
     this.#starts = new Starts(world, settings, this.#stopSignal.signal)
     this.#tenures = this.#buildTenures()
@@ -198,7 +200,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#boundedRun.stop()
     this.#throughput.stop()
     this.#runEnd.stop()
-    await this.#regrouping
+    await this.#groupMaker.rest()
     await this.#beginning?.catch(() => undefined)
     // 2. – 4. Each partition: its open batch ends, `revoke` runs, it is committed, it is released.
     await this.#tenures.closeAll()
@@ -385,32 +387,13 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   /** The group was deleted under us: it is made again, and joined with the heartbeats that go on. */
-  #regroup(error: ClsConsumerError): void {
-    this.#starts.groupMadeAgain()
-    this.#regrouping ??= this.#makeGroupAgain(error).finally(() => {
-      this.#regrouping = undefined
-    })
-  }
-
-  async #makeGroupAgain({ message }: ClsConsumerError): Promise<void> {
-    const { log, timers } = this.#world
-    const { signal } = this.#stopSignal
+  #regroup({ message }: ClsConsumerError): void {
     const { group } = this.#settings
-    log.warn('the group is gone: making it again', { group, error: message })
+    this.#starts.groupMadeAgain()
+    if (this.#groupMaker.isAtWork) return
+    this.#world.log.warn('the group is gone: making it again', { group, error: message })
     this.#tell(() => this.emit('groupLost', { group }))
-    while (!signal.aborted) {
-      try {
-        await ensureGroup(this.#world, this.#settings, signal)
-        this.#membership.beatNow()
-        return
-      } catch (thrown) {
-        if (signal.aborted) return
-        const error = toClsError(thrown)
-        if (error.remedy !== 'retry') return this.#fail(error)
-        log.warn('the group could not be made again yet', { group, error: error.message })
-        await timers.sleep(REGROUP_PAUSE_MS, signal).catch(() => undefined)
-      }
-    }
+    this.#groupMaker.makeAgain()
   }
 
   // ---- What happens is visible ----

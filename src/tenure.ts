@@ -1,9 +1,9 @@
 /**
  * One tenure: the way of the batches of one partition in one epoch, from the pull chain over the lane to the frontier.
  *
- * In: what the chain hands on, what threads answer. Out: progress to commit, results, and trouble. With `tenures.ts` and
- * `consumer.ts` the only file that knows more than one stage. Must never happen: anything of an ended epoch is delivered or tracked
- * (I3); the frontier passes a batch that was not processed (I1).
+ * In: what the chain hands on, what threads answer. Out: progress to commit, results, and trouble. Part of the assembly:
+ * it knows more than one stage. Must never happen: anything of an ended epoch is delivered or tracked (I3); the frontier
+ * passes a batch that was not processed (I1).
  *
  *   opening ──► running ──► done ──► closing ──► ended     opening: its start position is looked up and committed
  *      └───────────┴──────────┴─────────┴──────► ended     done: a bounded run has settled everything up to its end
@@ -13,7 +13,9 @@ import { type Batch, type Epoch, keyOf } from './batch.ts'
 import { Frontier, type Slot } from './commit/frontier.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import type { BatchAnswer, ProcessedAnswer } from './dispatch/messages.ts'
-import { assert, ClsConsumerError, type ErrorPlace, fromFailure, toClsError, toFailure } from './errors.ts'
+import { assert, ClsConsumerError, type ErrorPlace, fromFailure, toClsError } from './errors.ts'
+import { resultError } from './failure/deliver.ts'
+import { advances } from './fetch/next-offset.ts'
 import type { PullBound, PullChain, PullHandlers } from './fetch/pull-chain.ts'
 import type { ResultPlace } from './options.ts'
 
@@ -258,11 +260,7 @@ export class Tenure {
       return true
     } catch (error) {
       if (this.#closed.signal.aborted) return false
-      const { message } = toFailure(error, 'ON_RESULT_FAILED')
-      throw new ClsConsumerError('ON_RESULT_FAILED', `onResult failed: ${message}`, {
-        ...placeOfBatch(batch),
-        cause: error
-      })
+      throw resultError(error, placeOfBatch(batch))
     }
   }
 
@@ -273,7 +271,7 @@ export class Tenure {
 
   /** Where a processed batch ends, from what the service wrote as `NextOffset` (protocol of `pull_log`). */
   #endOf(batch: Batch, { nextOffset, messageCount }: ProcessedAnswer): bigint | ClsConsumerError {
-    if (nextOffset !== undefined && nextOffset > 0n && nextOffset > batch.startOffset) return nextOffset
+    if (advances(batch.startOffset, nextOffset)) return nextOffset
     if (nextOffset === -1n && batch.endOffset !== undefined) return batch.endOffset
     if (messageCount === 0) return batch.startOffset
     const message = `the service sent ${messageCount} messages and no offset to go on from: NextOffset is ${nextOffset}`

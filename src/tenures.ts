@@ -1,5 +1,5 @@
 /**
- * The tenures of a consumer: how each partition's tenure opens, moves on, and closes.
+ * The tenures of a consumer: how each partition's tenure begins, moves on, and closes. `opener.ts` finds where they begin.
  *
  * In: what membership grants, revokes and loses; what the service says of offsets. Out: running tenures; releases. Must
  * never happen: two endings of one tenure at a time; a release while anything of the partition may run (I4); a pull from
@@ -11,15 +11,15 @@ import type { Committer } from './commit/committer.ts'
 import type { AssignedEvent } from './consumer-events.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
-import { assert, ClsConsumerError, type ErrorPlace, toClsError, toFailure } from './errors.ts'
-import { deliver } from './failure/deliver.ts'
-import { retryDelayMs } from './failure/retry-policy.ts'
+import { assert, type ClsConsumerError, type ErrorPlace, toClsError } from './errors.ts'
+import { deliver, resultError } from './failure/deliver.ts'
+import { backoffDelayMs } from './failure/retry-policy.ts'
 import type { ByteBudget } from './fetch/budget.ts'
 import { type PullBound, PullChain, type PullHandlers } from './fetch/pull-chain.ts'
-import { isGroupThere } from './group/ensure-group.ts'
 import type { Holdings } from './group/holdings.ts'
 import type { Membership } from './group/membership.ts'
 import type { Start } from './group/start-position.ts'
+import { Opener } from './opener.ts'
 import type { ResultPlace, Settings } from './options.ts'
 import type { Starts } from './starts.ts'
 import { Tenure } from './tenure.ts'
@@ -72,10 +72,12 @@ export class Tenures implements Iterable<Tenure> {
   readonly #owners = new WeakMap<Batch, Tenure>()
   readonly #opening = new WeakMap<Tenure, Promise<void>>()
   readonly #closing = new WeakMap<Tenure, Promise<void>>()
+  readonly #opener: Opener
   #lastBatchId = 0
 
   constructor(parts: TenuresParts) {
     this.#parts = parts
+    this.#opener = new Opener(parts, (tenure, start, bound) => this.#run(tenure, start, bound))
   }
 
   [Symbol.iterator](): Iterator<Tenure> {
@@ -98,7 +100,7 @@ export class Tenures implements Iterable<Tenure> {
   open(epochs: readonly Epoch[]): void {
     for (const topicId of topicsOf(epochs)) {
       const tenures = epochs.filter(epoch => epoch.topicId === topicId).map(epoch => this.#add(epoch))
-      const opening = this.#open(topicId, tenures).catch(error => this.#parts.handlers.failed(toClsError(error)))
+      const opening = this.#opener.open(topicId, tenures).catch(error => this.#parts.handlers.failed(toClsError(error)))
       for (const tenure of tenures) this.#opening.set(tenure, opening)
     }
   }
@@ -135,7 +137,7 @@ export class Tenures implements Iterable<Tenure> {
     const running = [...this].filter(tenure => tenure.phase === 'running')
     for (const topicId of topicsOf(running.map(({ epoch }) => epoch))) {
       const tenures = running.filter(({ epoch }) => epoch.topicId === topicId)
-      const bounds = await this.#lookUpBounds(topicId, tenures)
+      const bounds = await this.#opener.lookUpBounds(topicId, tenures)
       for (const tenure of tenures) {
         const bound = bounds?.get(tenure.epoch.partition)
         if (bound !== undefined && tenure.phase === 'running') tenure.setBound(bound)
@@ -145,81 +147,14 @@ export class Tenures implements Iterable<Tenure> {
 
   // ---- Opening ----
 
-  /** From assigned to running: find where to start, commit that (I11), pull. */
-  async #open(topicId: string, tenures: readonly Tenure[]): Promise<void> {
-    const { world, settings, starts, signal, handlers } = this.#parts
-    const isWanted = (tenure: Tenure): boolean => tenure.phase === 'opening' && !signal.aborted
-    let refusedCount = 0
-    for (let wanted = tenures.filter(isWanted); wanted.length > 0; wanted = wanted.filter(isWanted)) {
-      let waitMs = OPEN_RETRY_MS
-      try {
-        const partitions = wanted.map(({ epoch }) => epoch.partition)
-        const found = await starts.lookUp(topicId, partitions)
-        handlers.topicAnswered(topicId, 'positions')
-        refusedCount = 0
-        // Revoked or lost while we asked.
-        wanted = wanted.filter(isWanted)
-        if (await this.#commitStarts(wanted, found)) {
-          // Nothing waits from here to `run`: an end that became known before is looked up, one that becomes known
-          // later finds these tenures running.
-          const bounds = await this.#lookUpBounds(topicId, wanted)
-          for (const tenure of wanted.filter(isWanted)) this.#run(tenure, found, bounds)
-          return
-        }
-      } catch (thrown) {
-        if (signal.aborted) return
-        const error = toClsError(thrown)
-        if (isTopicTrouble(error)) {
-          refusedCount += 1
-          waitMs = retryDelayMs({ ...forEver(settings), attempt: refusedCount, chance: world.random.next() }) ?? waitMs
-          await this.#refuseOrRejoin(topicId, error)
-        } else if (error.remedy !== 'retry') throw error
-        else world.log.warn('the start of partitions is not known yet', { topicId, error: error.message })
-      }
-      await world.timers.sleep(waitMs, signal).catch(() => undefined)
-    }
-  }
-
-  /** "Not found" may be said of the group: then the next heartbeat finds that out, and this opening ends with its epoch. */
-  async #refuseOrRejoin(topicId: string, error: ClsConsumerError): Promise<void> {
-    const { world, settings, signal, membership, handlers } = this.#parts
-    const isOfTopic =
-      error.code !== 'API_NOT_FOUND' || (await isGroupThere(world, settings, signal).catch(() => undefined))
-    if (isOfTopic === true) handlers.topicRefused(topicId, 'positions', error)
-    else membership.beatNow()
-  }
-
-  async #lookUpBounds(
-    topicId: string,
-    tenures: readonly Tenure[]
-  ): Promise<ReadonlyMap<number, PullBound> | undefined> {
-    const { boundedRun, signal } = this.#parts
-    if (boundedRun.phase !== 'known') return undefined
-    const partitions = tenures.map(({ epoch }) => epoch.partition)
-    return await boundedRun.lookUp(topicId, partitions, signal)
-  }
-
-  /** Whether every start that must be committed is, or its epoch is over. */
-  async #commitStarts(tenures: readonly Tenure[], starts: ReadonlyMap<number, Start>): Promise<boolean> {
-    const { committer, settings, signal } = this.#parts
-    for (const { epoch } of tenures) {
-      const start = startOf(starts, epoch)
-      if (start.mustCommit) committer.track(epoch, start.offset)
-      else if (start.offset >= 0n) committer.adopt(epoch, start.offset)
-    }
-    const epochs = tenures.map(({ epoch }) => epoch)
-    return await committer.flush(epochs, settings.callTimeoutMs, signal)
-  }
-
-  #run(tenure: Tenure, starts: ReadonlyMap<number, Start>, bounds: ReadonlyMap<number, PullBound> | undefined): void {
+  #run(tenure: Tenure, { offset: startOffset, reason, mustCommit }: Start, bound: PullBound | undefined): void {
     const { holdings, committer, dispatcher, handlers } = this.#parts
     const { epoch } = tenure
-    const { offset: startOffset, reason, mustCommit } = startOf(starts, epoch)
     assert(!mustCommit || committer.isClean([epoch]), `I11: the start of ${keyOf(epoch)} is committed first`)
     holdings.activate(epoch)
     handlers.assigned({ ...epoch, startOffset, reason })
     dispatcher.assign(epoch)
-    this.#startPulling(tenure, startOffset, bounds?.get(epoch.partition))
+    this.#startPulling(tenure, startOffset, bound)
   }
 
   #startPulling(tenure: Tenure, startOffset: bigint, bound: PullBound | undefined): void {
@@ -258,7 +193,8 @@ export class Tenures implements Iterable<Tenure> {
           : (result, place, signal) =>
               deliver(() => onResult(result, place), world, settings, {
                 signal,
-                retried: (error, waitMs) => handlers.retried(resultError(error), resultPlace(place), waitMs)
+                retried: (error, waitMs) =>
+                  handlers.retried(resultError(error, resultPlace(place)), resultPlace(place), waitMs)
               }),
       processed: (batch, answer, nextOffset, latencyMs) => handlers.processed(batch, answer, nextOffset, latencyMs),
       retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),
@@ -294,8 +230,7 @@ export class Tenures implements Iterable<Tenure> {
     const { world, settings, handlers } = this.#parts
     const { topicId } = tenure.epoch
     handlers.topicRefused(topicId, 'pull', error)
-    const attempt = tenure.refused()
-    const waitMs = retryDelayMs({ ...forEver(settings), attempt, chance: world.random.next() }) ?? OPEN_RETRY_MS
+    const waitMs = backoffDelayMs({ ...settings, attempt: tenure.refused(), chance: world.random.next() })
     world.timers.sleep(waitMs, tenure.closed).then(
       () => tenure.retry(offset),
       () => undefined
@@ -330,7 +265,7 @@ export class Tenures implements Iterable<Tenure> {
       // Past the lease a flush ends at once, and only a timer tells that the lease has ended.
       await world.timers.sleep(OPEN_RETRY_MS, signal)
     }
-    const bounds = await this.#lookUpBounds(topicId, [next])
+    const bounds = await this.#opener.lookUpBounds(topicId, [next])
     if (next.phase !== 'opening') return
     this.#parts.handlers.assigned({
       ...epoch,
@@ -394,26 +329,10 @@ export class Tenures implements Iterable<Tenure> {
   }
 }
 
-/** What is refused now may be permitted any time. */
-function forEver({ backoffMs, backoffMaxMs }: Settings) {
-  return { attempts: Number.POSITIVE_INFINITY, backoffMs, backoffMaxMs }
-}
-
-function resultError(thrown: unknown): ClsConsumerError {
-  const { message } = toFailure(thrown, 'ON_RESULT_FAILED')
-  return new ClsConsumerError('ON_RESULT_FAILED', `onResult failed: ${message}`, { cause: thrown })
-}
-
 function resultPlace({ topicId, partition, startOffset }: ResultPlace): ErrorPlace {
   return { topicId, partition, offset: startOffset }
 }
 
 function topicsOf(epochs: readonly Epoch[]): Set<string> {
   return new Set(epochs.map(({ topicId }) => topicId))
-}
-
-function startOf(starts: ReadonlyMap<number, Start>, epoch: Epoch): Start {
-  const start = starts.get(epoch.partition)
-  assert(start !== undefined, `I6: a start position of ${keyOf(epoch)} was looked up`)
-  return start
 }

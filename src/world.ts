@@ -6,7 +6,7 @@
  * No stage reads the time, sets a timer or rolls a die by any other way (a test checks).
  */
 import type { FromThread, ThreadAnswer, ThreadTask, ToThread } from './dispatch/messages.ts'
-import type { ClsConsumerError } from './errors.ts'
+import type { ClsConsumerError, Failure } from './errors.ts'
 
 export interface Clock {
   /** Wall time, Unix milliseconds. For signatures, log lines and `stopAt`; never for measuring a wait. */
@@ -184,13 +184,35 @@ export interface Scout {
   nextOffset(body: PulledBody): Promise<bigint | undefined>
 }
 
+/**
+ * Whose fault the end of a thread is, as far as can be told:
+ * - none: not this consumer's: somebody had it terminated, or only code of others had run there.
+ * - work: it ended by itself with a batch, `start` or `assign` of this consumer there, whose run rejects.
+ * - others: by itself, with such work of others, and none of this consumer.
+ * - own: by itself, with no such work of anybody, and no code but this consumer's had run there.
+ * - unknown: likewise, but code of several had run there, or of nobody.
+ */
+export type EndFault = 'none' | 'work' | 'others' | 'own' | 'unknown'
+
+/** How a thread ended, as one consumer sees it. */
+export interface ThreadEnd {
+  readonly fault: EndFault
+  readonly exitCode: number
+  /** What nobody caught, where it ended of that. */
+  readonly error: Failure | undefined
+  /** How many threads of this number have ended by themselves with no work of anybody, since a batch was processed there. */
+  readonly idleCount: number
+}
+
 /** What the pool of threads tells the dispatcher. Threads are numbered 0 … count - 1; a replacement keeps the number. */
 export interface ThreadHandlers {
   onMessage(thread: number, message: FromThread): void
   /** The thread's `Worker` has emitted `exit`: nothing of it runs any more. Its pending `run`s reject after this. */
-  onExit(thread: number): void
+  onExit(thread: number, end: ThreadEnd): void
   /** Somebody had the thread terminated, maybe another consumer that shares it: its batches are not to blame. */
   onKilled(thread: number): void
+  /** The thread has failed by itself, and its exit will follow: what is given to it now would only be lost. */
+  onFailing(thread: number): void
   /** A replacement is up and has its port. `start` has not run on it. */
   onReplaced(thread: number): void
   /** The pool is beyond repair (`POOL_BROKEN`, `THREAD_STUCK`). */

@@ -6,7 +6,7 @@ import type { Position } from '../src/world.ts'
 import { chance, createFakeTime, createKeptLog, rejection } from './cls/fakes.ts'
 import { turn } from './support/calls.ts'
 import { createFakeControl } from './support/fake-control.ts'
-import { createFakeData, withFewMessages, withoutMessages } from './support/fake-data.ts'
+import { createFakeData, withFewMessages, withLateOffset, withMessages, withoutMessages } from './support/fake-data.ts'
 
 const BOUNDED = { timeout: 10_000 }
 const NOW_S = 1_700_000_000
@@ -17,10 +17,18 @@ function bench(stopAt: Position | 'now' | undefined) {
   const data = createFakeData()
   const told: string[] = []
   const log = createKeptLog()
-  const unasked = { nextOffset: () => assert.fail('small answers need no scout') }
+  let scouted: bigint | undefined
   const { clock, timers } = time
   const run = new BoundedRun(
-    { clock, timers, random: chance(0.5), log, control: control.api, data: data.api, scout: unasked },
+    {
+      clock,
+      timers,
+      random: chance(0.5),
+      log,
+      control: control.api,
+      data: data.api,
+      scout: { nextOffset: async () => scouted }
+    },
     { stopAt, group: 'g' },
     {
       hold: () => told.push(`hold ${time.clock.monotonic()}`),
@@ -28,7 +36,18 @@ function bench(stopAt: Position | 'now' | undefined) {
     }
   )
   const lookUp = (...partitions: number[]) => run.lookUp('t', partitions, new AbortController().signal)
-  return { time, control, data, told, run, lookUp, log }
+  return {
+    time,
+    control,
+    data,
+    told,
+    run,
+    lookUp,
+    log,
+    scouts: (nextOffset: bigint) => {
+      scouted = nextOffset
+    }
+  }
 }
 
 describe('bounded run: its phases', () => {
@@ -226,6 +245,29 @@ describe('bounded run: a site that does not tell the log’s own positions', () 
     await turn()
     await data.from(40n).fail(new ClsConsumerError('API_INVALID_OFFSET', 'expired'))
     assert.equal((await looked).get(0)?.endOffset, 90n)
+  })
+
+  test('a large answer tells by its front, and else by the scout', BOUNDED, async () => {
+    for (const body of [withMessages(41n), withLateOffset(41n)]) {
+      const { control, data, lookUp, scouts } = bench('now')
+      control.offsets.always = answer(false)
+      control.created.always = () => true
+      control.deleted.always = () => undefined
+      if (body === withLateOffset(41n)) scouts(41n)
+      const looked = lookUp(0)
+      await turn()
+      await data.from(40n).complete(body)
+      assert.equal((await looked).get(0)?.endOffset, 90n)
+    }
+  })
+
+  test('I6: an answer that nobody can read is an error to be tried again, not an empty log', BOUNDED, async () => {
+    const { control, data, lookUp } = bench('now')
+    control.offsets.always = answer(false)
+    const refused = rejection('API_MALFORMED', lookUp(0))
+    await turn()
+    await data.from(40n).complete(withLateOffset(41n))
+    assert.equal((await refused).remedy, 'retry')
   })
 
   test('where it refuses the question, a group without commits is asked', BOUNDED, async () => {

@@ -13,7 +13,7 @@
  */
 import { type Epoch, keyOf } from '../batch.ts'
 import { isUnsure } from '../cls/retry.ts'
-import { assert, ClsConsumerError, toFailure } from '../errors.ts'
+import { assert, ClsConsumerError, toClsError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { PartitionOffset, Timer, World } from '../world.ts'
 
@@ -185,7 +185,7 @@ export class Committer {
   async #send(entries: readonly Entry[]): Promise<void> {
     const error = await this.#call(entries)
     if (error === undefined || error.remedy === 'retry' || error.code === 'LEASE_LOST') return
-    if (isBreaking(error)) {
+    if (error.code === 'INVARIANT_BROKEN') {
       this.#break(error)
       return
     }
@@ -195,7 +195,7 @@ export class Committer {
       const refusal = entries.length === 1 ? error : await this.#call([entry])
       if (refusal === undefined || refusal.remedy === 'retry') continue
       if (refusal.code === 'LEASE_LOST') return
-      if (isBreaking(refusal)) {
+      if (refusal.code === 'INVARIANT_BROKEN') {
         this.#break(refusal)
         return
       }
@@ -219,7 +219,7 @@ export class Committer {
         { deadlineMs: Math.min(CALL_MS_MAX, this.#settings.callTimeoutMs, leaseMs), whenUnsure: 'fail' }
       )
     } catch (thrown) {
-      const error = toError(thrown)
+      const error = toClsError(thrown)
       if (isUnsure(error)) {
         for (const { entry, offset } of sent) this.#doubt(keyOf(entry.epoch), offset)
       }
@@ -263,15 +263,4 @@ export class Committer {
     if (this.#phase === 'running') this.#phase = 'broken'
     this.#handlers.broken(error)
   }
-}
-
-/** Refused for reasons that no partition is to blame for. What the service refuses may be the matter of one topic. */
-function isBreaking(error: ClsConsumerError): boolean {
-  return error.code === 'INVARIANT_BROKEN'
-}
-
-function toError(thrown: unknown): ClsConsumerError {
-  if (thrown instanceof ClsConsumerError) return thrown
-  const { message } = toFailure(thrown, 'INVARIANT_BROKEN')
-  return new ClsConsumerError('INVARIANT_BROKEN', message, { cause: thrown })
 }

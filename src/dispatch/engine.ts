@@ -3,6 +3,7 @@ import type { MessagePort, Worker } from 'node:worker_threads'
 import type { ClsConsumerError } from '../errors.ts'
 import type { Timers } from '../world.ts'
 import type { AnyAnswer, AnyTask, FromClient } from './messages.ts'
+import type { PoolEnd } from './thread-end.ts'
 import type { Tenant } from './thread-slot.ts'
 
 /** What makes Workers, keeps their number, and carries tasks to them. */
@@ -31,8 +32,9 @@ export interface ThreadPoolLimits {
 /** What the pool tells: `ThreadHandlers` of world.ts, with whose message it is. */
 export interface PoolHandlers {
   onMessage(thread: number, message: FromClient): void
-  onExit(thread: number): void
+  onExit(thread: number, end: PoolEnd): void
   onKilled(thread: number): void
+  onFailing(thread: number): void
   onReplaced(thread: number): void
   onBroken(error: ClsConsumerError): void
 }

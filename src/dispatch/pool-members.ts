@@ -12,6 +12,7 @@ import { ClsConsumerError } from '../errors.ts'
 import type { LogFields, Logger, PulledBody, ThreadHandlers } from '../world.ts'
 import { PoolClient } from './pool-client.ts'
 import type { ScoutThread } from './scout.ts'
+import { endFor } from './thread-end.ts'
 import type { ThreadPool } from './thread-pool.ts'
 
 export interface MemberLimits {
@@ -97,13 +98,14 @@ export class PoolMembers {
   #begin(): Life {
     const pool = this.#makePool()
     const members = new Map<number, PoolClient>()
-    const tellAll = (tell: (handlers: ThreadHandlers) => void): void => {
-      for (const member of [...members.values()]) member.notice(tell)
+    const tellAll = (tell: (handlers: ThreadHandlers, client: number) => void): void => {
+      for (const member of [...members.values()]) member.notice(handlers => tell(handlers, member.client))
     }
     const booted = pool.boot({
       onMessage: (thread, message) => members.get(message.client)?.hear(thread, message),
-      onExit: thread => tellAll(handlers => handlers.onExit(thread)),
+      onExit: (thread, end) => tellAll((handlers, client) => handlers.onExit(thread, endFor(client, end))),
       onKilled: thread => tellAll(handlers => handlers.onKilled(thread)),
+      onFailing: thread => tellAll(handlers => handlers.onFailing(thread)),
       onReplaced: thread => tellAll(handlers => handlers.onReplaced(thread)),
       onBroken: (error: ClsConsumerError) => tellAll(handlers => handlers.onBroken(error))
     })

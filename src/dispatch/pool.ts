@@ -8,7 +8,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { Piscina, queueOptionsSymbol } from 'piscina'
-import { assert, ClsConsumerError } from '../errors.ts'
+import { assert, ClsConsumerError, toFailure } from '../errors.ts'
 import type { Clock, Logger, Threads, Timers } from '../world.ts'
 import type { Engine, EngineHooks } from './engine.ts'
 import type { AnyAnswer, AnyTask } from './messages.ts'
@@ -102,8 +102,10 @@ function startPiscina(options: ThreadsOptions, warn: Logger['warn'], hooks: Engi
     // Piscina starts the replacement in the same turn, or never: after a thread that died before it was ready.
     queueMicrotask(() => piscina.threads.length < count && hooks.onNotReplaced())
   })
-  // What a thread died of while it had no task: its exit is told anyway.
-  piscina.on('error', (error: Error) => warn('a worker thread failed', { error: error.message }))
+  // What a thread died of while it had no task: its exit is told anyway. User code can throw anything, null included.
+  piscina.on('error', (thrown: unknown) =>
+    warn('a worker thread failed', { error: toFailure(thrown, 'THREAD_LOST').message })
+  )
   return {
     async run(tenant, task, transferList) {
       const addressed = { ...task, [queueOptionsSymbol]: tenant }

@@ -99,6 +99,7 @@ export class ScoutThread {
       await pool.boot({
         onMessage: () => undefined,
         onKilled: () => undefined,
+        onFailing: () => undefined,
         onExit: () => this.#rest(),
         onReplaced: () => undefined,
         onBroken: error => this.#broke(error)

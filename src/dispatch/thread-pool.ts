@@ -80,14 +80,20 @@ export class ThreadPool {
       if (slot.phase === 'ending') await tenant?.exited
       throw new ClsConsumerError('THREAD_LOST', `thread ${thread} has ended, and its replacement is not up yet`)
     }
+    tenant.given(task)
     try {
       const answer = await this.#runOn(tenant, task)
+      tenant.returned(task)
+      if (answer.kind === 'processed') slot.prove()
       // What the thread said before it answered is told before: its port and Piscina's keep no order between them.
       this.#deliver(slot, tenant)
       return answer
     } catch (error) {
       // The thread lives; the task never reached it.
-      if (slot.tenant === tenant && slot.phase === 'live') throw error
+      if (slot.tenant === tenant && slot.phase === 'live') {
+        tenant.returned(task)
+        throw error
+      }
       // Piscina rejects at the Worker's `error`, which comes before its `exit`. Until that, user code may run (I2).
       const ending = await tenant.exited
       throw new ClsConsumerError('THREAD_LOST', `thread ${thread} ${ending}`, { cause: error })
@@ -107,6 +113,7 @@ export class ThreadPool {
     // One that has failed already ends by its own fault, though somebody wants it gone now.
     if (slot.phase === 'live') this.#handlers?.onKilled(thread)
     slot.end()
+    tenant.terminate()
     void tenant.worker.terminate()
     await this.#awaitExit(slot, tenant)
   }
@@ -126,6 +133,7 @@ export class ThreadPool {
     for (const slot of this.#slots) {
       slot.expectNone()
       slot.end()
+      slot.tenant?.terminate()
       if (slot.tenant !== undefined) workers.add(slot.tenant.worker)
     }
     const exits = [...workers].map(worker => new Promise(resolve => worker.once('exit', resolve)))
@@ -158,7 +166,7 @@ export class ThreadPool {
     const { thread } = slot
     const { port1, port2 } = new MessageChannel()
     const tenant = slot.bind(worker, port1)
-    worker.once('error', error => this.#onError(slot, tenant, error))
+    worker.once('error', (thrown: unknown) => this.#onError(slot, tenant, thrown))
     worker.once('exit', code => this.#onExit(slot, tenant, code))
     port1.on('message', (message: FromClient) => this.#handlers?.onMessage(thread, message))
     // Piscina's own ports keep the process up while tasks run; this one must not when none does.
@@ -181,8 +189,9 @@ export class ThreadPool {
     for (const { resolve } of this.#waiters.splice(0)) resolve()
   }
 
-  #onError(slot: Slot, tenant: Tenant, error: Error): void {
-    tenant.fail(error)
+  #onError(slot: Slot, tenant: Tenant, thrown: unknown): void {
+    tenant.fail(thrown)
+    if (slot.phase === 'live') this.#handlers?.onFailing(slot.thread)
     slot.end()
     // Its end in time is told by `onExit`, its being stuck by `onBroken`.
     this.#awaitExit(slot, tenant).catch(() => {})
@@ -200,8 +209,8 @@ export class ThreadPool {
     // Its last words first; then its port closes, and nothing more can come.
     this.#deliver(slot, tenant)
     const known = slot.phase !== 'booting' && this.#phase !== 'booting'
-    slot.vacate()
-    if (known) this.#handlers?.onExit(slot.thread)
+    const end = slot.vacate(tenant, exitCode)
+    if (known) this.#handlers?.onExit(slot.thread, end)
     // Rejects the runs, in a later microtask.
     tenant.exit(exitCode)
     if (this.#phase === 'booting') {

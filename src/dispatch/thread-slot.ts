@@ -5,10 +5,12 @@
  * a time; one that fails keeps its slot until its exit, so that two threads never run under one number (I2).
  */
 import type { MessagePort, Worker } from 'node:worker_threads'
-import { assert } from '../errors.ts'
+import { assert, type Failure, toFailure } from '../errors.ts'
 import type { Timer, Timers } from '../world.ts'
+import type { AnyTask } from './messages.ts'
+import { describeEnd, isIdleEnd, type PoolEnd } from './thread-end.ts'
 
-/** Why a thread ended, as the end of a sentence: `ended with code 1 …`. */
+/** Why a thread ended, as the end of a sentence: `ended with exit code 1 …`. */
 type Ending = string
 
 /** A thread while it has a slot. */
@@ -19,7 +21,13 @@ export class Tenant {
   readonly port: MessagePort
   readonly exited: Promise<Ending>
   #reportExit: ((ending: Ending) => void) | undefined
-  #error: Error | undefined
+  /** What came first: somebody ended it, or it failed. */
+  #cause: PoolEnd['cause'] | undefined
+  #error: Failure | undefined
+  /** Consumers whose code has run here. */
+  readonly #users = new Set<number>()
+  /** Their tasks that are here, as far as they answer for its end. */
+  readonly #work = new Set<AnyTask>()
   #waiting: Promise<void> | undefined
 
   constructor(worker: Worker, port: MessagePort) {
@@ -31,14 +39,40 @@ export class Tenant {
     })
   }
 
-  /** What the Worker died of; its exit follows. */
-  fail(error: Error): void {
-    this.#error = error
+  /**
+   * It has the task. Not every task answers for its end: `revoke` and `stop` do not run again on a replacement, so that an
+   * end under one of them would be nobody's loss, although code of a batch that counts as done may have been the cause.
+   */
+  given(task: AnyTask): void {
+    if (!('client' in task)) return
+    this.#users.add(task.client)
+    if (task.kind !== 'revoke' && task.kind !== 'stop') this.#work.add(task)
+  }
+
+  /** It has answered. */
+  returned(task: AnyTask): void {
+    this.#work.delete(task)
+  }
+
+  /** Its end is ours, unless it has failed before. */
+  terminate(): void {
+    this.#cause ??= 'terminated'
+  }
+
+  /** What the Worker died of, which may be anything; its exit follows. */
+  fail(thrown: unknown): void {
+    this.#cause ??= 'by-itself'
+    this.#error ??= toFailure(thrown, 'THREAD_LOST')
   }
 
   ending(exitCode: number): Ending {
-    const why = this.#error === undefined ? '' : `, of ${this.#error.name}: ${this.#error.message}`
-    return `ended with exit code ${exitCode}${why}`
+    return `ended with ${describeEnd({ exitCode, error: this.#error })}`
+  }
+
+  /** All that is known, at its exit. */
+  end(exitCode: number): Omit<PoolEnd, 'idleCount'> {
+    const atWork = new Set([...this.#work].flatMap(task => ('client' in task ? [task.client] : [])))
+    return { cause: this.#cause ?? 'by-itself', exitCode, error: this.#error, atWork, users: this.#users }
   }
 
   exit(exitCode: number): void {
@@ -67,6 +101,8 @@ export class Slot {
   #phase: Phase = 'empty'
   #tenant: Tenant | undefined
   #bootTimer: Timer | undefined
+  /** See `ThreadEnd`. */
+  #idleCount = 0
 
   constructor(thread: number, timers: Timers) {
     this.thread = thread
@@ -106,10 +142,20 @@ export class Slot {
     if (this.#phase === 'live') this.#move('ending')
   }
 
-  vacate(): void {
+  /** A batch was processed: its threads are of use. */
+  prove(): void {
+    this.#idleCount = 0
+  }
+
+  /** Its thread has exited. */
+  vacate(tenant: Tenant, exitCode: number): PoolEnd {
+    assert(this.#tenant === tenant, `I2: the thread that leaves slot ${this.thread} has it`)
     this.#move('empty')
     this.#tenant = undefined
     this.expectNone()
+    const end = tenant.end(exitCode)
+    if (isIdleEnd(end)) this.#idleCount += 1
+    return { ...end, idleCount: this.#idleCount }
   }
 
   #move(to: Phase): void {

@@ -7,6 +7,7 @@
  * Nothing that ends an attempt from outside: `onResult` runs on the main thread, and what hangs there is the caller's to
  * bound, as it bounds the whole of a batch's ending.
  */
+import { ClsConsumerError, type ErrorPlace, toFailure } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { World } from '../world.ts'
 import { retryDelayMs } from './retry-policy.ts'
@@ -35,4 +36,10 @@ export async function deliver(
       await world.timers.sleep(waitMs, signal)
     }
   }
+}
+
+/** What `onResult` threw. */
+export function resultError(thrown: unknown, place: ErrorPlace): ClsConsumerError {
+  const { message } = toFailure(thrown, 'ON_RESULT_FAILED')
+  return new ClsConsumerError('ON_RESULT_FAILED', `onResult failed: ${message}`, { ...place, cause: thrown })
 }

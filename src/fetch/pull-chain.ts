@@ -17,7 +17,7 @@ import { HandedOn } from './handed-on.ts'
 import { advances, type PullBound, stepAfterEmpty } from './next-offset.ts'
 import { Pace } from './pace.ts'
 import type { Pull } from './pull-list.ts'
-import { ReadAhead, toPullError } from './read-ahead.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { decodedBytesOf, readBody } from './read-body.ts'
 
 export type { PullHandlers } from './chain-parts.ts'
@@ -267,7 +267,7 @@ export class PullChain {
   /** An invariant broke in a callback: the consumer stops in order, on the error, instead of the process crashing. */
   #breakDown(error: unknown, offset: bigint): void {
     this.#clear()
-    this.#giveUp(toPullError(error), offset)
+    this.#giveUp(toClsError(error), offset)
   }
 
   #end(): void {

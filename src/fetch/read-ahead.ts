@@ -9,7 +9,7 @@
  *   #next    start of the pull after the tip; undefined while nobody knows it
  */
 import type { Epoch } from '../batch.ts'
-import { assert, ClsConsumerError } from '../errors.ts'
+import { assert, type ClsConsumerError, toClsError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { PulledBody, PullProgress, PullRequest, Timer, World } from '../world.ts'
 import type { ByteBudget } from './budget.ts'
@@ -150,11 +150,11 @@ export class ReadAhead {
       .pull(requestOf(pull, epoch, settings.query), hooks)
       .then(
         body => this.#arrived(pull, body),
-        error => this.#broke(pull, toPullError(error))
+        error => this.#broke(pull, toClsError(error))
       )
       .catch(error => {
         this.clear()
-        handlers.brokeDown(toPullError(error), pull.startOffset)
+        handlers.brokeDown(toClsError(error), pull.startOffset)
       })
   }
 
@@ -203,9 +203,4 @@ function requestOf(pull: Pull, { topicId, partition }: Epoch, query: string | un
     ...(bound === undefined ? {} : { endTime: bound.endTime }),
     ...(query === undefined ? {} : { query })
   }
-}
-
-export function toPullError(error: unknown): ClsConsumerError {
-  if (error instanceof ClsConsumerError) return error
-  return new ClsConsumerError('INVARIANT_BROKEN', `a pull threw ${String(error)}`, { cause: error })
 }

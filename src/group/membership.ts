@@ -7,7 +7,7 @@
  */
 import type { Epoch } from '../batch.ts'
 import type { PartitionId } from '../dispatch/messages.ts'
-import { ClsConsumerError, toFailure } from '../errors.ts'
+import { ClsConsumerError, toClsError, toFailure } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { CallOptions, Timer, World } from '../world.ts'
 import type { Holdings } from './holdings.ts'
@@ -101,12 +101,6 @@ export class Membership {
     return false
   }
 
-  /** The membership is gone, and with it every epoch; what is granted from now on is taken as new. */
-  endEpochs(reason: string): void {
-    this.#lease.end()
-    this.#endLease(reason)
-  }
-
   /** A heartbeat leaves at once, or as soon as the one in flight is answered. */
   beatNow(): void {
     if (!this.#isBeating()) return
@@ -190,26 +184,19 @@ export class Membership {
     const sentMs = this.#world.clock.monotonic()
     try {
       await this.#exchange({ deadlineMs: heartbeatIntervalMs * BEAT_SHARE, signal: this.#leaving.signal })
-    } catch (error) {
+    } catch (thrown) {
       if (this.#leaving.signal.aborted) return
       this.checkLease()
-      const isUnknown = error instanceof ClsConsumerError && error.code === 'API_NOT_FOUND'
-      if (isUnknown && this.#unknownCount < UNKNOWN_BEATS_MAX) {
+      const error = toClsError(thrown)
+      if (error.code === 'API_NOT_FOUND' && this.#unknownCount < UNKNOWN_BEATS_MAX) {
         this.#unknownCount += 1
-        this.endEpochs('the group is gone')
+        this.#endEpochs('the group is gone')
         this.#handlers.unknown(error)
-      } else if (!(error instanceof ClsConsumerError) || error.remedy === 'stop' || error.remedy === 'fix-input') {
-        const fatal =
-          error instanceof ClsConsumerError
-            ? error
-            : new ClsConsumerError('INVARIANT_BROKEN', String(error), { cause: error })
-        this.#handlers.failed(fatal)
+      } else if (error.remedy === 'stop' || error.remedy === 'fix-input') {
+        this.#handlers.failed(error)
       } else {
-        this.#world.log.warn('heartbeat failed', {
-          code: error.code,
-          error: error.message,
-          leaseMs: this.#leaseRemainingMs()
-        })
+        const { code, message } = error
+        this.#world.log.warn('heartbeat failed', { code, error: message, leaseMs: this.#leaseRemainingMs() })
       }
     }
     const elapsedMs = this.#world.clock.monotonic() - sentMs
@@ -250,6 +237,12 @@ export class Membership {
     this.#leaseTimer = this.#world.timers.after(Math.ceil(this.#leaseRemainingMs()), () => {
       if (this.checkLease()) this.#watchLease()
     })
+  }
+
+  /** The membership is gone, and with it every epoch; what is granted from now on is taken as new. */
+  #endEpochs(reason: string): void {
+    this.#lease.end()
+    this.#endLease(reason)
   }
 
   #endLease(reason: string): void {

@@ -36,9 +36,12 @@ async function leadsOn(
 ): Promise<boolean> {
   const received = new Uint8Array(body.bytes, 0, body.byteCount)
   const found = peek({ received, compression: body.compression }, true)
+  if (found.kind === 'offset') return found.nextOffset > place.offset
   if (found.kind !== 'whole') {
     const nextOffset = await world.scout.nextOffset(body)
-    return nextOffset !== undefined && nextOffset > place.offset
+    if (nextOffset !== undefined) return nextOffset > place.offset
+    // Not "no logs" (I6): the scout may be busy, or the body damaged.
+    throw new ClsConsumerError('API_MALFORMED', 'a response could not be read for its NextOffset', place)
   }
   const small = readSmallResponse(found.text, place)
   if (small.kind === 'error') throw world.data.heed(small.error)

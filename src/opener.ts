@@ -1,0 +1,104 @@
+/**
+ * From granted to running: where a tenure starts is looked up and committed; then it may pull.
+ *
+ * In: the tenures that one heartbeat granted of one topic. Out: `run` for each that is still wanted. What the service
+ * cannot tell now is asked for again, as long as it takes. Must never happen: a pull from a start that is not committed
+ * (I11); an error read as a position (I6).
+ */
+import { type Epoch, keyOf } from './batch.ts'
+import { assert, type ClsConsumerError, toClsError } from './errors.ts'
+import { backoffDelayMs } from './failure/retry-policy.ts'
+import type { PullBound } from './fetch/pull-chain.ts'
+import { isGroupThere } from './group/ensure-group.ts'
+import type { Start } from './group/start-position.ts'
+import type { Tenure } from './tenure.ts'
+import type { TenuresParts } from './tenures.ts'
+import { isTopicTrouble } from './topic-troubles.ts'
+
+/** Between two attempts to open partitions whose positions the service did not tell. */
+const OPEN_RETRY_MS = 1000
+
+type OpenerParts = Pick<
+  TenuresParts,
+  'world' | 'settings' | 'starts' | 'membership' | 'committer' | 'boundedRun' | 'signal' | 'handlers'
+>
+
+export class Opener {
+  readonly #parts: OpenerParts
+  readonly #run: (tenure: Tenure, start: Start, bound: PullBound | undefined) => void
+
+  constructor(parts: OpenerParts, run: (tenure: Tenure, start: Start, bound: PullBound | undefined) => void) {
+    this.#parts = parts
+    this.#run = run
+  }
+
+  /** From assigned to running: find where to start, commit that (I11), pull. */
+  async open(topicId: string, tenures: readonly Tenure[]): Promise<void> {
+    const { world, settings, starts, signal, handlers } = this.#parts
+    const isWanted = (tenure: Tenure): boolean => tenure.phase === 'opening' && !signal.aborted
+    let refusedCount = 0
+    for (let wanted = tenures.filter(isWanted); wanted.length > 0; wanted = wanted.filter(isWanted)) {
+      let waitMs = OPEN_RETRY_MS
+      try {
+        const partitions = wanted.map(({ epoch }) => epoch.partition)
+        const found = await starts.lookUp(topicId, partitions)
+        handlers.topicAnswered(topicId, 'positions')
+        refusedCount = 0
+        // Revoked or lost while we asked.
+        wanted = wanted.filter(isWanted)
+        if (await this.#commitStarts(wanted, found)) {
+          // Nothing waits from here to `run`: an end that became known before is looked up, one that becomes known
+          // later finds these tenures running.
+          const bounds = await this.lookUpBounds(topicId, wanted)
+          for (const tenure of wanted.filter(isWanted))
+            this.#run(tenure, startOf(found, tenure.epoch), bounds?.get(tenure.epoch.partition))
+          return
+        }
+      } catch (thrown) {
+        if (signal.aborted) return
+        const error = toClsError(thrown)
+        if (isTopicTrouble(error)) {
+          refusedCount += 1
+          waitMs = backoffDelayMs({ ...settings, attempt: refusedCount, chance: world.random.next() })
+          await this.#refuseOrRejoin(topicId, error)
+        } else if (error.remedy !== 'retry') throw error
+        else world.log.warn('the start of partitions is not known yet', { topicId, error: error.message })
+      }
+      await world.timers.sleep(waitMs, signal).catch(() => undefined)
+    }
+  }
+
+  /** "Not found" may be said of the group: then the next heartbeat finds that out, and this opening ends with its epoch. */
+  async #refuseOrRejoin(topicId: string, error: ClsConsumerError): Promise<void> {
+    const { world, settings, signal, membership, handlers } = this.#parts
+    const isOfTopic =
+      error.code !== 'API_NOT_FOUND' || (await isGroupThere(world, settings, signal).catch(() => undefined))
+    if (isOfTopic === true) handlers.topicRefused(topicId, 'positions', error)
+    else membership.beatNow()
+  }
+
+  async lookUpBounds(topicId: string, tenures: readonly Tenure[]): Promise<ReadonlyMap<number, PullBound> | undefined> {
+    const { boundedRun, signal } = this.#parts
+    if (boundedRun.phase !== 'known') return undefined
+    const partitions = tenures.map(({ epoch }) => epoch.partition)
+    return await boundedRun.lookUp(topicId, partitions, signal)
+  }
+
+  /** Whether every start that must be committed is, or its epoch is over. */
+  async #commitStarts(tenures: readonly Tenure[], starts: ReadonlyMap<number, Start>): Promise<boolean> {
+    const { committer, settings, signal } = this.#parts
+    for (const { epoch } of tenures) {
+      const start = startOf(starts, epoch)
+      if (start.mustCommit) committer.track(epoch, start.offset)
+      else if (start.offset >= 0n) committer.adopt(epoch, start.offset)
+    }
+    const epochs = tenures.map(({ epoch }) => epoch)
+    return await committer.flush(epochs, settings.callTimeoutMs, signal)
+  }
+}
+
+function startOf(starts: ReadonlyMap<number, Start>, epoch: Epoch): Start {
+  const start = starts.get(epoch.partition)
+  assert(start !== undefined, `I6: a start position of ${keyOf(epoch)} was looked up`)
+  return start
+}
