@@ -10,7 +10,7 @@
  * The scout's word is a guess, as a peek is: the worker's is the truth that every guess is compared with.
  */
 import type { Batch } from '../batch.ts'
-import { assert, ClsConsumerError, type ErrorPlace, fromFailure, toFailure } from '../errors.ts'
+import { assert, ClsConsumerError, type ErrorPlace, fromFailure, toClsError, toFailure } from '../errors.ts'
 import type { PulledBody } from '../world.ts'
 import type { PullChainParts } from './chain-parts.ts'
 import { HandedOn } from './handed-on.ts'

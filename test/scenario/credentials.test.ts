@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Credentials } from '../../src/options.ts'
+import { finishSound } from './harness/ending.ts'
 import { assertUntouched } from './harness/faulted.ts'
 import { play } from './harness/play.ts'
 import type { Stage } from './harness/stage.ts'
@@ -38,10 +39,7 @@ describe('temporary credentials', { concurrency: 2 }, () => {
       // A heartbeat at least has gone by.
       await load.rounds(40)
       await load.stop()
-      await stage.processed(stage.producer.ids())
-      await stage.allCommitted()
-      assert.equal((await run.stop()).code, undefined)
-      assertUntouched(stage, run)
+      await finishSound(stage)
       assert.deepEqual(run.events('failed'), [])
       assert.doesNotMatch(`${run.log()}${JSON.stringify(run.events('retried'))}`, SECRETS)
       assert.ok(askedCount < 20, `asked ${askedCount} times: only when the old ones were refused`)
@@ -60,10 +58,7 @@ describe('temporary credentials', { concurrency: 2 }, () => {
       await stage.until('it commits again', () => run.events('committed').length > commitCount + 2)
       await load.rounds(40)
       await load.stop()
-      await stage.processed(stage.producer.ids())
-      await stage.allCommitted()
-      assert.equal((await run.stop()).code, undefined)
-      assertUntouched(stage, run)
+      await finishSound(stage)
       assert.doesNotMatch(run.log(), SECRETS)
     })
   )
@@ -91,10 +86,7 @@ describe('temporary credentials', { concurrency: 2 }, () => {
         isDown = false
         await load.rounds(10)
         await load.stop()
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assertUntouched(stage, run)
+        await finishSound(stage)
         assert.match(run.log(), /CREDENTIALS_UNAVAILABLE/)
         assert.doesNotMatch(run.log(), SECRETS)
       })

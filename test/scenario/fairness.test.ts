@@ -1,9 +1,9 @@
 /** One consumer reads many topics: a backlog in one of them, and a slow processor for it, do not keep the others waiting. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { finishSound } from './harness/ending.ts'
 import type { BatchLine } from './harness/lines.ts'
 import { noise } from './harness/noise.ts'
-import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import type { Lane } from './harness/producer.ts'
 import type { Stage } from './harness/stage.ts'
@@ -29,10 +29,7 @@ describe('many topics in one consumer', { concurrency: 2 }, () => {
           behaviour: { batchMs: 20, slowTopicId: stage.topicId }
         })
         const quick = stage.producer.ids().filter(id => stage.producer.acknowledged.get(id)?.topicId !== stage.topicId)
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        await finishSound(stage)
         // An order, not a time: what came before the last log of the other topics.
         const ends = run.lines().filter((line): line is BatchLine => line.kind === 'end')
         const last = ends.findLastIndex(({ ids }) => ids.some(id => quick.includes(id)))

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Fault } from '../../src/emulator/start.ts'
 import type { ErrorCode } from '../../src/errors.ts'
+import { finishSound } from './harness/ending.ts'
 import { untilStruck } from './harness/faulted.ts'
-import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import { nowMs } from './harness/until.ts'
 
@@ -45,10 +45,7 @@ describe('what cannot be read', { concurrency: 2 }, () => {
           assert.ok(committed < BigInt(LOG_COUNT))
 
           const b = stage.run('B')
-          await stage.processed(stage.producer.ids())
-          await stage.allCommitted()
-          await b.stop()
-          assertSound(stage.evidence({ interruptions: unclean }))
+          await finishSound(stage, { interruptions: () => unclean })
         })
     )
   }

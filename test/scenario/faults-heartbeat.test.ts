@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { FaultRule } from '../../src/emulator/start.ts'
+import { finishSound } from './harness/ending.ts'
 import { COMMON_FAULTS, type FaultedRow, testRows } from './harness/faulted.ts'
-import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import { GROUP_TIMEOUT_MS } from './harness/stage.ts'
 import { nowMs, until } from './harness/until.ts'
@@ -74,10 +74,7 @@ describe('faults of heartbeats', { concurrency: 2 }, () => {
         await until('all is held again', () => run.held().length === 2 && run.events('assigned').length === 4)
         await load.rounds(5)
         await load.stop()
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        await run.stop()
-        assertSound(stage.evidence({ interruptions: lost }))
+        await finishSound(stage, { interruptions: () => lost })
       })
     )
   }

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Fault, FaultRule } from '../../src/emulator/start.ts'
-import { assertUntouched, playFaulted } from './harness/faulted.ts'
+import { finishSound } from './harness/ending.ts'
+import { playFaulted } from './harness/faulted.ts'
 import { play } from './harness/play.ts'
 import { until } from './harness/until.ts'
 
@@ -18,10 +19,7 @@ describe('faults of the server as a whole', { concurrency: 2 }, () => {
       for (const lane of lanes) await stage.producer.send(lane, 450, () => 'x'.repeat(1200))
       const options = { pullBytes: 1024, commitIntervalMs: 50, pollIntervalMs: 50 }
       const run = stage.run('run', { options })
-      await stage.processed(stage.producer.ids())
-      await stage.allCommitted()
-      assert.equal((await run.stop()).code, undefined)
-      assertUntouched(stage, run)
+      await finishSound(stage)
       const throttled = tap.of('pull_log').filter(({ answer }) => answer?.status === 429)
       assert.deepEqual(throttled, [], 'the consumer keeps to 200 pulls a second by itself')
     })
@@ -42,10 +40,7 @@ describe('faults of the server as a whole', { concurrency: 2 }, () => {
         // Two heartbeats, so that the group has seen it, too.
         await load.rounds(60)
         await load.stop()
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assertUntouched(stage, run)
+        await finishSound(stage)
       })
     )
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Quirks } from '../../src/emulator/start.ts'
-import { assertSound } from './harness/plant.ts'
+import { finishSound } from './harness/ending.ts'
 import { play } from './harness/play.ts'
 import { describeReading } from './harness/readings.ts'
 
@@ -41,10 +41,7 @@ describe('forms of a body', { concurrency: 2 }, () => {
         const run = stage.run('run', { options: { pullBytes: 16 * 1024 } })
         await load.rounds(10)
         await load.stop()
-        await stage.processed(stage.producer.ids())
-        assert.equal((await run.stop()).code, undefined)
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
-        assert.deepEqual(await stage.committed(), await stage.ends())
+        await finishSound(stage)
       })
     )
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Quirks } from '../../src/emulator/start.ts'
+import { finishSound } from './harness/ending.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import { describeReading, everyReading } from './harness/readings.ts'
@@ -69,10 +70,7 @@ describe('readings of the group', { concurrency: 2 }, () => {
         await until('both are assigned anew', () => run.events('assigned').length >= 4 && run.held().length === 2)
         await load.rounds(5)
         await load.stop()
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assertSound(stage.evidence({ interruptions: lost }))
+        await finishSound(stage, { interruptions: () => lost })
       })
   )
 })

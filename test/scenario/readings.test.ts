@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { EmulatorOptions, Quirks } from '../../src/emulator/start.ts'
+import { finishSound } from './harness/ending.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import { describeReading, everyReading } from './harness/readings.ts'
@@ -52,10 +53,7 @@ describe('readings', { concurrency: 2 }, () => {
         assert.deepEqual(await stage.committed(), await stage.ends(), 'an orderly stop commits what was processed')
         await fill(stage)
         const two = stage.run('two', { options: { ...SMALL.options, startFrom: 'end' } })
-        await stage.processed(stage.producer.ids())
-        assert.equal((await two.stop()).code, undefined)
-        assert.deepEqual(await stage.committed(), await stage.ends())
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        await finishSound(stage)
       })
     )
     if (!Object.keys(quirks).some(name => OF_POSITIONS.includes(name))) continue

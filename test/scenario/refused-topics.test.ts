@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { FaultRule } from '../../src/emulator/start.ts'
 import type { ErrorCode } from '../../src/errors.ts'
+import { finishSound } from './harness/ending.ts'
 import type { Interruption } from './harness/evidence.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
@@ -101,10 +102,7 @@ describe('refused topics', { concurrency: 2 }, () => {
           const cut = await stage.interruptions(run, 'unclean', nowMs())
           await stage.emulator.setFaults([])
           const next = stage.run('next')
-          await stage.processed(stage.producer.ids())
-          await stage.allCommitted()
-          await next.stop()
-          assertSound(stage.evidence({ interruptions: cut }))
+          await finishSound(stage, { interruptions: () => cut })
         })
     )
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ScenarioConsumer } from './harness/consumers.ts'
+import { finishSound } from './harness/ending.ts'
 import type { EventLine } from './harness/lines.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
@@ -60,11 +61,7 @@ describe('results', { concurrency: 2 }, () => {
         // Long enough for the other partition to get through meanwhile.
         const options = { ...SMALL, attempts: 3, backoffMs: 400 }
         const run = stage.run('run', { options, onResult: { failOn: bad, failTimes: 2 } })
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-
-        assert.deepEqual(assertSound(stage.evidence()).explained, [], 'each batch was processed once')
+        await finishSound(stage)
         const offered = run.events('deliver', ({ ids }) => ids?.includes(bad) === true)
         assert.equal(offered.length, 3)
         assert.equal(new Set(offered.map(({ offset }) => offset)).size, 1, 'the very result that was kept')
@@ -100,10 +97,7 @@ describe('results', { concurrency: 2 }, () => {
 
         const unclean = await stage.interruptions(run, 'unclean', nowMs())
         const next = stage.run('next')
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        await next.stop()
-        assertSound(stage.evidence({ interruptions: unclean }))
+        await finishSound(stage, { interruptions: () => unclean })
       })
   )
 })

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Quirks } from '../../src/emulator/start.ts'
+import { finishSound } from './harness/ending.ts'
 import { noise } from './harness/noise.ts'
-import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import { describeReading } from './harness/readings.ts'
 import { until } from './harness/until.ts'
@@ -42,10 +42,7 @@ describe('a next offset that is hard to find', { concurrency: 2 }, () => {
         assert.equal(begun.length, 1, 'I2: one batch of the partition is in the processor')
         assert.deepEqual(run.processedIds(), [], 'which has not come to its end')
         gate.open()
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        await finishSound(stage)
       })
     )
   }
@@ -60,10 +57,7 @@ describe('a next offset that is hard to find', { concurrency: 2 }, () => {
         const run = stage.run('run', { options: { pullBytes: 8 * 1024 }, behaviour: { batchMs: 10 } })
         await load.rounds(20)
         await load.stop()
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        await finishSound(stage)
       })
     )
   }
@@ -81,10 +75,7 @@ describe('a next offset that is hard to find', { concurrency: 2 }, () => {
           await stage.emulator.setQuirks({ nextOffset })
         }
         await load.stop()
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        await finishSound(stage)
       })
   )
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { SharedThreads } from '../../src/dispatch/shared-threads.ts'
 import type { ScenarioConsumer } from './harness/consumers.ts'
+import { finishSound } from './harness/ending.ts'
 import type { BatchLine } from './harness/lines.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
@@ -29,10 +30,7 @@ describe('consumers that share threads', { concurrency: 2 }, () => {
         await b.holds(4)
         await load.rounds(5)
         await load.stop()
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        await b.stop()
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        await finishSound(stage)
         const threads = new Set(stage.evidence().entries.map(({ thread }) => thread))
         assert.equal(threads.size, 2, 'there are two threads in all')
       })
@@ -52,9 +50,7 @@ describe('consumers that share threads', { concurrency: 2 }, () => {
         await b.stop()
         // The other one goes on, on the same thread.
         await send(lanesOf(stage)[0])
-        await stage.processed(stage.producer.ids())
-        await a.stop()
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        await finishSound(stage)
         assert.equal(new Set(stage.evidence().entries.map(({ thread }) => thread)).size, 1)
         assert.equal(b.events('started').length, 1)
         const batchCount = b.lines().filter(({ kind }) => kind === 'begin').length
@@ -101,9 +97,7 @@ describe('consumers that share threads', { concurrency: 2 }, () => {
         for (const name of ['failed', 'leaseLost']) assert.deepEqual(b.events(name), [], `B tells of no ${name}`)
 
         const next = stage.run('next', { options: { sharedThreads, group: 'first', topicIds: [stage.topicId] } })
-        await stage.processed(stage.producer.ids())
-        await next.stop()
-        assert.deepEqual(assertSound(stage.evidence()).explained, [], 'neither batch had come to its end')
+        await finishSound(stage)
       })
   )
 

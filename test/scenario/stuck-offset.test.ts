@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { compress, decompress } from '../../src/cls/compression.ts'
 import { int64 } from '../../src/cls/json.ts'
+import { finishSound } from './harness/ending.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import type { Lane } from './harness/producer.ts'
@@ -64,10 +65,7 @@ describe('a next offset that does not advance', { concurrency: 2 }, () => {
         tap.tamper = () => undefined
         const unclean = await stage.interruptions(run, 'unclean', nowMs())
         const next = stage.run('next')
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        await next.stop()
-        assertSound(stage.evidence({ interruptions: unclean }))
+        await finishSound(stage, { interruptions: () => unclean })
       })
   )
 })

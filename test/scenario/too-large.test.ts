@@ -1,9 +1,9 @@
 /** Responses larger than the limits are asked for in smaller pieces; one message that is larger stops the consumer. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { assertUntouched, untilStruck } from './harness/faulted.ts'
+import { finishSound } from './harness/ending.ts'
+import { untilStruck } from './harness/faulted.ts'
 import { noise } from './harness/noise.ts'
-import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import type { Part } from './harness/stage.ts'
 
@@ -32,10 +32,7 @@ describe('responses that are too large', { concurrency: 2 }, () => {
           const lanes = stage.producer.lanes(stage.topicId, 2)
           for (const lane of lanes) await stage.producer.send(lane, 60, text)
           const run = stage.run('run', { options: limited(limit) })
-          await stage.processed(stage.producer.ids())
-          await stage.allCommitted()
-          assert.equal((await run.stop()).code, undefined)
-          assertUntouched(stage, run)
+          await finishSound(stage)
           assert.match(run.log(), /BODY_TOO_LARGE/)
           const asked = tap.of('pull_log').map(({ request }) => Number(request.Size))
           assert.ok(Math.min(...asked) < Math.max(...asked), 'less was asked for')
@@ -62,10 +59,7 @@ describe('responses that are too large', { concurrency: 2 }, () => {
         assert.deepEqual([...(await stage.committed())], [[0, 20n]], 'committed is where the large one begins')
 
         const next = stage.run('next')
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        await next.stop()
-        assert.deepEqual(assertSound(stage.evidence()).explained, [])
+        await finishSound(stage)
       })
     )
   }
@@ -82,10 +76,7 @@ describe('responses that are too large', { concurrency: 2 }, () => {
         for (let round = 0; round < 4; round++) await stage.producer.send(lane, 30, () => 'x'.repeat(1000))
         const run = stage.run('run', { options: { pullBytes: 16 * KIB, responseBytesMax: 1024 * KIB } })
         await untilStruck(stage, 4)
-        await stage.processed(stage.producer.ids())
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assertUntouched(stage, run)
+        await finishSound(stage)
         assert.match(run.log(), /BODY_TOO_LARGE/)
       }
     )

@@ -172,15 +172,15 @@ export class Stage {
 
   /** Waits until every partition's committed offset is its end: nothing that was stored is left, in any topic. */
   async allCommitted(withinMs?: number): Promise<void> {
-    const isCommitted = async (topicId: string): Promise<boolean> => {
+    await this.until('every committed offset is the end of its partition', () => this.isAllCommitted(), withinMs)
+  }
+
+  async isAllCommitted(): Promise<boolean> {
+    const looks = this.emulator.topicIds.map(async topicId => {
       const [committed, ends] = [await this.committed(topicId), await this.ends(topicId)]
       return [...ends].every(([partition, end]) => committed.get(partition) === end || end === 0n)
-    }
-    await this.until(
-      'every committed offset is the end of its partition',
-      async () => (await Promise.all(this.emulator.topicIds.map(isCommitted))).every(Boolean),
-      withinMs
-    )
+    })
+    return (await Promise.all(looks)).every(Boolean)
   }
 
   /** What one consumer had processed and not committed may repeat, from what the server has as committed now. */

@@ -14,7 +14,7 @@ import {
 } from 'node:http'
 import { decompress } from '../../../src/cls/compression.ts'
 import { int64, isRecord, type Json, parseJson } from '../../../src/cls/json.ts'
-import { nowMs } from './until.ts'
+import { nowMs, until } from './until.ts'
 
 export interface Exchange {
   /** `SendConsumerHeartbeat`, …, or `pull_log`, `structuredlog`. */
@@ -75,6 +75,14 @@ export class WireTap {
     return this.exchanges.filter(
       exchange => exchange.action === action && (consumer === undefined || exchange.request.Consumer === consumer)
     )
+  }
+
+  /** Waits for this many further ones of these requests that the server grants. */
+  async granted(action: string, count: number): Promise<void> {
+    const isGranted = ({ answer }: Exchange): boolean =>
+      answer?.status === 200 && !answer.body.toString().includes('"Error"')
+    const before = this.of(action).filter(isGranted).length
+    await until(`${count} more of ${action}`, () => this.of(action).filter(isGranted).length >= before + count)
   }
 
   async close(): Promise<void> {
