@@ -9,7 +9,7 @@ import type { PartitionId } from './dispatch/messages.ts'
 import { ClsConsumerError } from './errors.ts'
 import { hasLogsFrom } from './fetch/has-logs-from.ts'
 import type { PullBound } from './fetch/pull-chain.ts'
-import { askByOtherGroup, askOwnPositions, type Offsets, type Question } from './group/own-positions.ts'
+import { askOwnPositions, type Offsets, type OtherGroup, type Question } from './group/own-positions.ts'
 import type { Settings } from './options.ts'
 import type { Position, Timer, World } from './world.ts'
 
@@ -24,7 +24,7 @@ const TIMER_MS_MAX = 3_600_000
 /** The end of a partition that was never written: where it begins, whatever its first offset will be. */
 const UNWRITTEN = -1n
 
-type BoundedWorld = Pick<World, 'clock' | 'timers' | 'random' | 'log' | 'control' | 'data' | 'scout'>
+type BoundedWorld = Pick<World, 'clock' | 'timers' | 'control' | 'data' | 'scout'>
 
 /** none: not bounded. ahead → holding → known, as the time comes. */
 type Phase = 'none' | 'ahead' | 'holding' | 'known'
@@ -39,6 +39,7 @@ export interface BoundHandlers {
 export class BoundedRun {
   readonly #world: BoundedWorld
   readonly #settings: Pick<Settings, 'stopAt' | 'group'>
+  readonly #otherGroup: OtherGroup
   readonly #handlers: BoundHandlers
   /** Of each topic, as first looked up. */
   readonly #ends = new Map<string, Offsets>()
@@ -47,8 +48,14 @@ export class BoundedRun {
   #phase: Phase
   #timer: Timer | undefined
 
-  constructor(world: BoundedWorld, settings: Pick<Settings, 'stopAt' | 'group'>, handlers: BoundHandlers) {
+  constructor(
+    world: BoundedWorld,
+    settings: Pick<Settings, 'stopAt' | 'group'>,
+    otherGroup: OtherGroup,
+    handlers: BoundHandlers
+  ) {
     this.#world = world
+    this.#otherGroup = otherGroup
     this.#settings = settings
     this.#handlers = handlers
     const { stopAt } = settings
@@ -110,7 +117,7 @@ export class BoundedRun {
     // A time past the last log has no position of its own: the end, not "nothing to read" (I6).
     const wanted: readonly Position[] = typeof stopAt === 'number' ? ['end', stopAt] : ['end']
     const own = this.#asksOtherGroup ? undefined : await this.#askOwnEnds(wanted, partitions, question)
-    const answers = own ?? (await askByOtherGroup(this.#world, wanted.map(question)))
+    const answers = own ?? (await this.#otherGroup.ask(wanted.map(question)))
     this.#asksOtherGroup = own === undefined
     const ends = new Map(answers.flatMap(offsets => [...offsets]))
     if (!this.#ends.has(topicId)) this.#ends.set(topicId, ends)

@@ -3,8 +3,8 @@
  * The command line: argv → command.
  *
  * In: arguments, environment, signals. Out: one command's work, and the exit code: 0 done, 1 failed, 2 the user must
- * mend something first, 130 or 143 after a second signal. The only place that ends the process, with `cli/signals.ts` the only one
- * that sees signals, and the only one that imports yargs. No secret is read from a flag or written (I9).
+ * mend something first, 130 or 143 after a second signal. The only place that ends the process, with `cli/signals.ts`
+ * the only one that sees signals, and the only one that imports yargs. No secret is read from a flag or written (I9).
  */
 import { readFileSync } from 'node:fs'
 import yargs, { type Argv } from 'yargs'

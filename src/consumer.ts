@@ -18,13 +18,14 @@ import { chooseName, warnOfName } from './consumer-name.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
 import { ClsConsumerError, type ErrorPlace, toClsError, toFailure } from './errors.ts'
-import { retryDelayMs } from './failure/retry-policy.ts'
+import { backoffDelayMs, retryDelayMs } from './failure/retry-policy.ts'
 import { ByteBudget } from './fetch/budget.ts'
 import { ensureGroup } from './group/ensure-group.ts'
 import { GroupMaker } from './group/group-maker.ts'
 import { Holdings } from './group/holdings.ts'
 import { Lease } from './group/lease.ts'
 import { Membership } from './group/membership.ts'
+import { OtherGroup } from './group/own-positions.ts'
 import { rateFields } from './observe/rate.ts'
 import { Throughput } from './observe/throughput.ts'
 import type { ConsumerOptions, Settings } from './options.ts'
@@ -62,6 +63,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #committer: Committer
   readonly #boundedRun: BoundedRun
   readonly #groupMaker: GroupMaker
+  readonly #otherGroup: OtherGroup
   readonly #troubles: TopicTroubles
   readonly #starts: Starts
   readonly #tenures: Tenures
@@ -94,13 +96,26 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#membership = this.#buildMembership()
     this.#dispatcher = this.#buildDispatcher()
     this.#committer = this.#buildCommitter()
+    this.#otherGroup = new OtherGroup(world)
     this.#boundedRun = this.#buildBoundedRun()
     this.#groupMaker = new GroupMaker(world, settings, this.#stopSignal.signal, {
-      made: () => this.#membership.beatNow(),
+      made: () => this.#membership.groupMade(),
       failed: error => this.#fail(error)
     })
     this.#troubles = new TopicTroubles(settings.topicIds)
-    this.#starts = new Starts(world, settings, this.#stopSignal.signal)
+    this.#starts = new Starts({
+      world,
+      settings,
+      otherGroup: this.#otherGroup,
+      signal: this.#stopSignal.signal,
+      handlers: {
+        acknowledged: topicId => this.#committer.acknowledged(topicId),
+        groupMadeAgain: () => {
+          world.log.warn('committed offsets are gone: somebody deleted the group', { group: settings.group })
+          this.#committer.repeatAll()
+        }
+      }
+    })
     this.#tenures = this.#buildTenures()
     this.#runEnd = this.#buildRunEnd()
     this.#throughput = new Throughput(
@@ -208,6 +223,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await this.#membership.leave()
     await this.#committer.stop()
     // 6. `stop` runs on every thread; threads and connections are closed.
+    await this.#otherGroup.rest()
     // Threads that do not exit must not keep the connections open.
     await this.#dispatcher.stop().catch(thrown => this.#fail(toClsError(thrown)))
     await this.#world.close().catch(thrown => this.#fail(toClsError(thrown)))
@@ -303,7 +319,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   #buildBoundedRun(): BoundedRun {
-    return new BoundedRun(this.#world, this.#settings, {
+    return new BoundedRun(this.#world, this.#settings, this.#otherGroup, {
       hold: () => {
         for (const tenure of this.#tenures) tenure.hold()
       },
@@ -346,6 +362,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
           this.#runEnd.check()
         },
         topicRefused: (topicId, use, error) => this.#refuseTopic(topicId, use, error),
+        openDelayMs: topicId => {
+          const attempt = this.#troubles.countOpening(topicId)
+          const chance = this.#world.random.next()
+          return attempt === 0 ? 0 : backoffDelayMs({ ...this.#settings, attempt, chance })
+        },
         topicAnswered: (topicId, use) => this.#restoreTopic(topicId, use),
         failed: error => this.#fail(error)
       }

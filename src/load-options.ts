@@ -4,12 +4,12 @@
  * In: options given in code, a config file, the environment. Out: all options of a consumer, complete and valid, code
  * outweighing variables, and those the file; or one error with all problems of all three.
  */
-import { resolve } from 'node:path'
-import { CONFIG } from './cli/config-file.ts'
-import { credentialsFrom, type Env, OptionCheck } from './cli/option-flags.ts'
-import { ClsConsumerError } from './errors.ts'
+import { CONFIG } from './config/config-file.ts'
+import { credentialsFrom } from './config/env-credentials.ts'
+import { OptionCheck } from './config/option-check.ts'
+import type { Env } from './config/option-sources.ts'
 import { type ConsumerOptions, OPTIONS } from './options.ts'
-import { findProcessor } from './processor-source.ts'
+import { locateProcessor } from './processor-source.ts'
 import { OPTION_NAMES } from './resolve-options.ts'
 
 export interface LoadOptions {
@@ -19,10 +19,14 @@ export interface LoadOptions {
   readonly env?: Env
 }
 
+/** Name of Node's warnings from here: there is no logger yet, and an absolute path leaves the consumer nothing to warn of. */
+const WARNING = 'ClsConsumerWarning'
+
 /**
  * The options of `new Consumer(…)`: those given here, for the rest what the environment gives, for the rest what the config
  * file gives, for the rest the defaults. The access key comes from here or from the environment, never from the file. A
- * relative `processor` in the file is relative to the file's folder.
+ * relative `processor` in the file is relative to the file's folder; where it means both a file and a package, the file
+ * is taken, with a warning of the process (`ClsConsumerWarning`).
  * @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong, with the variable or the line of the file.
  */
 export function loadOptions(options: Partial<ConsumerOptions> = {}, from: LoadOptions = {}): ConsumerOptions {
@@ -31,22 +35,17 @@ export function loadOptions(options: Partial<ConsumerOptions> = {}, from: LoadOp
   const cwd = process.cwd()
   check.readConfig(cwd, config)
   const given = check.given(OPTIONS)
-  if (typeof given.processor === 'string' && check.originOf('processor')?.kind === 'file') {
-    given.processor = seenFrom(check.folderOf('processor', cwd), given.processor)
+  const fromCode = withoutAbsent(options)
+  const isOfFile = check.originOf('processor')?.kind === 'file' && fromCode.processor === undefined
+  if (isOfFile && typeof given.processor === 'string') {
+    // What is not there is told by `new Consumer`, after everything else that is wrong.
+    const { file, warning } = locateProcessor(given.processor, check.folderOf('processor', cwd))
+    given.processor = file
+    if (warning !== undefined) process.emitWarning(warning, WARNING)
   }
   const credentials = credentialsFrom(env)
   if (credentials !== undefined) given.credentials = credentials
-  return check.finishWith(OPTION_NAMES, { ...given, ...withoutAbsent(options) })
-}
-
-/** As the command line sees it. What is not there is told by `new Consumer`, after everything else that is wrong. */
-function seenFrom(folder: string, processor: string): string {
-  try {
-    return findProcessor(processor, folder).file
-  } catch (error) {
-    if (!(error instanceof ClsConsumerError)) throw error
-    return processor.startsWith('file:') ? processor : resolve(folder, processor)
-  }
+  return check.finishWith(OPTION_NAMES, { ...given, ...fromCode })
 }
 
 /** What is not given must not hide what the environment gives. */

@@ -34,26 +34,44 @@ export class Opener {
 
   /** From assigned to running: find where to start, commit that (I11), pull. */
   async open(topicId: string, tenures: readonly Tenure[]): Promise<void> {
-    const { world, settings, starts, signal, handlers } = this.#parts
-    const isWanted = (tenure: Tenure): boolean => tenure.phase === 'opening' && !signal.aborted
+    const { world, starts, signal, handlers } = this.#parts
+    const wanted = (): readonly Tenure[] => tenures.filter(({ phase }) => phase === 'opening')
+    const delayMs = handlers.openDelayMs(topicId)
+    if (delayMs > 0) await world.timers.sleep(delayMs, signal).catch(() => undefined)
+    await this.insist(
+      topicId,
+      () => wanted().length > 0,
+      async () => {
+        const partitions = wanted().map(({ epoch }) => epoch.partition)
+        const found = await starts.lookUp(topicId, partitions)
+        // Revoked or lost while we asked.
+        const asked = wanted().filter(({ epoch }) => found.has(epoch.partition))
+        if (!(await this.#commitStarts(asked, found))) return false
+        // Nothing waits from here to `run`: an end that became known before is looked up, one that becomes known later
+        // finds these tenures running.
+        const bounds = await this.lookUpBounds(topicId, asked)
+        for (const tenure of asked.filter(({ phase }) => phase === 'opening'))
+          this.#run(tenure, startOf(found, tenure.epoch), bounds?.get(tenure.epoch.partition))
+        return true
+      }
+    )
+  }
+
+  /**
+   * Asks the service about a topic until `attempt` is content. What it cannot answer now is asked again; what it refuses of
+   * this topic is told, and asked less and less often. Ends when nobody wants it any more, or the consumer stops.
+   * @throws ClsConsumerError what concerns more than this topic and time does not mend.
+   */
+  async insist(topicId: string, isWanted: () => boolean, attempt: () => Promise<boolean>): Promise<void> {
+    const { world, settings, signal, handlers } = this.#parts
     let refusedCount = 0
-    for (let wanted = tenures.filter(isWanted); wanted.length > 0; wanted = wanted.filter(isWanted)) {
+    while (isWanted() && !signal.aborted) {
       let waitMs = OPEN_RETRY_MS
       try {
-        const partitions = wanted.map(({ epoch }) => epoch.partition)
-        const found = await starts.lookUp(topicId, partitions)
+        const isContent = await attempt()
         handlers.topicAnswered(topicId, 'positions')
+        if (isContent) return
         refusedCount = 0
-        // Revoked or lost while we asked.
-        wanted = wanted.filter(isWanted)
-        if (await this.#commitStarts(wanted, found)) {
-          // Nothing waits from here to `run`: an end that became known before is looked up, one that becomes known
-          // later finds these tenures running.
-          const bounds = await this.lookUpBounds(topicId, wanted)
-          for (const tenure of wanted.filter(isWanted))
-            this.#run(tenure, startOf(found, tenure.epoch), bounds?.get(tenure.epoch.partition))
-          return
-        }
       } catch (thrown) {
         if (signal.aborted) return
         const error = toClsError(thrown)
@@ -62,7 +80,7 @@ export class Opener {
           waitMs = backoffDelayMs({ ...settings, attempt: refusedCount, chance: world.random.next() })
           await this.#refuseOrRejoin(topicId, error)
         } else if (error.remedy !== 'retry') throw error
-        else world.log.warn('the start of partitions is not known yet', { topicId, error: error.message })
+        else world.log.warn('the positions of a topic are not known yet', { topicId, error: error.message })
       }
       await world.timers.sleep(waitMs, signal).catch(() => undefined)
     }

@@ -79,10 +79,12 @@ export function text(words: Words & { pattern?: RegExp; expected?: string }): Op
   }
 }
 
-export function integer(words: Words & { min: number; max: number; step?: number; unit: string }): OptionRow<number> {
+/** `unit`: of what it is a number; absent for numbers that count nothing. */
+export function integer(words: Words & { min: number; max: number; step?: number; unit?: string }): OptionRow<number> {
   const { min, max, step = 1, unit, ...rest } = words
-  const expected = `a whole number of ${unit} from ${min} to ${max}${step === 1 ? '' : `, a multiple of ${step}`}`
-  const type = `${unit}, ${min} – ${max}${step === 1 ? '' : `, multiple of ${step}`}`
+  const counted = unit === undefined ? '' : ` of ${unit}`
+  const expected = `a whole number${counted} from ${min} to ${max}${step === 1 ? '' : `, a multiple of ${step}`}`
+  const type = `${unit === undefined ? '' : `${unit}, `}${min} – ${max}${step === 1 ? '' : `, multiple of ${step}`}`
   return {
     ...row('integer', type, rest, input => {
       const value = isDigits(input) ? Number(input) : input

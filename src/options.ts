@@ -170,7 +170,7 @@ export const OPTIONS = {
     text({
       env: 'CLS_PROCESSOR',
       flag: 'processor',
-      help: 'Module of the processor: a path (relative to the working folder), a file: URL or the name of a package'
+      help: "Module of the processor: a path (relative to the working folder, or the config file's), a file: URL or the name of a package"
     })
   ),
   processorOptions: anyValue({

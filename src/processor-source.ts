@@ -15,13 +15,18 @@ import { isBuiltin } from 'node:module'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { moduleResolve } from 'import-meta-resolve'
-import { ClsConsumerError } from './errors.ts'
+import { ClsConsumerError, toClsError } from './errors.ts'
 
 export interface FoundProcessor {
   /** Absolute path of the module. */
   readonly file: string
   /** What the user should know about how it was found. */
   readonly warning?: string
+}
+
+export interface LocatedProcessor extends FoundProcessor {
+  /** Why there is no module; `file` is then where it would be. */
+  readonly failure?: ClsConsumerError
 }
 
 const ENDINGS = ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts']
@@ -40,6 +45,15 @@ export function findProcessor(given: string, folder: string): FoundProcessor {
     )
   }
   return findNamed(given, folder)
+}
+
+/** The same for those who have more to tell before what cannot be found ends it. */
+export function locateProcessor(given: string, folder: string): LocatedProcessor {
+  try {
+    return findProcessor(given, folder)
+  } catch (error) {
+    return { file: given.startsWith('file:') ? given : resolve(folder, given), failure: toClsError(error) }
+  }
 }
 
 function fromUrl(url: string): string {

@@ -7,6 +7,8 @@
  */
 import { keyOf } from './batch.ts'
 import type { BoundedRun } from './bounded-run.ts'
+import type { PartitionId } from './dispatch/messages.ts'
+import { toClsError } from './errors.ts'
 import type { Settings } from './options.ts'
 import type { Tenures } from './tenures.ts'
 import type { TopicTroubles } from './topic-troubles.ts'
@@ -74,21 +76,37 @@ export class RunEnd {
 
   /** Ours are done. A member of the group may have died before its own were: those come to us after its timeout. */
   async #awaitOthers(): Promise<void> {
-    const { world, settings, boundedRun, tenures, troubles, signal } = this.#parts
+    const { world, settings, tenures, troubles, signal } = this.#parts
     const { clock, timers, log } = world
     const topicIds = settings.topicIds.filter(topicId => !troubles.isRefused(topicId))
     const untilMs = clock.monotonic() + this.#handOverMs()
     for (;;) {
       const held = new Set([...tenures].map(({ epoch }) => keyOf(epoch)))
-      const behind = (await boundedRun.lookUpBehind(topicIds, signal)).filter(id => !held.has(keyOf(id)))
+      const behind = (await this.#lookUpBehind(topicIds))?.filter(id => !held.has(keyOf(id)))
       // Something came to us while we asked: its end asks again.
       if (!this.#isDone()) return
-      if (behind.length === 0 || clock.monotonic() >= untilMs) {
-        for (const id of behind) log.warn('ending although a partition that others hold is not at its end', { ...id })
+      if (behind?.length === 0 || clock.monotonic() >= untilMs) {
+        for (const id of behind ?? [])
+          log.warn('ending although a partition that others hold is not at its end', { ...id })
         this.#end()
         return
       }
       await timers.sleep(settings.heartbeatIntervalMs, signal)
+    }
+  }
+
+  /** Undefined where the service does not tell now: it is asked again. */
+  async #lookUpBehind(topicIds: readonly string[]): Promise<PartitionId[] | undefined> {
+    const { world, boundedRun, signal } = this.#parts
+    try {
+      return await boundedRun.lookUpBehind(topicIds, signal)
+    } catch (thrown) {
+      const error = toClsError(thrown)
+      if (error.remedy !== 'retry') throw error
+      world.log.warn('it is not known yet whether partitions that others hold are at their end', {
+        error: error.message
+      })
+      return undefined
     }
   }
 

@@ -4,6 +4,7 @@
  * In: a value, a name. Out: the value with everything that looks like a secret replaced by `MASK`; whether a name looks
  * like one. A guess, on the safe side: the access key itself never comes here. Pure.
  */
+import { simplify } from './nearest.ts'
 
 /** Stands where a secret was. A config file that has it was printed, and is refused. */
 export const MASK = '***'
@@ -28,7 +29,7 @@ const SECRET_WORDS = [
 ]
 
 export function looksSecret(name: string): boolean {
-  const simple = name.toLowerCase().replace(/[^a-z0-9]/g, '')
+  const simple = simplify(name)
   return SECRET_WORDS.some(word => simple.includes(word))
 }
 

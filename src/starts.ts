@@ -7,14 +7,21 @@
  */
 import type { Epoch } from './batch.ts'
 import { type ClsConsumerError, toClsError } from './errors.ts'
-import { askByOtherGroup, askOwnPositions } from './group/own-positions.ts'
+import { askOwnPositions, type OtherGroup } from './group/own-positions.ts'
 import { describeTopic, lookUpStarts, type Start } from './group/start-position.ts'
 import type { Settings } from './options.ts'
 import { isTopicTrouble } from './topic-troubles.ts'
 import type { World } from './world.ts'
 
+export interface StartsHandlers {
+  /** Partitions of the topic whose commits were acknowledged. */
+  acknowledged(topicId: string): Iterable<number>
+  /** What was committed is gone: somebody deleted the group, and somebody made it again. */
+  groupMadeAgain(): void
+}
+
 export class Starts {
-  readonly #world: Pick<World, 'control' | 'random' | 'log'>
+  readonly #world: Pick<World, 'control'>
   readonly #settings: Settings
   /** Aborted when the consumer stops. */
   readonly #signal: AbortSignal
@@ -25,12 +32,24 @@ export class Starts {
   readonly #partitionsAtJoin = new Map<string, ReadonlySet<number>>()
   /** Where epochs ended, by topic and partition. */
   readonly #leftAt = new Map<string, Map<number, bigint>>()
+  /** Of these, where the service has acknowledged a commit. */
+  readonly #committedAt = new Map<string, Set<number>>()
+  readonly #otherGroup: OtherGroup
+  readonly #handlers: StartsHandlers
   #isGroupMadeAgain = false
 
-  constructor(world: Pick<World, 'control' | 'random' | 'log'>, settings: Settings, signal: AbortSignal) {
-    this.#world = world
-    this.#settings = settings
-    this.#signal = signal
+  constructor(parts: {
+    readonly world: Pick<World, 'control'>
+    readonly settings: Settings
+    readonly otherGroup: OtherGroup
+    readonly signal: AbortSignal
+    readonly handlers: StartsHandlers
+  }) {
+    this.#world = parts.world
+    this.#settings = parts.settings
+    this.#otherGroup = parts.otherGroup
+    this.#signal = parts.signal
+    this.#handlers = parts.handlers
   }
 
   /**
@@ -52,20 +71,34 @@ export class Starts {
   /** The group was deleted, and what it had committed is gone: nothing is left to `startFrom`. */
   groupMadeAgain(): void {
     this.#isGroupMadeAgain = true
+    this.#committedAt.clear()
   }
 
-  /** An epoch has ended there: everything before is settled. */
-  left({ topicId, partition }: Epoch, nextOffset: bigint): void {
+  /** An epoch has ended there: everything before is settled, and its last commit was acknowledged, or not. */
+  left({ topicId, partition }: Epoch, nextOffset: bigint, isCommitted: boolean): void {
     const left = this.#leftAt.get(topicId) ?? new Map<number, bigint>()
     this.#leftAt.set(topicId, left.set(partition, nextOffset))
+    if (!isCommitted) return
+    const committed = this.#committedAt.get(topicId) ?? new Set<number>()
+    this.#committedAt.set(topicId, committed.add(partition))
   }
 
   /** Of partitions of one topic. @throws ClsConsumerError API_… */
   async lookUp(topicId: string, partitions: readonly number[]): Promise<Map<number, Start>> {
     const past = { leftAt: this.#leftAt.get(topicId) ?? new Map(), isGroupMadeAgain: this.#isGroupMadeAgain }
     const partitionsAtJoin = await this.#partitionsOf(topicId)
-    const ask = { topicId, partitions, partitionsAtJoin, past, signal: this.#signal }
-    return await lookUpStarts(this.#world, this.#settings, ask)
+    return await lookUpStarts(this.#world, this.#settings, {
+      topicId,
+      partitions,
+      partitionsAtJoin,
+      past,
+      acknowledged: new Set([...(this.#committedAt.get(topicId) ?? []), ...this.#handlers.acknowledged(topicId)]),
+      signal: this.#signal,
+      groupMadeAgain: () => {
+        this.groupMadeAgain()
+        this.#handlers.groupMadeAgain()
+      }
+    })
   }
 
   /** The log's own begin or end, where `goneOffset` is none of its offsets any more. @throws ClsConsumerError API_… */
@@ -78,7 +111,7 @@ export class Starts {
     const own = (await askOwnPositions(this.#world, this.#settings, question))?.get(partition)
     // The very one that was refused is the committed one: this site does not tell the log's own beside it.
     if (own !== undefined && own !== goneOffset) return own
-    const [asked] = await askByOtherGroup(this.#world, [question])
+    const [asked] = await this.#otherGroup.ask([question])
     return asked?.get(partition)
   }
 

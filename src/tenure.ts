@@ -29,10 +29,10 @@ export interface TenureHandlers {
   /** The frontier has moved: commit this. */
   progressed(offset: bigint): void
   /**
-   * Gives the result to the user, again where that fails (`signal` ends the attempts, not the call under way). Where there
-   * is nobody to give it to, undefined.
+   * Gives the result to the user, again where that fails (`signal` ends the attempts, not the call under way). Resolves to
+   * whether it was taken. Where there is nobody to give it to, undefined.
    */
-  readonly deliver: ((result: unknown, place: ResultPlace, signal: AbortSignal) => Promise<void>) | undefined
+  readonly deliver: ((result: unknown, place: ResultPlace, signal: AbortSignal) => Promise<boolean>) | undefined
   /** A batch is processed, its result delivered, and it counts. `latencyMs`: since its body had arrived. */
   processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
@@ -256,8 +256,7 @@ export class Tenure {
     const { startOffset } = batch
     const place = { ...placeOf(batch), startOffset, nextOffset, logCount: answer.logCount }
     try {
-      await deliver(answer.result, place, this.#closed.signal)
-      return true
+      return await deliver(answer.result, place, this.#closed.signal)
     } catch (error) {
       if (this.#closed.signal.aborted) return false
       throw resultError(error, placeOfBatch(batch))
@@ -297,7 +296,7 @@ export class Tenure {
   }
 
   #repull(batch: Batch, slot: Slot): void {
-    this.#chain?.repull(batch.startOffset, REPULL_DELAY_MS)
+    this.#chain?.restart(batch.startOffset, REPULL_DELAY_MS, 'ignored')
     this.#forget(slot)
   }
 

@@ -44,6 +44,8 @@ export interface TenuresHandlers {
   done(id: PartitionId, nextOffset: bigint): void
   /** The service refuses a use of this topic; it is tried again, less and less often. */
   topicRefused(topicId: string, use: TopicUse, error: ClsConsumerError): void
+  /** How long partitions of the topic that are granted anew wait before they open. */
+  openDelayMs(topicId: string): number
   /** That use of the topic has succeeded. */
   topicAnswered(topicId: string, use: TopicUse): void
   failed(error: ClsConsumerError): void
@@ -135,14 +137,26 @@ export class Tenures implements Iterable<Tenure> {
   /** The end of the bounded run has come while partitions were being read. */
   async boundAll(): Promise<void> {
     const running = [...this].filter(tenure => tenure.phase === 'running')
-    for (const topicId of topicsOf(running.map(({ epoch }) => epoch))) {
-      const tenures = running.filter(({ epoch }) => epoch.topicId === topicId)
-      const bounds = await this.#opener.lookUpBounds(topicId, tenures)
-      for (const tenure of tenures) {
-        const bound = bounds?.get(tenure.epoch.partition)
-        if (bound !== undefined && tenure.phase === 'running') tenure.setBound(bound)
+    const topicIds = topicsOf(running.map(({ epoch }) => epoch))
+    await Promise.all([...topicIds].map(topicId => this.#bound(topicId, running)))
+  }
+
+  async #bound(topicId: string, running: readonly Tenure[]): Promise<void> {
+    const wanted = (): readonly Tenure[] =>
+      running.filter(({ epoch, phase }) => epoch.topicId === topicId && phase === 'running')
+    await this.#opener.insist(
+      topicId,
+      () => wanted().length > 0,
+      async () => {
+        const asked = wanted()
+        const bounds = await this.#opener.lookUpBounds(topicId, asked)
+        for (const tenure of asked) {
+          const bound = bounds?.get(tenure.epoch.partition)
+          if (bound !== undefined && tenure.phase === 'running') tenure.setBound(bound)
+        }
+        return true
       }
-    }
+    )
   }
 
   // ---- Opening ----
@@ -192,6 +206,7 @@ export class Tenures implements Iterable<Tenure> {
           ? undefined
           : (result, place, signal) =>
               deliver(() => onResult(result, place), world, settings, {
+                mayOffer: () => membership.checkLease(),
                 signal,
                 retried: (error, waitMs) =>
                   handlers.retried(resultError(error, resultPlace(place)), resultPlace(place), waitMs)
@@ -241,11 +256,19 @@ export class Tenures implements Iterable<Tenure> {
   async #moveOn(tenure: Tenure, from: 'begin' | 'end', error: ClsConsumerError, offset: bigint): Promise<void> {
     const { world, settings, starts, holdings, dispatcher, committer, signal } = this.#parts
     const { topicId, partition } = tenure.epoch
-    const startOffset = await starts.ownPosition(tenure.epoch, from, offset)
-    // Nowhere to go.
-    if (startOffset === undefined || startOffset === offset) throw error
+    let startOffset: bigint | undefined
+    await this.#opener.insist(
+      topicId,
+      () => tenure.phase === 'running',
+      async () => {
+        startOffset = await starts.ownPosition(tenure.epoch, from, offset)
+        return true
+      }
+    )
     // Revoked or lost while we asked.
     if (tenure.phase !== 'running' || holdings.phaseOf(tenure.epoch) !== 'active') return
+    // Nowhere to go.
+    if (startOffset === undefined || startOffset === offset) throw error
 
     const epoch = holdings.renew(tenure.epoch)
     world.log.warn('an offset is gone: going on elsewhere', {
@@ -265,7 +288,15 @@ export class Tenures implements Iterable<Tenure> {
       // Past the lease a flush ends at once, and only a timer tells that the lease has ended.
       await world.timers.sleep(OPEN_RETRY_MS, signal)
     }
-    const bounds = await this.#opener.lookUpBounds(topicId, [next])
+    let bounds: ReadonlyMap<number, PullBound> | undefined
+    await this.#opener.insist(
+      topicId,
+      () => next.phase === 'opening',
+      async () => {
+        bounds = await this.#opener.lookUpBounds(topicId, [next])
+        return true
+      }
+    )
     if (next.phase !== 'opening') return
     this.#parts.handlers.assigned({
       ...epoch,
@@ -297,11 +328,13 @@ export class Tenures implements Iterable<Tenure> {
     if (tenure.startOffset === undefined) await this.#giveUpOpening(tenure)
     const patienceMs = holdings.phaseOf(epoch) === 'lost' ? 0 : settings.drainTimeoutMs
     await dispatcher.drain(epoch, patienceMs, reason)
+    committer.repeat(epoch)
     if (holdings.phaseOf(epoch) === 'draining' && !(await committer.flush([epoch], LAST_COMMIT_MS))) {
       world.log.warn('released without its last commit: uncommitted work repeats', { topicId, partition })
     }
     const committedOffset = committer.committedOffset(epoch)
-    if (tenure.nextOffset !== undefined && tenure.nextOffset >= 0n) starts.left(epoch, tenure.nextOffset)
+    const isCommitted = committer.acknowledged(topicId).includes(partition)
+    if (tenure.nextOffset !== undefined && tenure.nextOffset >= 0n) starts.left(epoch, tenure.nextOffset, isCommitted)
     tenure.end()
     committer.forget(epoch)
     this.#tenures.delete(keyOf(epoch))

@@ -12,6 +12,8 @@ export type TopicUse = 'positions' | 'pull' | 'commit'
 interface Trouble {
   readonly use: TopicUse
   readonly error: ClsConsumerError
+  /** Of partitions that were given up over it. */
+  openCount: number
 }
 
 const OF_ONE_TOPIC: readonly ErrorCode[] = ['API_UNAUTHORIZED', 'API_NOT_FOUND', 'API_TOPIC_CLOSED']
@@ -32,13 +34,24 @@ export class TopicTroubles {
   /** Whether that is news: of a topic in trouble the first refusal is kept. */
   refuse(topicId: string, use: TopicUse, error: ClsConsumerError): boolean {
     if (this.#troubles.has(topicId)) return false
-    this.#troubles.set(topicId, { use, error })
+    this.#troubles.set(topicId, { use, error, openCount: 0 })
     return true
   }
 
   /** Whether that is news: what was refused works again. */
   restore(topicId: string, use: TopicUse): boolean {
     return this.#troubles.get(topicId)?.use === use && this.#troubles.delete(topicId)
+  }
+
+  /**
+   * How often partitions of the topic were opened since its commits were refused, this time included; 0 where they are not.
+   * A refused commit ends an epoch, and the partition is granted again at once: without a wait that would go round and round.
+   */
+  countOpening(topicId: string): number {
+    const trouble = this.#troubles.get(topicId)
+    if (trouble?.use !== 'commit') return 0
+    trouble.openCount += 1
+    return trouble.openCount
   }
 
   isRefused(topicId: string): boolean {

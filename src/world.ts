@@ -147,6 +147,9 @@ export interface PullRequest {
   readonly query?: string
 }
 
+/** Which pull. */
+export type Pulled = Pick<PullRequest, 'topicId' | 'partition' | 'startOffset'>
+
 /** A response as it came, still compressed, in memory that every thread can read. */
 export interface PulledBody {
   readonly bytes: SharedArrayBuffer
@@ -176,6 +179,8 @@ export interface DataApi {
    * right, as for any refused try. Returns it under the code that its `serviceCode` has, without secrets (I9).
    */
   heed(error: ClsConsumerError): ClsConsumerError
+  /** The response pulled from there has been read, and holds no refusal: what the pull was signed with is good. */
+  worked(pulled: Pulled): void
 }
 
 /** Finds `NextOffset` where it does not stand at the front of a body, off the main thread and off the lanes. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { BoundedRun } from '../src/bounded-run.ts'
 import { ClsConsumerError } from '../src/errors.ts'
+import { OtherGroup } from '../src/group/own-positions.ts'
 import type { Position } from '../src/world.ts'
 import { chance, createFakeTime, createKeptLog, rejection } from './cls/fakes.ts'
 import { turn } from './support/calls.ts'
@@ -23,13 +24,12 @@ function bench(stopAt: Position | 'now' | undefined) {
     {
       clock,
       timers,
-      random: chance(0.5),
-      log,
       control: control.api,
       data: data.api,
       scout: { nextOffset: async () => scouted }
     },
     { stopAt, group: 'g' },
+    new OtherGroup({ control: control.api, random: chance(0.5), log }),
     {
       hold: () => told.push(`hold ${time.clock.monotonic()}`),
       known: () => told.push(`known ${time.clock.monotonic()}`)
@@ -114,13 +114,12 @@ describe('bounded run: its phases', () => {
       {
         clock: time.clock,
         timers,
-        random: chance(0.5),
-        log: createKeptLog(),
         control: createFakeControl().api,
         data: createFakeData().api,
         scout: { nextOffset: async () => undefined }
       },
       { stopAt: NOW_S + 30 * 86_400, group: 'g' },
+      new OtherGroup({ control: createFakeControl().api, random: chance(0.5), log: createKeptLog() }),
       { hold: () => told.push('hold'), known: () => told.push('known') }
     )
     run.start()

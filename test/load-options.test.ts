@@ -1,5 +1,6 @@
 /** Options for code, from a file and the environment as on the command line. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +20,7 @@ writeFileSync(
 
 writeFileSync(join(folder, 'p.mjs'), 'export default function process() {}')
 
+const CONNECTION = { endpoint: 'http://127.0.0.1:1', logsetId: 'l', topicIds: ['t'], group: 'g' }
 const KEY = { CLS_SECRET_ID: 'i', CLS_SECRET_KEY: 'k' }
 
 test('code outweighs the environment, that the file, and that the defaults', () => {
@@ -57,10 +59,30 @@ test('a processor of the file is seen from its folder: a path, a package there, 
     ['file:///later.mjs', 'file:///later.mjs']
   ] as const) {
     const other = join(folder, 'other.json')
-    const rest = { endpoint: 'http://127.0.0.1:1', logsetId: 'l', topicIds: ['t'], group: 'g' }
-    writeFileSync(other, JSON.stringify({ ...rest, processor }))
+    writeFileSync(other, JSON.stringify({ ...CONNECTION, processor }))
     assert.equal(loadOptions({}, { config: other, env: KEY }).processor, file)
   }
+})
+
+test('a processor of the file that means a file and a package is the file, with a warning of the process', async t => {
+  mkdirSync(join(folder, 'node_modules/both'), { recursive: true })
+  writeFileSync(join(folder, 'node_modules/both/index.js'), '')
+  writeFileSync(join(folder, 'both'), '')
+  const both = join(folder, 'both.json')
+  writeFileSync(both, JSON.stringify({ ...CONNECTION, processor: 'both' }))
+  const warned: Error[] = []
+  const keep = (warning: Error) => void warned.push(warning)
+  process.on('warning', keep)
+  t.after(() => process.off('warning', keep))
+  // Warnings come on the next tick, in order: the last one shows that there are no others before it.
+  const last = once(process, 'warning', { signal: AbortSignal.timeout(10_000) })
+  assert.equal(loadOptions({ processor: './of-code.mjs' }, { config: both, env: KEY }).processor, './of-code.mjs')
+  assert.equal(loadOptions({}, { config: both, env: KEY }).processor, join(folder, 'both'))
+  await last
+  assert.deepEqual(
+    warned.map(({ name, message }) => `${name}: ${message}`),
+    ['ClsConsumerWarning: processor both: the file is used, and not the package of that name; write ./both to say so']
+  )
 })
 
 test('everything wrong comes in one error, in the words of each source', () => {
@@ -77,7 +99,7 @@ test('everything wrong comes in one error, in the words of each source', () => {
       'logsetId is missing: Logset of the topics (CLS_LOGSET_ID, logsetId in a config file)',
       'topicIds is missing: Topics to consume, all of one logset (CLS_TOPIC_IDS, topicIds in a config file)',
       'group is missing: Consumer group; created where absent (CLS_GROUP, group in a config file)',
-      'processor is missing: Module of the processor: a path (relative to the working folder), a file: URL or the name of a package (CLS_PROCESSOR, processor in a config file)',
+      "processor is missing: Module of the processor: a path (relative to the working folder, or the config file's), a file: URL or the name of a package (CLS_PROCESSOR, processor in a config file)",
       'pullBytes is 1, expected a whole number of bytes from 1024 to 10485760',
       'neither endpoint nor region is given: give the region, such as ap-guangzhou (CLS_REGION, region in a config file)'
     ].join('\n  - ')

@@ -80,6 +80,15 @@ describe('a value of a config file', () => {
   })
 })
 
+test('a whole number is told with its unit, its bounds and its step, as far as it has them', () => {
+  for (const [row, type, expected] of [
+    [KINDS.integer, 'ms, 0 – 100, multiple of 5', 'a whole number of ms from 0 to 100, a multiple of 5'],
+    [integer({ help: 'h', min: 0, max: 65_535 }), '0 – 65535', 'a whole number from 0 to 65535']
+  ] as const) {
+    assert.deepEqual([row.type, expectedOf(row, -1)], [type, expected])
+  }
+})
+
 describe('a time', () => {
   test('is a day that exists, at a time of day that exists', () => {
     for (const time of [

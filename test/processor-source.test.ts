@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { ClsConsumerError } from '../src/errors.ts'
-import { findProcessor } from '../src/processor-source.ts'
+import { findProcessor, locateProcessor } from '../src/processor-source.ts'
 
 let root = ''
 let folder = ''
@@ -113,6 +113,21 @@ test('a file wins over a package of the same name, and says so', () => {
   assert.match(warning ?? '', /the file is used.*package.*write \.\/both/)
   assert.deepEqual(findProcessor('./both', folder), { file })
   assert.deepEqual(findProcessor('bare', folder), { file: join(folder, 'bare') })
+})
+
+test('what cannot be found is located where it would be, with the reason; what can be, as it is found', () => {
+  assert.deepEqual(locateProcessor('both', folder), findProcessor('both', folder))
+  assert.deepEqual(locateProcessor('./p.mjs', folder), { file: join(folder, 'p.mjs') })
+  for (const [given, file] of [
+    ['./gone.mjs', join(folder, 'gone.mjs')],
+    ['no-such', join(folder, 'no-such')],
+    ['/no/such.mjs', '/no/such.mjs'],
+    ['file:///no/such.mjs', 'file:///no/such.mjs']
+  ] as const) {
+    const { failure, ...located } = locateProcessor(given, folder)
+    assert.deepEqual(located, { file })
+    assert.equal(failure?.code, 'PROCESSOR_NOT_FOUND', given)
+  }
 })
 
 test('a file wins although the package of its name cannot be used', async () => {

@@ -148,12 +148,12 @@ test('I9: only the files that take, hand over or use credentials read a secret',
   const READERS = [
     'src/cli/demo-group.ts',
     'src/cli/emulator.ts',
-    'src/cli/option-flags.ts',
     'src/cls/control-api.ts',
     'src/cls/data-api.ts',
     'src/cls/sign-q.ts',
     'src/cls/sign-tc3.ts',
     'src/cls/signing.ts',
+    'src/config/env-credentials.ts',
     'src/emulator/changes.ts',
     'src/emulator/settings.ts',
     'src/emulator/signature.ts',
@@ -218,6 +218,10 @@ test("the README's .env example is made from the option table", () => {
 
 test("the README's option table is the option table", () => {
   assert.equal(readReadme(), withOptionTable(readReadme()), 'run `npm run readme`')
+})
+
+test("the README's quirks are those of the emulator", () => {
+  assert.equal(readReadme(), withQuirkTable(readReadme()), 'run `npm run readme`')
 })
 
 test('flags and variables of the options are all different', () => {

@@ -57,7 +57,7 @@ describe('options: some of them', () => {
       message: [
         '2 invalid options:',
         '  - --group is "a b"',
-        '  - processor is missing: Module of the processor: a path (relative to the working folder), a file: URL or the name of a package (say processor)'
+        "  - processor is missing: Module of the processor: a path (relative to the working folder, or the config file's), a file: URL or the name of a package (say processor)"
       ].join('\n')
     })
   })

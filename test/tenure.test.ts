@@ -56,7 +56,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
     checkLease: () => isLeaseHeld,
     dispatched: batch => void owned.set(batch, tenure),
     progressed: offset => progress.push(offset),
-    deliver: hasOnResult ? (result, place) => results.make({ result, place }) : undefined,
+    deliver: hasOnResult ? (result, place) => results.make({ result, place }).then(() => true) : undefined,
     processed: (batch, _answer, nextOffset) => told.push(`processed ${batch.startOffset} ${nextOffset}`),
     retried: (error, { offset }, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),
     answered: () => undefined,

@@ -32,7 +32,7 @@ describe('opening a partition', () => {
     }
     await start()
     await time.advance(10_000)
-    assert.ok(hasLogged('the start of partitions is not known yet'))
+    assert.ok(hasLogged('the positions of a topic are not known yet'))
     assert.deepEqual([data.pulls.length, consumer.snapshot().phase], [0, 'running'])
     control.offsets.always = answer
     await time.advance(1000)

@@ -1,48 +1,19 @@
 /**
  * Loads the module of a processor.
  *
- * In: an absolute path or a `file:` URL, which the main thread has found. Out: a function that makes a `Processor`, or an
+ * In: the absolute path of a file, which the main thread has found. Out: a function that makes a `Processor`, or an
  * error (`PROCESSOR_NOT_FOUND`, `PROCESSOR_NOT_LOADED`, `PROCESSOR_SHAPE`) that names the file and the cure. Must never
  * run while a thread boots: a module that throws at import would switch the pool's respawning off for good.
  */
-import { stat } from 'node:fs/promises'
-import { isAbsolute } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { ClsConsumerError } from '../src/errors.ts'
 import { type ProcessorFactory, toFactory } from './processor-shape.ts'
 import { syntaxPlace } from './syntax-place.ts'
 import { describeThrown, placeInHead, placeInStack } from './user-failure.ts'
 
 /** @throws ClsConsumerError PROCESSOR_NOT_FOUND, PROCESSOR_NOT_LOADED, PROCESSOR_SHAPE */
-export async function loadProcessor(file: string): Promise<ProcessorFactory> {
-  const path = toPath(file)
-  await refuseAbsent(path)
+export async function loadProcessor(path: string): Promise<ProcessorFactory> {
   return toFactory(await importModule(path), path)
-}
-
-function toPath(file: string): string {
-  if (!file.startsWith('file:')) {
-    if (isAbsolute(file)) return file
-    // A thread has no working folder of its own to be relative to: the main thread resolves the path.
-    throw new ClsConsumerError('PROCESSOR_NOT_FOUND', 'the path of the processor is not absolute', { file })
-  }
-  try {
-    return fileURLToPath(file)
-  } catch (error) {
-    const { message } = describeThrown(error)
-    throw new ClsConsumerError('PROCESSOR_NOT_FOUND', `not a usable file: URL: ${message}`, { file, cause: error })
-  }
-}
-
-/** Before the import, so that a missing import *inside* the module is not taken for its absence. */
-async function refuseAbsent(path: string): Promise<void> {
-  const isFolder = await stat(path).then(
-    found => found.isDirectory(),
-    () => undefined
-  )
-  if (isFolder === false) return
-  const what = isFolder === undefined ? 'there is no such file' : 'this is a folder, not a module'
-  throw new ClsConsumerError('PROCESSOR_NOT_FOUND', `the processor cannot be found: ${what}`, { file: path })
 }
 
 /** The module's exports by name. CommonJS comes as `default: module.exports`. */
@@ -56,15 +27,18 @@ async function importModule(path: string): Promise<ReadonlyMap<string, unknown>>
 }
 
 async function loadFailure(path: string, error: unknown): Promise<ClsConsumerError> {
+  if (isAbsence(path, error)) {
+    const what = 'the processor cannot be found: the file is gone since the start; put it back'
+    return new ClsConsumerError('PROCESSOR_NOT_FOUND', what, { file: path, cause: error })
+  }
   const { message, stack } = describeThrown(error)
   let place = placeInHead(stack) ?? placeInStack(stack)
   let cure = cureOf(path, error)
   if (error instanceof SyntaxError && place === undefined) {
     // Of one in an ES module nothing is left here that would tell the line.
     const found = await syntaxPlace(path)
-    if (found === 'sound') cure = `the file itself is sound, so it is in what it imports: \`node ${path}\` shows where`
-    else if (found === 'unknown') cure = `\`node ${path}\` shows where`
-    else place = found
+    if (found.kind === 'in-file') place = found.place
+    else cure = `${found.kind === 'in-imports' ? IN_IMPORTS : ''}\`node ${path}\` shows where`
   }
   const at = place === undefined ? '' : ` at ${place}`
   // Of a missing CommonJS module Node says in further lines who required it.
@@ -73,6 +47,17 @@ async function loadFailure(path: string, error: unknown): Promise<ClsConsumerErr
   const failed = new ClsConsumerError('PROCESSOR_NOT_LOADED', what, { file: path, cause: error })
   failed.stack = `${failed.message}\n${stack}`
   return failed
+}
+
+const IN_IMPORTS = 'the file itself is sound, so it is in what it imports: '
+
+/**
+ * Of the module itself, not of one that it imports. The main thread has seen the file; a thread that takes the place of
+ * one that died, hours later, may find it gone.
+ */
+function isAbsence(path: string, error: unknown): boolean {
+  if (!(error instanceof Error && 'code' in error && 'url' in error)) return false
+  return error.code === 'ERR_MODULE_NOT_FOUND' && error.url === pathToFileURL(path).href
 }
 
 /** By Node's own error codes, as far as its message leaves open what to do. */

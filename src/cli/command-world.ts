@@ -4,8 +4,8 @@
  * Signals arrive as `stop`. A command resolves when it is done (or stopped in order) and throws what failed; it never ends
  * the process by itself.
  */
+import type { Env } from '../config/option-sources.ts'
 import type { Clock, Random, Timers } from '../world.ts'
-import type { Env } from './option-flags.ts'
 
 /** Standard output or error; a test's own. */
 export interface Sink {

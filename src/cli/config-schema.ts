@@ -4,10 +4,11 @@
  * In: the option table. Out: a JSON Schema (draft 2020-12) that accepts what `run --config` accepts of each value by
  * itself. It does not ask for any option, since flags and variables can give it, and knows no contradictions. Pure.
  */
+import { SCHEMA_KEY, WRITABLE } from '../config/config-file.ts'
+import { OptionCheck } from '../config/option-check.ts'
+import type { Args } from '../config/option-sources.ts'
 import type { OptionRow, ValueSchema } from '../option-kinds.ts'
 import type { CommandWorld } from './command-world.ts'
-import { SCHEMA_KEY, WRITABLE } from './config-file.ts'
-import { type Args, OptionCheck } from './option-flags.ts'
 
 interface DescribedSchema extends ValueSchema {
   readonly description: string

@@ -5,6 +5,7 @@
  */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { UPLOAD_LIMITS } from '../cls/upload-limits.ts'
 import type { CommandWorld } from './command-world.ts'
 import { lineGenerator } from './generate.ts'
 import { readLines } from './lines.ts'
@@ -31,7 +32,8 @@ export async function* demoLogs(
   let id = 0
   if (plan.file !== undefined) {
     const path = plan.file === '-' ? '-' : resolve(cwd, plan.file)
-    for await (const { text } of readLines(path, stop)) yield { log: lineToLog(text, clock.now(), id++) }
+    for await (const { text } of readLines(path, stop, UPLOAD_LIMITS.valueBytes))
+      yield { log: lineToLog(text, clock.now(), id++) }
     return
   }
   const nextLine = lineGenerator(plan.seed)

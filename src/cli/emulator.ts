@@ -1,10 +1,13 @@
 /**
  * `cls-consumer emulator`: a CLS on this host, in memory, until stopped.
  *
- * In: flags, also for the faults and quirks that it starts with. Out: where it is and how to get in, as a table and as `export` lines that the other commands understand.
- * The key it prints is the emulator's own, made up or given by the user for it: never one that opens anything else.
+ * In: flags, also for the faults and quirks that it starts with. Out: where it is and how to get in, as a table and as
+ * `export` lines that the other commands understand. The key it prints is the emulator's own, made up or given by the
+ * user for it: never one that opens anything else.
  */
 import type { Options } from 'yargs'
+import { OptionCheck } from '../config/option-check.ts'
+import type { Args, Env } from '../config/option-sources.ts'
 import { ACTION_NAMES } from '../emulator/action-names.ts'
 import {
   changedQuirks,
@@ -23,14 +26,14 @@ import {
 } from '../emulator/start.ts'
 import { flag, integer, list, row, text, Wrong, withDefault } from '../option-kinds.ts'
 import { FAULT_EXAMPLES, parseFaultFlag, shortForms } from './fault-flag.ts'
-import { type Args, type Env, flagsOf, OptionCheck } from './option-flags.ts'
+import { flagsOf } from './option-flags.ts'
 
 const MIB = 1024 * 1024
 
 const OWN = {
   port: withDefault(
     9320,
-    integer({ flag: 'port', help: 'Port on 127.0.0.1; 0 for any free one', min: 0, max: 65_535, unit: 'ports' })
+    integer({ flag: 'port', help: 'Port on 127.0.0.1; 0 for any free one', min: 0, max: 65_535 })
   ),
   topicCount: withDefault(2, integer({ flag: 'topics', help: 'How many topics', min: 1, max: 1000, unit: 'topics' })),
   partitionCount: withDefault(
@@ -96,13 +99,20 @@ export const emulatorOptions: Record<string, Options> = {
 /** For the end of the command's help. */
 export const emulatorEpilogue = [
   'Quirks and their values, the first being the default:',
-  ...Object.entries(QUIRKS).map(([name, values]) => `  ${name}=${values.join('|')}`),
+  ...Object.entries(QUIRKS).flatMap(([name, { values, help }]) => [
+    `  ${name}=${values.join('|')}`,
+    `      ${help.replaceAll('`', '')}`
+  ]),
   '',
-  'Faults are ACTION:KIND, with * for any action, and the parts of a rule behind:',
-  ',every=N ,times=N ,after=N ,partition=N; or a whole rule as JSON. Kinds:',
+  'Faults are ACTION:KIND, with * for any action, or a whole rule as JSON. Kinds:',
   ...shortForms().map(form => `  ${form}`),
+  'Behind the kind may stand, each after a comma, what else is in a rule:',
+  '  every=N, of the requests that match each Nth; after=N, not the first N; times=N, no more than N',
+  '  partition=N, topicId=ID, consumer=NAME, of these alone',
+  ...FAULT_EXAMPLES.map(example => `  --fault '${example}'`),
   `Actions: ${ACTION_NAMES.join(', ')}`,
-  ...FAULT_EXAMPLES.map(example => `  --fault '${example}'`)
+  '',
+  'Exit codes: 0 stopped by SIGINT or SIGTERM; 1 failed, for instance because the port is in use; 2 a flag must be mended first; 130 or 143 ended at once by a second SIGINT or SIGTERM.'
 ].join('\n')
 
 export interface EmulatorCommandWorld {
@@ -162,15 +172,11 @@ function readOptions(args: Args): EmulatorOptions {
 /** Each problem is told with the rule that has it. */
 function readFaults(given: unknown, problems: string[]): FaultRule[] {
   return listOf(given).flatMap(text => {
-    const rule = parseFaultFlag(text)
-    if (!isProblems(rule)) return [rule]
-    problems.push(...rule.map(problem => `--fault ${JSON.stringify(text)}: ${problem}`))
+    const parsed = parseFaultFlag(text)
+    if (parsed.kind === 'rule') return [parsed.rule]
+    problems.push(...parsed.problems.map(problem => `--fault ${JSON.stringify(text)}: ${problem}`))
     return []
   })
-}
-
-function isProblems(rule: FaultRule | readonly string[]): rule is readonly string[] {
-  return Array.isArray(rule)
 }
 
 function readQuirks(given: unknown, problems: string[]): Partial<Quirks> {

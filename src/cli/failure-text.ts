@@ -42,12 +42,15 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   API_UNAUTHORIZED: 'Check CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN, and that this key may use the log service.',
   API_NOT_FOUND: 'Check the logset and topic ids, and that they lie in this region.',
   API_INVALID_OFFSET: 'Choose with --on-invalid-offset where to go on: begin or end of the partition.',
-  PROCESSOR_FAILED: 'Mend the processor and start again: the batch it failed on is read again, none is lost.',
+  PROCESSOR_FAILED:
+    'Mend the processor and start again: a batch that failed is read again, what went on after its process returned is not.',
   THREAD_LOST:
     'Look at what the processor does there: process.exit, an uncaught error or a lack of memory ends a thread.',
   PROCESSOR_STUCK: 'Find what it waits for, or give it longer with --hook-timeout-ms.',
   BATCH_CLOSED: 'Mend the processor and start again. What it did too late with that batch may be lost.',
   PROCESSOR_START_FAILED: 'Mend what the processor does at its start, and start again.',
+  EMULATOR_NOT_STARTED:
+    'If its port is in use, name another one, or --port 0 for any that is free; otherwise find the cause first.',
   GROUP_TOPICS: 'Name all topics of the group, or say --update-group to change the group.',
   DEMO_FAILED: 'The demo did not show what it promises.'
 }

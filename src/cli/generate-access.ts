@@ -5,7 +5,7 @@
  * falls as in practice (Zipf). The lines of a seed never change: documents show them.
  */
 import { printAccessLine, printAccessTime } from './access-log.ts'
-import { CHINESE_SHARE, pick, type SeededRandom, zipf } from './random.ts'
+import { between, CHINESE_SHARE, pick, pickByShare, type SeededRandom, zipf } from './random.ts'
 
 const PATH_COUNT = 400
 const CLIENT_COUNT = 3000
@@ -31,7 +31,6 @@ const AGENTS = [
   'curl/8.6.0'
 ] as const
 
-/** Cumulative shares out of 1,000. */
 const STATUSES = [
   [885, '200'],
   [900, '206'],
@@ -52,7 +51,7 @@ export function accessLines(random: SeededRandom): (unixMs: number) => string {
   return unixMs => {
     const path = paths[pathRank(random)] ?? '/'
     const client = clients[clientRank(random)] ?? { ip: '127.0.0.1', agent: '-' }
-    const status = makeStatus(random)
+    const status = pickByShare(random, STATUSES)
     const search = random() < CHINESE_SHARE ? pick(random, SEARCHES) : undefined
     return printAccessLine({
       ip: client.ip,
@@ -75,13 +74,8 @@ function makePath(random: SeededRandom, rank: number): string {
 }
 
 function makeClient(random: SeededRandom): { ip: string; agent: string } {
-  const byte = (least: number, most: number) => least + Math.floor(random() * (most - least + 1))
-  return { ip: `${byte(1, 223)}.${byte(0, 255)}.${byte(0, 255)}.${byte(1, 254)}`, agent: pick(random, AGENTS) }
-}
-
-function makeStatus(random: SeededRandom): string {
-  const share = random() * 1000
-  return STATUSES.find(([upTo]) => share < upTo)?.[1] ?? '200'
+  const bytes = [between(random, 1, 223), between(random, 0, 255), between(random, 0, 255), between(random, 1, 254)]
+  return { ip: bytes.join('.'), agent: pick(random, AGENTS) }
 }
 
 function makeReferrer(random: SeededRandom, search: string | undefined): string {

@@ -5,11 +5,10 @@
  * mostly, and some warnings, with a stack trace of some KB over many lines.
  */
 import type { Content, Log } from '../cls/log-group.ts'
-import { between, CHINESE_SHARE, hexDigits, pick, type SeededRandom, zipf } from './random.ts'
+import { between, CHINESE_SHARE, hexDigits, pick, pickByShare, type SeededRandom, zipf } from './random.ts'
 
 type Make = (random: SeededRandom) => string
 
-/** Cumulative shares out of 1,000. */
 const LEVELS = [
   [120, 'DEBUG'],
   [900, 'INFO'],
@@ -66,8 +65,7 @@ const FRAMES_MAX = 60
 export function appLogs(random: SeededRandom): (unixMs: number) => Log {
   const loggerRank = zipf(LOGGERS.length)
   return unixMs => {
-    const share = random() * 1000
-    const level: Level = LEVELS.find(([upTo]) => share < upTo)?.[1] ?? 'INFO'
+    const level: Level = pickByShare(random, LEVELS)
     const logger = LOGGERS[loggerRank(random)] ?? 'com.example.shop.Main'
     const contents: Content[] = [
       { key: 'level', value: level },

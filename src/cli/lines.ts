@@ -9,9 +9,6 @@ import { createReadStream } from 'node:fs'
 import { addAbortSignal } from 'node:stream'
 import { ClsConsumerError } from '../errors.ts'
 
-/** The service takes 1 MB per value. */
-export const LINE_BYTES_MAX = 1_000_000
-
 export interface Line {
   /** From 1. */
   readonly number: number
@@ -22,7 +19,7 @@ export interface Line {
 export async function* readLines(
   path: string,
   stop: AbortSignal,
-  lineBytesMax = LINE_BYTES_MAX
+  lineBytesMax: number
 ): AsyncGenerator<Line, void, undefined> {
   if (stop.aborted) return
   const bytes = addAbortSignal(stop, path === '-' ? process.stdin : createReadStream(path))

@@ -21,7 +21,7 @@ export interface FilePlan {
   /** Or `-` for standard input. */
   readonly path: string
   readonly format: 'auto' | 'lines' | 'ndjson'
-  /** Of a line that is no JSON object: keep it as `message`, or end with an error. */
+  /** Of a line that is not a JSON object: keep it as `message`, or end with an error. */
   readonly onBadLine: 'keep' | 'stop'
   readonly timeField: string | undefined
   readonly timeUnit: TimeUnit | undefined
@@ -40,7 +40,7 @@ export interface SourcePlan {
 
 /** Of logs, counted as they are read. */
 export interface SourceTally {
-  /** Lines that are no JSON object. */
+  /** Lines that are not JSON objects. */
   badLineCount: number
   /** Logs at the time of now, since their field of time is absent or cannot be read. */
   noTimeCount: number
@@ -115,7 +115,7 @@ function readJson({ text, number }: Line, plan: FilePlan, world: SourceWorld): L
   const time = BigInt(world.clock.now())
   const parsed: JsonLine = parseJsonLine(text)
   if (parsed.kind === 'object') return timed({ time, contents: parsed.contents }, plan, world)
-  const problem = `line ${number} is no JSON object: ${parsed.why}`
+  const problem = `line ${number} is not a JSON object: ${parsed.why}`
   if (plan.onBadLine === 'stop') {
     const advice = '; --on-bad-line keep uploads such lines as text'
     throw new ClsConsumerError('FILE_UNREADABLE', `${problem}${advice}`, { file: plan.path })

@@ -1,29 +1,14 @@
 /**
- * Option rows as flags, environment variables and a config file.
+ * Option rows as flags.
  *
- * In: rows (of the option table, or a command's own), parsed flags, the environment, a file. Out: flags for yargs, and what
- * the user gave, flags outweighing variables, and those the file; or one error with all problems of all sources, each with
- * where it stands. Secrets have no flag: a process list shows flags to everyone.
+ * In: rows (of the option table, or a command's own), arguments. Out: flags for yargs; or an error where an argument is a
+ * flag that looks like a secret. Those have no flag: a process list shows flags to everyone.
  */
 import type { Options } from 'yargs'
+import type { Rows } from '../config/option-sources.ts'
 import { ClsConsumerError } from '../errors.ts'
-import { type Kind, type OptionRow, Wrong } from '../option-kinds.ts'
-import { OPTIONS, type OptionName, type Settings } from '../options.ts'
-import { invalidOptions, resolveSome } from '../resolve-options.ts'
-import { CONFIG, type ConfigFile, isWritable, readConfigFile } from './config-file.ts'
-import {
-  type Args,
-  allGiven,
-  type Env,
-  type Given,
-  type Origin,
-  originName,
-  type Rows,
-  wrongValue
-} from './option-sources.ts'
-import { unknownFlags } from './unknown-flags.ts'
-
-export type { Args, Env, Rows } from './option-sources.ts'
+import type { Kind, OptionRow } from '../option-kinds.ts'
+import { looksSecret } from '../secrets.ts'
 
 /** yargs' description of each row that has a flag. No default is given to yargs: it could not be told from a flag. */
 export function flagsOf(rows: Rows): Record<string, Options> {
@@ -49,146 +34,15 @@ function describe({ kind, type, help, env, choices }: OptionRow<unknown>): strin
   return `${help}${range === '' ? '' : ` (${range})`}${env === undefined ? '' : ` [${env}]`}`
 }
 
-/** The access key, from the environment alone; undefined unless both of its parts are set. */
-export function credentialsFrom(env: Env): { secretId: string; secretKey: string; token?: string } | undefined {
-  const { CLS_SECRET_ID: secretId = '', CLS_SECRET_KEY: secretKey = '', CLS_TOKEN: token = '' } = env
-  if (secretId === '' || secretKey === '') return undefined
-  return { secretId, secretKey, ...(token === '' ? {} : { token }) }
-}
-
-/** Which of the variables that the access key needs are not set. */
-function unsetCredentials(env: Env): string[] {
-  return ['CLS_SECRET_ID', 'CLS_SECRET_KEY'].filter(variable => (env[variable] ?? '') === '')
-}
-
-/** Which of the variables of the access key are set. */
-export function credentialVariables(env: Env): string[] {
-  return ['CLS_SECRET_ID', 'CLS_SECRET_KEY', 'CLS_TOKEN'].filter(variable => (env[variable] ?? '') !== '')
-}
-
-const SECRET_FLAG = /^--?(secret|token|credential|password|access-?key)/i
+/** Its name alone: behind it stands the value, after an equals sign or, in one argument, whatever else. */
+const FLAG_NAME = /^--?[\w.-]*/
 
 /** @throws ClsConsumerError USAGE, never with the value, where a flag looks like a secret. */
 export function refuseSecretFlags(argv: readonly string[]): void {
-  const found = argv.find(argument => SECRET_FLAG.test(argument))
+  const found = argv.map(argument => FLAG_NAME.exec(argument)?.[0] ?? '').find(looksSecret)
   if (found === undefined) return
-  const [flag] = found.split('=')
   throw new ClsConsumerError(
     'USAGE',
-    `${flag} is not taken from the command line, where every user of this host can read it: set CLS_SECRET_ID, CLS_SECRET_KEY and, for temporary credentials, CLS_TOKEN in the environment`
+    `${found} is not taken from the command line, where every user of this host can read it: set CLS_SECRET_ID, CLS_SECRET_KEY and, for temporary credentials, CLS_TOKEN in the environment`
   )
-}
-
-/** Judges what a command was given and keeps every problem, unknown flags first, for one error. */
-export class OptionCheck {
-  readonly problems: string[]
-  readonly #args: Args
-  readonly #env: Env
-  readonly #rows: Rows
-  readonly #origins = new Map<string, Origin>()
-  readonly #refused = new Set<string>()
-  #file: ConfigFile | undefined
-
-  /** `rows`: all that the command has flags for. Any other flag is a problem. */
-  constructor(args: Args, env: Env, rows: Rows) {
-    this.#args = args
-    this.#env = env
-    this.#rows = rows
-    this.problems = unknownFlags(args, rows)
-  }
-
-  take<T>(row: OptionRow<T> & { readonly default: NonNullable<T> }): T
-  take<T>(row: OptionRow<T>): T | undefined
-  take<T>(row: OptionRow<T>): T | undefined {
-    const all = allGiven('', row, this.#args, this.#env)
-    for (const given of all) this.#tell('', row, given)
-    const [first] = all
-    if (first === undefined) return row.default
-    const value = row.parse(first.value)
-    return value instanceof Wrong ? row.default : value
-  }
-
-  /**
-   * Takes in the config file, before `given`: the one that `--config` or CLS_CONFIG names, if any, or the one that code
-   * names. For commands with the row `CONFIG`.
-   */
-  readConfig(cwd: string, fromCode?: string): void {
-    const name = fromCode ?? this.take(CONFIG.config)
-    if (name === undefined) return
-    const namedBy = this.#args.config === undefined ? 'CLS_CONFIG' : '--config'
-    this.#file = readConfigFile(name, cwd, fromCode === undefined ? namedBy : 'config')
-    this.problems.push(...this.#file.problems)
-    for (const refused of this.#file.refused) this.#refused.add(refused)
-  }
-
-  /**
-   * What was given for rows of the option table, by option name, for `finishWith`. What is outweighed is judged too: a
-   * mistake that hides today shows on the day the flag is left out.
-   */
-  given(rows: Rows): Record<string, unknown> {
-    const taken: Record<string, unknown> = {}
-    for (const [name, row] of Object.entries(rows)) {
-      const all = allGiven(name, row, this.#args, this.#env, this.#file)
-      for (const given of all) this.#tell(name, row, given)
-      const [first] = all
-      if (first === undefined) continue
-      this.#origins.set(name, first.origin)
-      if (first.parsed instanceof Wrong) this.#refused.add(name)
-      else taken[name] = row.fromText === undefined ? first.value : first.parsed
-    }
-    return taken
-  }
-
-  /** Where the option that `given` returned was given; undefined for a default. */
-  originOf(name: string): Origin | undefined {
-    return this.#origins.get(name)
-  }
-
-  /** Of a relative path given for this option: the working folder, or for one in the config file, the folder of it. */
-  folderOf(name: string, cwd: string): string {
-    return this.#origins.get(name)?.kind === 'file' ? (this.#file?.folder ?? cwd) : cwd
-  }
-
-  /** @throws ClsConsumerError OPTIONS_INVALID where anything was wrong. */
-  finish(): void {
-    if (this.problems.length > 0) throw invalidOptions(this.problems)
-  }
-
-  /**
-   * Settings of the option table, for a command that has rows of its own besides.
-   * @throws ClsConsumerError OPTIONS_INVALID with all problems of both, each with where it stands or how to give it.
-   */
-  finishWith<const N extends OptionName>(
-    names: readonly N[],
-    given: Readonly<Record<string, unknown>>
-  ): Pick<Settings, N> {
-    return resolveSome(names, given, {
-      problems: this.problems,
-      refused: this.#refused,
-      mayBeGiven: name => this.#file?.isParsed === false && isWritable(name),
-      place: name => {
-        const origin = this.#origins.get(name)
-        return origin === undefined ? '' : ` (${originName(origin)})`
-      },
-      cure: name => {
-        const ways = this.#waysToGive(name)
-        return ways.length === 0 ? '' : ` (${ways.join(', ')})`
-      }
-    })
-  }
-
-  #tell(name: string, row: OptionRow<unknown>, given: Given): void {
-    if (given.parsed instanceof Wrong)
-      this.problems.push(wrongValue(name, row, given, given.parsed.expected, this.#file))
-  }
-
-  /** For what is missing: by those of its flag, its variable and the file that this command takes. */
-  #waysToGive(name: OptionName): string[] {
-    if (name === 'credentials') return unsetCredentials(this.#env).map(variable => `${variable} is not set`)
-    const { flag, env }: OptionRow<unknown> = OPTIONS[name]
-    const rows = Object.values(this.#rows)
-    const hasFlag = flag !== undefined && rows.some(row => row.flag === flag)
-    const hasFile = rows.includes(CONFIG.config) && isWritable(name)
-    return [hasFlag ? `--${flag}` : [], env ?? [], hasFile ? `${name} in a config file` : []].flat()
-  }
 }

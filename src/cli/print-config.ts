@@ -4,13 +4,13 @@
  * In: settings, where each was given. Out: YAML with the origin of each value behind it, which is a config file too: read
  * again, it gives the same settings. Must never happen: a secret in it (I9), or a character that commands a terminal.
  */
+import { isWritable } from '../config/config-file.ts'
+import { writeYaml } from '../config/config-text.ts'
+import { type Origin, originName } from '../config/option-sources.ts'
 import { printable } from '../observe/logger.ts'
 import type { OptionRow } from '../option-kinds.ts'
 import { OPTIONS, type Settings } from '../options.ts'
 import { holdsMask, MASK, maskSecrets } from '../secrets.ts'
-import { isWritable } from './config-file.ts'
-import { writeYaml } from './config-text.ts'
-import { type Origin, originName } from './option-sources.ts'
 
 export interface Sources {
   /** Undefined for a default. */

@@ -7,15 +7,18 @@
 import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 import type { Options } from 'yargs'
+import { CONFIG } from '../config/config-file.ts'
+import { credentialsFrom } from '../config/env-credentials.ts'
+import { OptionCheck } from '../config/option-check.ts'
+import type { Args } from '../config/option-sources.ts'
 import { choice, integer, text, withDefault } from '../option-kinds.ts'
 import { OPTIONS, type OptionName, type Settings } from '../options.ts'
 import { invalidOptions } from '../resolve-options.ts'
 import type { CommandWorld } from './command-world.ts'
-import { CONFIG } from './config-file.ts'
 import { count } from './format.ts'
 import { GENERATED_KINDS } from './generate.ts'
 import type { FilePlan, GeneratorPlan, SourcePlan } from './log-source.ts'
-import { type Args, credentialsFrom, flagsOf, OptionCheck } from './option-flags.ts'
+import { flagsOf } from './option-flags.ts'
 import { TIME_UNITS } from './time-field.ts'
 import { chunkSize, type UploadPlan } from './upload-logs.ts'
 
@@ -43,8 +46,7 @@ export const SEED = integer({
   help: 'Seed of the made-up logs: the same seed gives the same logs, but for their times',
   defaultText: 'by chance, and printed',
   min: 0,
-  max: 2 ** 32 - 1,
-  unit: 'seeds'
+  max: 2 ** 32 - 1
 })
 
 const OWN = {
@@ -57,7 +59,7 @@ const OWN = {
   }),
   onBadLine: choice(['keep', 'stop'], {
     flag: 'on-bad-line',
-    help: 'What to do with a line of NDJSON that is no object: keep it as message, or stop',
+    help: 'What to do with a line of NDJSON that is not an object: keep it as message, or stop',
     defaultText: 'keep'
   }),
   timeField: text({

@@ -58,7 +58,7 @@ function oddities({ uploaded, read, ms, logsPerSecond, timeField, keyField }: Pr
     ...(isSlow ? [`the rate was not reached: ${count(Math.round(reached))} of ${count(logsPerSecond)} logs/s`] : []),
     ...(read.badLineCount === 0
       ? []
-      : [`lines that were no JSON object, kept as message: ${count(read.badLineCount)}`]),
+      : [`lines that were not JSON objects, kept as message: ${count(read.badLineCount)}`]),
     ...(read.noTimeCount === 0
       ? []
       : [

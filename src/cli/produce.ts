@@ -9,13 +9,13 @@
  * read is not known to be stored.
  */
 import { createService } from '../cls/service.ts'
+import type { Args } from '../config/option-sources.ts'
 import { ClsConsumerError } from '../errors.ts'
 import { createLogger, printable } from '../observe/logger.ts'
 import type { Timer, Timers } from '../world.ts'
 import type { CommandWorld } from './command-world.ts'
 import { bar, count } from './format.ts'
 import { type SourceTally, sourceLogs } from './log-source.ts'
-import type { Args } from './option-flags.ts'
 import { type ProducePlan, producePlan } from './produce-plan.ts'
 import { closingLines } from './produce-report.ts'
 import { createScreen, type Screen } from './screen.ts'

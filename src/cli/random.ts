@@ -40,6 +40,14 @@ export function pick<T>(random: SeededRandom, items: readonly [T, ...T[]]): T {
   return items[Math.floor(random() * items.length)] ?? items[0]
 }
 
+/** What each share, out of 1,000, stands for. Shares are cumulative: the last is 1,000. */
+export type Shares<T> = readonly [readonly [number, T], ...(readonly [number, T])[]]
+
+export function pickByShare<T>(random: SeededRandom, shares: Shares<T>): T {
+  const share = random() * 1000
+  return (shares.find(([upTo]) => share < upTo) ?? shares[0])[1]
+}
+
 /** Ranks 0 … count - 1, where rank r comes up about 1/(r+1) as often as rank 0: how popularity falls in practice. */
 export function zipf(count: number): (random: SeededRandom) => number {
   const cumulative = new Float64Array(count)

@@ -5,19 +5,20 @@
  * closing line; or what is in force, without doing anything. Signals come in as `stop`; this file neither handles signals
  * nor ends the process.
  */
-import { isAbsolute, resolve } from 'node:path'
 import type { Options } from 'yargs'
+import { CONFIG } from '../config/config-file.ts'
+import { credentialsFrom, credentialVariables } from '../config/env-credentials.ts'
+import { OptionCheck } from '../config/option-check.ts'
+import type { Args, Env } from '../config/option-sources.ts'
 import { Consumer } from '../consumer.ts'
-import { ClsConsumerError, toClsError } from '../errors.ts'
 import { createLogger, wantsColour } from '../observe/logger.ts'
 import { flag, withDefault } from '../option-kinds.ts'
 import { OPTIONS, type ResultPlace, type Settings } from '../options.ts'
-import { type FoundProcessor, findProcessor } from '../processor-source.ts'
+import { type LocatedProcessor, locateProcessor } from '../processor-source.ts'
 import { OPTION_NAMES } from '../resolve-options.ts'
 import type { CommandWorld } from './command-world.ts'
-import { CONFIG } from './config-file.ts'
 import { count, megabytes, seconds } from './format.ts'
-import { type Args, credentialsFrom, credentialVariables, type Env, flagsOf, OptionCheck } from './option-flags.ts'
+import { flagsOf } from './option-flags.ts'
 import { printConfig } from './print-config.ts'
 import { resultLine, writeOut } from './result-lines.ts'
 
@@ -46,7 +47,7 @@ export async function run(args: Args, world: CommandWorld): Promise<void> {
     world.stdout.write(config)
     return
   }
-  if (processor instanceof ClsConsumerError) throw processor
+  if (processor?.failure !== undefined) throw processor.failure
   const startedMs = world.clock.monotonic()
 
   // Where nobody reads the results any more, nothing more can be delivered: that ends the run, in order.
@@ -103,8 +104,8 @@ async function runUntilStopped(consumer: Consumer, stop: AbortSignal): Promise<u
 
 export interface RunOptions {
   readonly settings: Settings
-  /** Where its module is, or why it cannot be found. */
-  readonly processor: FoundProcessor | ClsConsumerError | undefined
+  /** Why it cannot be found is kept in it until all that is wrong with the options has been told. */
+  readonly processor: LocatedProcessor | undefined
   readonly printResults: boolean
   /** What `--print-config` prints, where it is given. */
   readonly config: string | undefined
@@ -116,30 +117,14 @@ export function runOptions(args: Args, env: Env, cwd: string): RunOptions {
   check.readConfig(cwd)
   const given = check.given(OPTIONS)
   given.credentials = credentialsFrom(env)
-  let processor: FoundProcessor | ClsConsumerError | undefined
+  let processor: LocatedProcessor | undefined
   if (typeof given.processor === 'string') {
-    const folder = check.folderOf('processor', cwd)
-    processor = lookUp(given.processor, folder)
-    given.processor =
-      processor instanceof ClsConsumerError ? absoluteProcessor(given.processor, folder) : processor.file
+    processor = locateProcessor(given.processor, check.folderOf('processor', cwd))
+    given.processor = processor.file
   }
   const printResults = check.take(OWN.printResults)
   const wantsConfig = check.take(OWN.printConfig)
   const settings = check.finishWith(OPTION_NAMES, given)
   const sources = { originOf: (name: string) => check.originOf(name), credentials: credentialVariables(env) }
   return { settings, processor, printResults, config: wantsConfig ? printConfig(settings, sources) : undefined }
-}
-
-/** An error is kept until all that is wrong with the options has been told. */
-function lookUp(processor: string, folder: string): FoundProcessor | ClsConsumerError {
-  try {
-    return findProcessor(processor, folder)
-  } catch (error) {
-    return toClsError(error)
-  }
-}
-
-/** `folder`: what a relative path is relative to. */
-function absoluteProcessor(path: string, folder: string): string {
-  return path === '' || path.startsWith('file:') || isAbsolute(path) ? path : resolve(folder, path)
 }

@@ -6,8 +6,9 @@
  * keys) has one upload under way at a time, so that its logs arrive in order; lanes do not wait for each other.
  *
  * Bounded: `HELD_BYTES_MAX` of what waits, `UPLOADS_MAX` uploads under way; reading waits where that is reached. No log
- * waits for others to fill its chunk for longer than `lingerMs`. Ending: reading ends at a stop or at the first failure; after a stop, and
- * where reading itself failed, what was read is still sent. Must never happen: a log that was read and is in no count.
+ * waits for others to fill its chunk for longer than `lingerMs`. Ending: reading ends at a stop or at the first failure;
+ * after a stop, and where reading itself failed, what was read is still sent. Must never happen: a log that was read and
+ * is in no count.
  */
 import type { LogGroup } from '../cls/log-group.ts'
 import type { UploadRequest } from '../cls/upload.ts'

@@ -7,6 +7,7 @@
  * going on into a message (I9).
  */
 import { ClsConsumerError, type ErrorCode, type ErrorPlace, fromFailure } from '../errors.ts'
+import { MASK } from '../secrets.ts'
 import { isRecord, type Json, parseJson } from './json.ts'
 
 export interface Answer {
@@ -140,7 +141,7 @@ function read(body: Uint8Array): Reading {
   } catch {
     return { kind: 'unreadable', why: 'the body is not JSON, or not all of it', excerpt: text }
   }
-  if (!isRecord(parsed)) return { kind: 'unreadable', why: 'the body is no JSON object', excerpt: text }
+  if (!isRecord(parsed)) return { kind: 'unreadable', why: 'the body is not a JSON object', excerpt: text }
   const { Response: response, errorcode, errormessage } = parsed
   if (isRecord(response)) return readResponse(response, text)
   if (typeof errorcode === 'string' && errorcode !== '') {
@@ -205,5 +206,5 @@ function quote(words: string, charactersMax: number, secrets: readonly string[])
 }
 
 function mask(words: string, secrets: readonly string[]): string {
-  return secrets.reduce((text, secret) => (secret === '' ? text : text.replaceAll(secret, '***')), words)
+  return secrets.reduce((text, secret) => (secret === '' ? text : text.replaceAll(secret, MASK)), words)
 }

@@ -18,8 +18,8 @@ export interface CredentialSource {
   worked(used: Credentials, scope: string): void
   /**
    * The service refused these. True if the next `get` may give others that are not; false where another try is in vain:
-   * fixed credentials; fresh ones that never worked; fresh ones refused in the very scope for which the ones before
-   * them were, where `surely` is not said: that scope is forbidden, whatever else is not.
+   * fixed credentials; fresh ones that never worked; and, where `surely` is not said, a scope that has not worked since
+   * others were asked for on its account: it is forbidden, whatever else is not.
    */
   renew(refused: Credentials, why: Refusal): boolean
 }
@@ -40,13 +40,12 @@ const STALE_PAUSE_MS = 1000
 interface Held {
   readonly credentials: Credentials
   readonly renewAtMs: number
-  /** The refusal that they were asked for after, if any: they are fresh. */
-  readonly after: Refusal | undefined
-  readonly workedIn: Set<string>
+  /** fresh: asked for after a refusal. given: otherwise; a provider may keep them, so they may be old. */
+  standing: 'given' | 'fresh' | 'worked'
 }
 
-/** Credentials that the service called expired, and where. */
-interface Refused extends Refusal {
+/** Credentials that the service called expired. */
+interface Refused {
   readonly credentials: Credentials
   readonly hadWorked: boolean
   /** The provider gave the same again: it is not asked before this. */
@@ -70,6 +69,11 @@ class ProvidedCredentials implements CredentialSource {
   readonly #world: CredentialsWorld
   #held: Held | undefined
   #refused: Refused | undefined
+  /**
+   * Scopes on whose account others were asked for, and that have not worked since. More than one may be forbidden: each
+   * would forget the other, and have the provider asked for ever. No more of them than actions and topics.
+   */
+  readonly #refusedIn = new Set<string>()
   #asked: Promise<Credentials> | undefined
 
   constructor(provider: CredentialsProvider, world: CredentialsWorld) {
@@ -87,20 +91,21 @@ class ProvidedCredentials implements CredentialSource {
 
   worked(used: Credentials, scope: string): void {
     // Others may be held by now: of those this says nothing.
-    if (this.#held?.credentials === used) this.#held.workedIn.add(scope)
+    if (this.#held?.credentials !== used) return
+    this.#held.standing = 'worked'
+    this.#refusedIn.delete(scope)
   }
 
   renew(refused: Credentials, why: Refusal): boolean {
     const held = this.#held
     // Two calls are refused with the same credentials; the first renews them → the second must not drop the new ones.
     if (held?.credentials !== refused) return true
-    const isFresh = held.after !== undefined
-    // The first ones may be old: a provider may keep them. Only what was asked for after a refusal is surely fresh.
-    if (held.workedIn.size === 0 && (isFresh || why.isExpired === 'maybe')) return false
-    const isForbidden = held.after?.scope === why.scope && !held.workedIn.has(why.scope)
-    if (isForbidden && why.isExpired === 'maybe') return false
+    const hadWorked = held.standing === 'worked'
+    if (held.standing === 'fresh') return false
+    if (why.isExpired === 'maybe' && (!hadWorked || this.#refusedIn.has(why.scope))) return false
     this.#held = undefined
-    this.#refused = { ...why, credentials: refused, hadWorked: held.workedIn.size > 0, pauseUntilMs: 0 }
+    this.#refused = { credentials: refused, hadWorked, pauseUntilMs: 0 }
+    this.#refusedIn.add(why.scope)
     return true
   }
 
@@ -110,8 +115,8 @@ class ProvidedCredentials implements CredentialSource {
       if (now() < (this.#refused?.pauseUntilMs ?? 0)) throw stale()
       const credentials = await inTime(this.#provider, timers)
       this.#checkNotRefused(credentials)
-      const after = this.#refused
-      this.#held = { credentials, renewAtMs: renewAt(credentials, now()), after, workedIn: new Set() }
+      const standing = this.#refused === undefined ? 'given' : 'fresh'
+      this.#held = { credentials, renewAtMs: renewAt(credentials, now()), standing }
       this.#refused = undefined
       return credentials
     } catch (error) {

@@ -3,12 +3,12 @@
  *
  * In: a partition and an offset. Out: the response's bytes as they came, in shared memory, with how they are
  * compressed. One try: pace and retries belong to the caller, but what a refusal shows about token and clock is put
- * right here, so that the caller's next try is signed right. A refusal inside a compressed body is found by others, who
- * have it heeded here. Must never happen: an error in the clear taken for a compressed body, an offset that went
+ * right here, so that the caller's next try is signed right. Others read compressed bodies: they have a refusal found
+ * inside heeded here, and tell where there is none. Must never happen: an error in the clear taken for a compressed body, an offset that went
  * through a double (I10), a secret in an error (I9).
  */
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
-import type { Compression, DataApi, PullRequest, Timers } from '../world.ts'
+import type { Compression, DataApi, Pulled, PullRequest, Timers } from '../world.ts'
 import { type Answer, type Asked, findDataError, readDataError, retyped } from './answer.ts'
 import { type Endpoints, hostOf } from './endpoints.ts'
 import type { Http } from './http.ts'
@@ -16,7 +16,7 @@ import { printJson } from './json.ts'
 import { Recent } from './recent.ts'
 import { withDeadline } from './retry.ts'
 import { percentEncode, signQ } from './sign-q.ts'
-import { type Identity, learn, type Signing, trySigned } from './signing.ts'
+import { type Identity, learn, type Signing, tellWorked, trySigned } from './signing.ts'
 
 export interface DataApiOptions {
   readonly endpoints: Endpoints
@@ -29,12 +29,12 @@ export interface DataApiOptions {
   readonly callTimeoutMs: number
 }
 
-export const DATA_CONTENT_TYPE = 'application/json'
+const DATA_CONTENT_TYPE = 'application/json'
 const PATH = '/pull_log'
 const ACTION = 'pull_log'
 const ASKED_COMPRESSION = 'snappy'
 /** How long a signature is good for; the official SDKs' value. */
-export const SIGNATURE_EXPIRE_SECONDS = 300
+const SIGNATURE_EXPIRE_SECONDS = 300
 /** An uncompressed body that is longer is no error: those are a sentence. */
 const ERROR_BYTES_MAX = 64 * 1024
 /** Whose signature is remembered, for refusals found later inside their bodies. Far more are never open. */
@@ -42,7 +42,7 @@ const PULLS_REMEMBERED_MAX = 4096
 
 export function createDataApi(options: DataApiOptions): DataApi {
   const { signing, http, timers, callTimeoutMs } = options
-  /** What each pull was signed with, by its place. */
+  /** What the latest pull from each place was signed with. */
   const identities = new Recent<Identity>(PULLS_REMEMBERED_MAX)
   let lastIdentity: Identity | undefined
   return {
@@ -51,9 +51,14 @@ export function createDataApi(options: DataApiOptions): DataApi {
       const heeded = retyped(error, { place: { action: ACTION }, secrets: identity?.secrets ?? [] })
       return identity === undefined || heeded === error ? heeded : learn(heeded, identity, signing)
     },
+    worked(pulled) {
+      const place = placeOf(pulled)
+      const identity = identities.get(keyOf(place))
+      // Of one that is forgotten nobody knows what it was signed with; the next tells as much.
+      if (identity !== undefined) tellWorked(place, identity, signing)
+    },
     pull(request, { signal, onProgress }) {
-      const { topicId, partition, startOffset } = request
-      const place: ErrorPlace = { action: ACTION, topicId, partition, offset: startOffset }
+      const place = placeOf(request)
       const onDeadline = () =>
         new ClsConsumerError('API_TIMEOUT', `the response was not whole within ${callTimeoutMs} ms`, place)
       const attempt = async (limited: AbortSignal, identity: Identity) => {
@@ -73,10 +78,14 @@ export function createDataApi(options: DataApiOptions): DataApi {
         if (error !== undefined) throw error
         return { bytes, byteCount: bytes.byteLength, compression, requestId: headers.get('x-cls-requestid') }
       }
-      const run = (limited: AbortSignal) => trySigned(signing, place, identity => attempt(limited, identity))
+      const run = (limited: AbortSignal) => trySigned(signing, place, identity => attempt(limited, identity), 'content')
       return withDeadline(run, { deadlineMs: callTimeoutMs, signal, onDeadline }, timers)
     }
   }
+}
+
+function placeOf({ topicId, partition, startOffset }: Pulled): ErrorPlace {
+  return { action: ACTION, topicId, partition, offset: startOffset }
 }
 
 function keyOf({ topicId, partition, offset }: ErrorPlace): string {

@@ -35,11 +35,16 @@ export interface Signing {
  */
 const SKEW_SUSPECT_MS = 30_000
 
-/** `place` says what is asked of what: permissions differ by that. */
+/**
+ * `place` says what is asked of what: permissions differ by that. `proof`: what shows that the signature was taken. With
+ * `content`, an answer may still hold a refusal: `tellWorked` is called once it is known to hold none. Else each refusal
+ * would come after a success, and what is forbidden would be taken for expired for ever.
+ */
 export async function trySigned<T>(
   signing: Signing,
   place: ErrorPlace,
-  run: (identity: Identity) => Promise<T>
+  run: (identity: Identity) => Promise<T>,
+  proof: 'answer' | 'content' = 'answer'
 ): Promise<T> {
   const { credentials: source, serviceClock } = signing
   const credentials = await source.get()
@@ -52,11 +57,16 @@ export async function trySigned<T>(
   }
   try {
     const value = await run(identity)
-    source.worked(credentials, scopeOf(place))
+    if (proof === 'answer') tellWorked(place, identity, signing)
     return value
   } catch (error) {
     throw error instanceof ClsConsumerError ? learn(error, identity, signing) : error
   }
+}
+
+/** A try signed so has been taken. */
+export function tellWorked(place: ErrorPlace, used: Identity, { credentials }: Signing): void {
+  credentials.worked(used.credentials, scopeOf(place))
 }
 
 /**

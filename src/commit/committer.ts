@@ -33,6 +33,8 @@ interface Entry {
   readonly epoch: Epoch
   wanted: bigint
   acknowledged: bigint | undefined
+  /** Acknowledged by an answer, not adopted. */
+  isSent: boolean
 }
 
 /** A call whose fate is unknown: its offset may be executed late, over a newer one. */
@@ -43,6 +45,9 @@ interface Doubt {
 }
 
 const DOUBT_CALLS = 2
+
+/** Of a call that others made: equal to nothing that is wanted. */
+const UNKNOWN = -1n
 
 /** A call and its retries: past this the newest offsets are sent instead of repeating older ones. */
 const CALL_MS_MAX = 10_000
@@ -89,12 +94,35 @@ export class Committer {
   track(epoch: Epoch, offset: bigint): void {
     const entry = this.#entries.get(keyOf(epoch))
     if (entry?.epoch.epoch === epoch.epoch) entry.wanted = offset
-    else this.#enter({ epoch, wanted: offset, acknowledged: undefined })
+    else this.#enter({ epoch, wanted: offset, acknowledged: undefined, isSent: false })
   }
 
   /** The offset is the committed one already: nothing to send until it moves. */
   adopt(epoch: Epoch, offset: bigint): void {
-    this.#enter({ epoch, wanted: offset, acknowledged: offset })
+    this.#enter({ epoch, wanted: offset, acknowledged: offset, isSent: false })
+  }
+
+  /**
+   * Sends once more what was acknowledged: another's late call may have been executed over it, by a service that takes
+   * commits of those who own nothing; or it is gone with its group.
+   */
+  repeat(epoch: Epoch): void {
+    const entry = this.#entries.get(keyOf(epoch))
+    if (entry?.epoch.epoch === epoch.epoch && entry.isSent) this.#doubt(keyOf(epoch), UNKNOWN, 1)
+  }
+
+  /** Nothing that was acknowledged is committed any more. */
+  repeatAll(): void {
+    for (const entry of this.#entries.values()) {
+      this.repeat(entry.epoch)
+      entry.isSent = false
+    }
+  }
+
+  /** Partitions of the topic of which the service has acknowledged a commit. */
+  acknowledged(topicId: string): number[] {
+    const entries = [...this.#entries.values()].filter(({ epoch, isSent }) => epoch.topicId === topicId && isSent)
+    return entries.map(({ epoch }) => epoch.partition)
   }
 
   /** The epoch has ended: nothing of it is committed any more (I3). */
@@ -235,6 +263,7 @@ export class Committer {
     if (this.#entries.get(keyOf(entry.epoch)) !== entry) return
     const isNews = entry.acknowledged !== offset
     entry.acknowledged = offset
+    entry.isSent = true
     const doubts = this.#doubts.get(keyOf(entry.epoch)) ?? []
     const left = doubts.filter(({ callsLeft }) => callsLeft > 1)
     this.#setDoubts(
@@ -244,9 +273,9 @@ export class Committer {
     if (isNews) this.#handlers.committed(entry.epoch, offset)
   }
 
-  #doubt(key: string, offset: bigint): void {
+  #doubt(key: string, offset: bigint, callsLeft = DOUBT_CALLS): void {
     const others = (this.#doubts.get(key) ?? []).filter(doubt => doubt.offset !== offset)
-    this.#setDoubts(key, [...others, { offset, callsLeft: DOUBT_CALLS }])
+    this.#setDoubts(key, [...others, { offset, callsLeft }])
   }
 
   #setDoubts(key: string, doubts: readonly Doubt[]): void {

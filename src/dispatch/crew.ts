@@ -2,15 +2,17 @@
  * The threads as one consumer sees them: which are down, which run its `start`, which can take its batches.
  *
  * In: what the pool tells. Out: threads that are up, that have exited, and trouble. Must never happen: two `start`s of
- * this consumer on one thread; a batch or hook for a thread on which `start` has not returned.
+ * this consumer on one thread; a batch or hook for a thread on which `start` has not returned; a thread that ends by
+ * itself again and again, or for which nobody answers.
  *
- *   down ──► starting ──► up      down: before `start`, and from a thread's end until its replacement is there
- *     ▲──────────┴────────┘
+ *   down ──► bare ──► starting ──► up      down: from a thread's failure or end until its replacement is there
+ *     ▲────────┴─────────┴─────────┘       bare: it is there, and may have to rest before `start` runs
  */
 import type { ClsConsumerError } from '../errors.ts'
-import type { World } from '../world.ts'
+import type { ThreadEnd, Timer, World } from '../world.ts'
 import { type Hooks, toPoolError } from './hooks.ts'
 import type { FromThread, StartTask } from './messages.ts'
+import { describeEnd, leftoverError, ownerlessError } from './thread-end.ts'
 
 export interface CrewHandlers {
   message(message: FromThread): void
@@ -23,18 +25,20 @@ export interface CrewHandlers {
   broken(error: ClsConsumerError): void
 }
 
-type ThreadPhase = 'down' | 'starting' | 'up'
+type ThreadPhase = 'down' | 'bare' | 'starting' | 'up'
 type Phase = 'new' | 'working' | 'stopping'
 
 interface Member {
   phase: ThreadPhase
   /**
    * terminated: somebody had it killed. What ran on it is not to blame for its end.
-   * given-up: `start` has failed there for good; on a replacement it would only fail once more.
+   * given-up: `start` has failed there for good, or code of the processor has ended it: a replacement would fare no better.
    */
   end: 'none' | 'terminated' | 'given-up'
   /** Threads in a row that died by themselves while `start` ran. */
   lossCount: number
+  /** Until then its replacement is left alone. */
+  rest: Timer | undefined
   /** Resolves when the `start` that runs there has ended, however. */
   starting: Promise<void>
   /** Told when `start` has returned there for the first time, or never will. */
@@ -42,7 +46,7 @@ interface Member {
 }
 
 export class Crew {
-  readonly #world: Pick<World, 'threads' | 'log'>
+  readonly #world: Pick<World, 'timers' | 'threads' | 'log'>
   readonly #hooks: Hooks
   readonly #startTask: StartTask
   readonly #handlers: CrewHandlers
@@ -50,7 +54,7 @@ export class Crew {
   #phase: Phase = 'new'
 
   constructor(parts: {
-    readonly world: Pick<World, 'threads' | 'log'>
+    readonly world: Pick<World, 'timers' | 'threads' | 'log'>
     readonly hooks: Hooks
     readonly startTask: StartTask
     readonly handlers: CrewHandlers
@@ -65,6 +69,7 @@ export class Crew {
         phase: 'down',
         end: 'none',
         lossCount: 0,
+        rest: undefined,
         starting: Promise.resolve(),
         settle: undefined
       })
@@ -93,7 +98,8 @@ export class Crew {
     await this.#world.threads.boot({
       onMessage: (_thread, message) => this.#handlers.message(message),
       onKilled: thread => this.#onKilled(thread),
-      onExit: thread => this.#onExit(thread),
+      onFailing: thread => this.#onFailing(thread),
+      onExit: (thread, end) => this.#onExit(thread, end),
       onReplaced: thread => this.#onReplaced(thread),
       onBroken: error => this.#onBroken(toPoolError(error))
     })
@@ -111,6 +117,7 @@ export class Crew {
   async stop(): Promise<void> {
     const { threads, log } = this.#world
     this.#phase = 'stopping'
+    for (const member of this.#members) endRest(member)
     // On a replacement `start` may still run; each has its limit.
     await Promise.all(this.#members.map(({ starting }) => starting))
     const up = this.threads.filter(thread => this.isUp(thread))
@@ -128,13 +135,14 @@ export class Crew {
     return new Promise(resolve => {
       member.settle = resolve
       // A replacement that came up in this very turn may have begun before.
-      if (member.phase === 'up') this.#settle(member, undefined)
-      else this.#startOn(member, thread)
+      if (member.phase === 'up') return this.#settle(member, undefined)
+      if (member.phase === 'down') member.phase = 'bare'
+      this.#startOn(member, thread)
     })
   }
 
   #startOn(member: Member, thread: number): void {
-    if (member.phase !== 'down') return
+    if (member.phase !== 'bare' || member.rest !== undefined || this.#phase !== 'working') return
     member.phase = 'starting'
     member.end = 'none'
     member.starting = this.#runStart(member, thread)
@@ -153,8 +161,7 @@ export class Crew {
       // A replacement will come, or word that none does.
       member.phase = 'down'
     } else {
-      member.end = 'given-up'
-      this.#settle(member, this.#hooks.blame(this.#startTask, error))
+      this.#giveUp(member, this.#hooks.blame(this.#startTask, error))
     }
   }
 
@@ -163,6 +170,11 @@ export class Crew {
     if (this.wasKilled(thread)) return true
     member.lossCount += 1
     return this.#handlers.retryDelayMs(member.lossCount) !== undefined
+  }
+
+  #giveUp(member: Member, error: ClsConsumerError): void {
+    member.end = 'given-up'
+    this.#settle(member, error)
   }
 
   #settle(member: Member, error: ClsConsumerError | undefined): void {
@@ -179,16 +191,60 @@ export class Crew {
     if (member.phase === 'up') member.phase = 'down'
   }
 
-  #onExit(thread: number): void {
+  #onFailing(thread: number): void {
+    const member = this.#members[thread]
+    if (member?.phase === 'up') member.phase = 'down'
+  }
+
+  #onExit(thread: number, end: ThreadEnd): void {
     const member = this.#members[thread]
     if (member === undefined) return
     member.phase = 'down'
     this.#handlers.exited(thread)
+    if (member.end !== 'given-up') this.#answerFor(member, thread, end)
+  }
+
+  /** What was with the thread hears of its end by itself; this is about what nobody waits for. */
+  #answerFor(member: Member, thread: number, end: ThreadEnd): void {
+    const { file } = this.#startTask.processor
+    const fields = { thread, error: describeEnd(end) }
+    switch (end.fault) {
+      case 'none':
+      case 'work':
+        return
+      case 'others':
+        this.#world.log.error('a shared thread ended by itself, with work of another consumer on it', fields)
+        return
+      case 'own':
+        this.#giveUp(member, leftoverError(end, file))
+        return
+      case 'unknown': {
+        const waitMs = this.#handlers.retryDelayMs(end.idleCount)
+        if (waitMs === undefined) {
+          this.#giveUp(member, ownerlessError(end, thread, file))
+          return
+        }
+        const message = 'a shared thread ended by itself, of code that a processor had started and not awaited'
+        this.#world.log.error(message, { ...fields, ends: end.idleCount, waitMs })
+        this.#rest(member, thread, waitMs)
+      }
+    }
+  }
+
+  /** What a thread has died of would most likely end its replacement too, as soon as `start` has run there. */
+  #rest(member: Member, thread: number, waitMs: number): void {
+    endRest(member)
+    if (this.#phase !== 'working') return
+    member.rest = this.#world.timers.after(waitMs, () => {
+      member.rest = undefined
+      this.#startOn(member, thread)
+    })
   }
 
   #onReplaced(thread: number): void {
     const member = this.#members[thread]
-    if (member === undefined || member.end === 'given-up' || this.#phase !== 'working') return
+    if (member === undefined || member.end === 'given-up') return
+    member.phase = 'bare'
     this.#startOn(member, thread)
   }
 
@@ -196,4 +252,9 @@ export class Crew {
     for (const member of this.#members) if (member.settle !== undefined) this.#settle(member, error)
     this.#handlers.broken(error)
   }
+}
+
+function endRest(member: Member): void {
+  member.rest?.cancel()
+  member.rest = undefined
 }

@@ -81,6 +81,7 @@ export class Dispatcher {
     })
     this.#runs = new Runs({
       world,
+      file: processor.file,
       lanes: this.#lanes,
       crew: this.#crew,
       openBatches: this.#openBatches,

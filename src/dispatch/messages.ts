@@ -13,7 +13,7 @@ import type { Compression, LogFields } from '../world.ts'
 
 /** The user's processor: where its module is and what it is given. */
 export interface ProcessorSource {
-  /** Absolute path or `file:` URL of the module. */
+  /** Absolute path of the module. */
   readonly file: string
   /** `processorOptions`, structured-cloneable, as the user gave them. */
   readonly options: unknown
@@ -30,7 +30,7 @@ export interface ThreadLimits {
   readonly responseBytesMax: number
 }
 
-/** First task of a thread: its number, its own port, the lease cell. The pool sends it, nobody else. */
+/** First task of a thread: its number and its own port. The pool sends it, nobody else. */
 export interface HelloTask {
   readonly kind: 'hello'
   readonly thread: number

@@ -109,11 +109,15 @@ function startPiscina(options: ThreadsOptions, warn: Logger['warn'], hooks: Engi
   return {
     async run(tenant, task, transferList) {
       const addressed = { ...task, [queueOptionsSymbol]: tenant }
+      let answer: AnyAnswer | null
       try {
-        return await piscina.run(addressed, { transferList })
+        answer = await piscina.run(addressed, { transferList })
       } catch (error) {
         throw isUncloneable(error) ? optionsNotCloneable(error) : error
       }
+      // Piscina tells a run by the error of its thread whether it has failed. A thread that dies of `throw null` leaves none.
+      if (answer === null) throw new ClsConsumerError('THREAD_LOST', 'its thread threw null')
+      return answer
     },
     workers: () => piscina.threads,
     destroy: () => piscina.destroy()

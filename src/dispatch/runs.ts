@@ -38,6 +38,8 @@ export interface RunHandlers {
 
 export interface RunsParts {
   readonly world: Pick<World, 'timers' | 'threads'>
+  /** Of the processor, for errors. */
+  readonly file: string
   readonly lanes: Lanes
   readonly crew: Crew
   readonly openBatches: OpenBatches
@@ -98,7 +100,7 @@ export class Runs {
     if (this.#memoryLine.threads.length > 0) this.pumpAll()
     if (!(answer instanceof ClsConsumerError)) await this.#answer(seat, batch, answer)
     else if (answer.code === 'THREAD_LOST') await this.#takeBack(seat, batch, thread, answer)
-    else await this.#answer(seat, batch, failedBy(batch, answer))
+    else await this.#answer(seat, batch, failedBy(answer, this.#placeOf(batch)))
     this.pumpAll()
   }
 
@@ -127,9 +129,20 @@ export class Runs {
     } else {
       const lossCount = seat.lossCount + 1
       const waitMs = this.#parts.handlers.retryDelayMs(lossCount)
-      if (waitMs === undefined) await this.#answer(seat, batch, failedBy(batch, deadly(error, lossCount, batch)))
+      if (waitMs === undefined) await this.#answer(seat, batch, this.#deadly(error, lossCount, batch))
       else this.#backOff(seat, batch, error, waitMs)
     }
+  }
+
+  #deadly(error: ClsConsumerError, lossCount: number, batch: Batch): BatchAnswer {
+    const times = lossCount === 1 ? 'a thread has' : `${lossCount} threads have`
+    const place = this.#placeOf(batch)
+    const what = `${times} died with this batch: ${error.what}`
+    return failedBy(new ClsConsumerError('THREAD_LOST', what, { ...place, cause: error }), place)
+  }
+
+  #placeOf({ topicId, partition, startOffset }: Batch): ErrorPlace {
+    return { topicId, partition, offset: startOffset, file: this.#parts.file }
   }
 
   /** Its bytes stay held and its place stays first: nothing of the partition starts before it (I2). */
@@ -167,18 +180,6 @@ function toTask(batch: Batch, attempt: number): BatchTask {
   }
 }
 
-function failedBy(batch: Batch, error: ClsConsumerError): BatchAnswer {
-  return { kind: 'failed', stage: 'process', failure: toFailure(error, 'POOL_BROKEN', placeOf(batch)) }
-}
-
-function placeOf({ topicId, partition, startOffset }: Batch): ErrorPlace {
-  return { topicId, partition, offset: startOffset }
-}
-
-function deadly(error: ClsConsumerError, lossCount: number, batch: Batch): ClsConsumerError {
-  const times = lossCount === 1 ? 'a thread has' : `${lossCount} threads have`
-  return new ClsConsumerError('THREAD_LOST', `${times} died with this batch: ${error.what}`, {
-    ...placeOf(batch),
-    cause: error
-  })
+function failedBy(error: ClsConsumerError, place: ErrorPlace): BatchAnswer {
+  return { kind: 'failed', stage: 'process', failure: toFailure(error, 'POOL_BROKEN', place) }
 }

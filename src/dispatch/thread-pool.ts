@@ -190,9 +190,10 @@ export class ThreadPool {
   }
 
   #onError(slot: Slot, tenant: Tenant, thrown: unknown): void {
+    const isNews = slot.phase === 'live'
     tenant.fail(thrown)
-    if (slot.phase === 'live') this.#handlers?.onFailing(slot.thread)
     slot.end()
+    if (isNews) this.#handlers?.onFailing(slot.thread)
     // Its end in time is told by `onExit`, its being stuck by `onBroken`.
     this.#awaitExit(slot, tenant).catch(() => {})
   }

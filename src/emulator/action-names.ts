@@ -15,7 +15,7 @@ export const CONTROL_ACTION_NAMES = [
   'MergePartition'
 ] as const
 
-export const DATA_ACTION_NAMES = ['pull_log', 'structuredlog'] as const
+const DATA_ACTION_NAMES = ['pull_log', 'structuredlog'] as const
 
 export type ControlActionName = (typeof CONTROL_ACTION_NAMES)[number]
 export type DataActionName = (typeof DATA_ACTION_NAMES)[number]

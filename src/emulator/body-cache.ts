@@ -36,4 +36,10 @@ export class BodyCache {
     }
     return body
   }
+
+  /** For when the same keys begin to stand for other bodies. */
+  clear(): void {
+    this.#bodies.clear()
+    this.#heldBytes = 0
+  }
 }

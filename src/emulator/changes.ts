@@ -9,12 +9,13 @@ import { isRecord } from '../cls/json.ts'
 import { faultRuleProblems, isFaultRules } from './fault-rules.ts'
 import { Faults } from './faults.ts'
 import { changedQuirks, isQuirkChange, type Quirks, quirkContradictions, quirkProblems } from './quirks.ts'
-import { settingProblems } from './settings.ts'
-import { type EmulatorState, styleOf } from './state.ts'
+import { type EmulatorSettings, settingProblems } from './settings.ts'
+import type { EmulatorState } from './state.ts'
 
 /** What is named changes. */
 export interface SettingsChange {
   readonly quirks?: Partial<Quirks>
+  readonly rateLimits?: EmulatorSettings['rateLimits']
   readonly clockSkewMs?: number
   readonly secretId?: string
   readonly secretKey?: string
@@ -22,7 +23,16 @@ export interface SettingsChange {
   readonly token?: string | null
 }
 
-const NAMES = ['quirks', 'clockSkewMs', 'secretId', 'secretKey', 'token']
+const CHANGEABLE = {
+  quirks: true,
+  rateLimits: true,
+  clockSkewMs: true,
+  secretId: true,
+  secretKey: true,
+  token: true
+} as const satisfies Record<keyof SettingsChange, true>
+
+export const CHANGEABLE_NAMES: readonly string[] = Object.keys(CHANGEABLE)
 
 /** Rules that take the place of all there are. Answers the problems. */
 export function changeFaults(state: EmulatorState, rules: unknown): string[] {
@@ -39,7 +49,9 @@ export function changeSettings(state: EmulatorState, change: unknown): string[] 
   const quirks = isQuirkChange(given) ? changedQuirks(state.settings.quirks, given) : state.settings.quirks
   const settings = { ...state.settings, ...Object.fromEntries(named), quirks }
   const problems = [
-    ...named.flatMap(([name]) => (NAMES.includes(name) ? [] : [`${name} cannot be changed: ${NAMES.join(', ')} can`])),
+    ...named.flatMap(([name]) => 
+      CHANGEABLE_NAMES.includes(name) ? [] : [`${name} cannot be changed: ${CHANGEABLE_NAMES.join(', ')} can`]
+    ),
     ...quirkProblems(given),
     ...quirkContradictions(quirks),
     ...settingProblems(settings)
@@ -47,7 +59,8 @@ export function changeSettings(state: EmulatorState, change: unknown): string[] 
   if (problems.length > 0) return problems
   const aheadMs = settings.clockSkewMs - state.settings.clockSkewMs
   state.settings = settings
-  state.bodyStyle = styleOf(quirks)
+  // Also where a quirk is named as it was: a body of former quirks must never be answered.
+  if (change.quirks !== undefined) state.bodies.clear()
   if (aheadMs !== 0) shiftTimers(state, aheadMs)
   return []
 }

@@ -21,7 +21,7 @@ export type FaultRule = {
   readonly after?: number
   /** Strikes so often; default: for ever. */
   readonly times?: number
-  /** Strikes each so-many-th matching request; default 1. */
+  /** Strikes every Nth matching request; default 1. */
   readonly every?: number
   readonly fault: Fault
 }
@@ -88,7 +88,8 @@ export interface Field extends Check {
   readonly isRequired: boolean
 }
 
-const RULE_FIELDS: Readonly<Record<keyof Omit<FaultRule, 'fault'>, Field>> = {
+/** All but the fault. */
+export const RULE_FIELDS: Readonly<Record<keyof Omit<FaultRule, 'fault'>, Field>> = {
   action: optional(oneOf(ACTION_NAMES)),
   topicId: optional(text()),
   partition: optional(wholeNumber(0, 1_000_000)),
@@ -115,6 +116,8 @@ const FAULT_FIELDS = {
   corrupt: { what: optional(oneOf(['bytes', 'json', 'base64', 'header', 'protobuf'])) },
   'too-large': { bytes: required(wholeNumber(1, PADDED_BYTES_MAX)) }
 } as const satisfies Record<Fault['kind'], Readonly<Record<string, Field>>>
+
+export const FAULT_KINDS: readonly string[] = Object.keys(FAULT_FIELDS)
 
 /** By name, besides the kind; `undefined` for what is no kind of fault. */
 export function faultFields(kind: unknown): Readonly<Record<string, Field>> | undefined {
@@ -150,7 +153,7 @@ function faultProblems(fault: unknown, place: string): string[] {
   const { kind, ...rest } = fault
   const fields = faultFields(kind)
   if (fields !== undefined) return fieldProblems(rest, fields, place)
-  return [`${place}.kind is ${shown(kind)}: expected ${Object.keys(FAULT_FIELDS).join(' or ')}`]
+  return [`${place}.kind is ${shown(kind)}: expected ${FAULT_KINDS.join(' or ')}`]
 }
 
 /** Only a pull has an error inside a compressed 200, and that 200 is its status. */

@@ -8,20 +8,7 @@
  * whatever else is played meanwhile. A rule whose turn comes on a request that an earlier one has struck lets it pass.
  */
 import type { Fault, FaultRule, StrikingFault } from './fault-rules.ts'
-
-/** What a request is about. */
-export interface RequestDescription {
-  /** The name of the action, or the path without its slash. */
-  readonly action: string
-  /** Topics and partitions that it names; a topic without a partition stands for itself. */
-  readonly places: readonly RequestPlace[]
-  readonly consumer: string | undefined
-}
-
-export interface RequestPlace {
-  readonly topicId: string | undefined
-  readonly partition: number | undefined
-}
+import type { RequestDescription } from './request-description.ts'
 
 /** What a request meets with. */
 export interface Strike {

@@ -6,55 +6,76 @@
  * types, checks, flags and help derive from it.
  */
 export const QUIRKS = {
-  /**
-   * How the last messages of a bounded pull come: with the position after them, so that the next pull answers -1, or
-   * with -1 at once.
-   */
-  boundedEnd: ['after-messages', 'with-messages'],
-  /** What becomes of a commit by a consumer that does not own a partition it names. */
-  foreignCommit: ['refuse', 'accept', 'ignore'],
-  /** Whether a commit that is refused for one partition still keeps the offsets of those that its consumer owns. */
-  refusedCommit: ['whole', 'rest-kept'],
-  /** When a partition goes to its next owner: once the old one's heartbeat left it out, or at once. */
-  handOver: ['when-omitted', 'at-once'],
-  /** What a member's heartbeat without partitions is, after it held some: one like any other, or its leave. */
-  lastBeat: ['joins', 'leaves'],
-  /** What becomes of `OffsetType` 1: the log's own position, taken for 0, or refused as a parameter. */
-  offsetType: ['list', 'ignored', 'refused'],
-  /** How the offsets tell a partition without a committed one; `position` is the place that `From` names. */
-  noOffset: ['position', 'absent', 'null', 'minus-one'],
-  /** What `Size` of a pull counts. */
-  size: ['bytes', 'log-groups'],
-  /** `NextOffset` of a pull without an end that brings nothing. */
-  nothingNew: ['same', 'minus-one', 'zero', 'absent'],
-  /** The unit of the time in a message's header; of messages that are stored from then on. */
-  headerTime: ['milliseconds', 'seconds', 'microseconds'],
-  /**
-   * Ids in a message's header that do not have its 36 bytes: filled up with zeros (and a longer one without its end), or
-   * all zeros; of messages that are stored from then on.
-   */
-  headerIds: ['padded', 'cut'],
-  /** Where `NextOffset` stands. `lying`: a wrong, larger one first, the right one last; of equal keys the last counts. */
-  nextOffset: ['first', 'last', 'lying'],
-  /** White space between the parts of an answer's JSON. */
-  whiteSpace: ['none', 'spaces'],
-  /** Whether the base64 of messages is written with JSON escapes: `\/` and `\u002b`. */
-  base64: ['plain', 'escaped'],
-  /** Keys that nobody asked for around and inside `Response`, with look-alikes of known ones inside. */
-  extraKeys: ['none', 'nested'],
-  /** How a pull's answer is compressed. */
-  compression: ['asked', 'snappy', 'lz4', 'none'],
-  /** Whether `x-cls-compress-type` names it. */
-  compressionHeader: ['named', 'absent'],
-  /** `Message` of a pull that brings none. */
-  emptyMessages: ['list', 'null', 'absent'],
-  /** Lists of the control plane's answers, where they are empty. */
-  emptyLists: ['list', 'null']
-} as const satisfies Record<string, readonly [string, ...string[]]>
+  boundedEnd: {
+    values: ['after-messages', 'with-messages'],
+    help: 'Last messages of a pull with `EndTime`: with the position after them, and -1 at the next pull; or with -1 at once'
+  },
+  foreignCommit: {
+    values: ['refuse', 'accept', 'ignore'],
+    help: 'A commit by a consumer that does not own a partition it names'
+  },
+  refusedCommit: {
+    values: ['whole', 'rest-kept'],
+    help: 'A commit that is refused for one partition: all of it, or the offsets of those that its consumer owns are kept'
+  },
+  handOver: {
+    values: ['when-omitted', 'at-once'],
+    help: "When a partition goes to its next owner: once the old one's heartbeat leaves it out, or at once"
+  },
+  lastBeat: {
+    values: ['joins', 'leaves'],
+    help: "A member's heartbeat without partitions, after it held some: one like any other, or its leave"
+  },
+  offsetType: {
+    values: ['list', 'ignored', 'refused'],
+    help: "`OffsetType` 1: the log's own position, taken for 0, or refused as a parameter"
+  },
+  noOffset: {
+    values: ['position', 'absent', 'null', 'minus-one'],
+    help: 'How a partition without a committed offset is told; `position` is the place that `From` names'
+  },
+  size: { values: ['bytes', 'log-groups'], help: 'What `Size` of a pull counts' },
+  nothingNew: {
+    values: ['same', 'minus-one', 'zero', 'absent'],
+    help: '`NextOffset` of a pull without `EndTime` that brings nothing; `same` is where it began'
+  },
+  headerTime: {
+    values: ['milliseconds', 'seconds', 'microseconds'],
+    help: 'Unit of the time in the headers of messages that are stored from then on'
+  },
+  headerIds: {
+    values: ['padded', 'cut'],
+    help: 'Ids that are not 36 bytes long, in the headers of messages that are stored from then on: filled up with zeros (a longer one without its end), or all zeros'
+  },
+  nextOffset: {
+    values: ['first', 'last', 'lying'],
+    help: 'Where `NextOffset` stands; `lying`: a wrong, larger one first, the right one last (of equal keys the last counts)'
+  },
+  whiteSpace: { values: ['none', 'spaces'], help: "Between the parts of an answer's JSON" },
+  base64: { values: ['plain', 'escaped'], help: 'Messages as they are, or with JSON escapes: `\\/` and `\\u002b`' },
+  extraKeys: {
+    values: ['none', 'nested'],
+    help: 'Keys that nobody asked for around and inside `Response`, with look-alikes of known ones inside'
+  },
+  compression: {
+    values: ['asked', 'snappy', 'lz4', 'none'],
+    help: "How a pull's answer is compressed; `asked`: as the request says"
+  },
+  compressionHeader: { values: ['named', 'absent'], help: 'Whether `x-cls-compress-type` names the compression' },
+  emptyMessages: { values: ['list', 'null', 'absent'], help: '`Message` of a pull that brings none' },
+  emptyLists: { values: ['list', 'null'], help: 'Empty lists in the answers of the management API' }
+} as const satisfies Record<string, Quirk>
 
-export type QuirkName = keyof typeof QUIRKS
+export interface Quirk {
+  /** The first is the default. */
+  readonly values: readonly [string, ...string[]]
+  /** For help texts and the README; names of the protocol stand in backticks. */
+  readonly help: string
+}
+
+type QuirkName = keyof typeof QUIRKS
 /** A type alias, so that it prints as JSON. */
-export type Quirks = { readonly [K in QuirkName]: (typeof QUIRKS)[K][number] }
+export type Quirks = { readonly [K in QuirkName]: (typeof QUIRKS)[K]['values'][number] }
 
 export const DEFAULT_QUIRKS: Quirks = defaults()
 
@@ -86,11 +107,11 @@ export function quirkContradictions({ compression, compressionHeader }: Quirks):
 }
 
 function choicesOf(name: string): readonly string[] | undefined {
-  return Object.entries(QUIRKS).find(([known]) => known === name)?.[1]
+  return Object.entries(QUIRKS).find(([known]) => known === name)?.[1].values
 }
 
 function defaults(): Quirks {
-  const firsts = Object.fromEntries(Object.entries(QUIRKS).map(([name, [first]]) => [name, first]))
+  const firsts = Object.fromEntries(Object.entries(QUIRKS).map(([name, { values }]) => [name, values[0]]))
   if (isComplete(firsts)) return firsts
   throw new TypeError('a quirk has no default')
 }

@@ -7,10 +7,23 @@
 import { int64, isRecord, type Json, parseJson } from '../cls/json.ts'
 import { readHashKey } from './actions/upload-logs.ts'
 import { findTopicId } from './data-plane.ts'
-import type { RequestDescription, RequestPlace } from './faults.ts'
 import type { WireRequest } from './plane.ts'
 import { Refusal } from './refusal.ts'
 import type { EmulatorState } from './state.ts'
+
+/** What a request is about. */
+export interface RequestDescription {
+  /** The name of the action, or the path without its slash. */
+  readonly action: string
+  /** Topics and partitions that it names; a topic without a partition stands for itself. */
+  readonly places: readonly RequestPlace[]
+  readonly consumer: string | undefined
+}
+
+export interface RequestPlace {
+  readonly topicId: string | undefined
+  readonly partition: number | undefined
+}
 
 export function describeRequest(request: WireRequest, state: EmulatorState): RequestDescription {
   const { path, headers, query, body } = request

@@ -33,7 +33,7 @@ export interface EmulatorSettings {
   readonly partitionCountMax: number
   /** Offset of the first message of every partition. */
   readonly startOffset: bigint
-  /** Each so-many-th message of a partition leaves a gap before it; 0 for none. */
+  /** Every Nth message of a partition leaves a gap before it; 0 for none. */
   readonly gapEvery: number
   /** How many offsets a gap skips. */
   readonly gapOffsets: bigint
@@ -97,7 +97,7 @@ export function resolveEmulatorOptions(options: EmulatorOptions): EmulatorSettin
     topicIds: topicIds !== undefined && topicIds.length > 0 ? topicIds : madeUpTopicIds(topicCount),
     quirks: isQuirkChange(quirks) ? changedQuirks(DEFAULT_QUIRKS, quirks) : DEFAULT_QUIRKS
   }
-  refuseProblems('the emulator cannot be started so', [
+  refuseProblems('the emulator cannot be started with these options', [
     ...settingProblems(settings),
     ...(isCount(topicCount, 1, 1000) ? [] : ['topicCount is not 1 to 1000']),
     ...quirkProblems(quirks),

@@ -1,9 +1,9 @@
 /**
  * Who sent a request, by both of the service's signatures.
  *
- * In: a request, the one key there is, with its token, and the emulator's moment. Out: nothing, or a `Refusal`. This is code of its own
- * on purpose: were it the client's signer, a fault of the signer would find itself right. The secret is compared with,
- * and never part of a message.
+ * In: a request, the one key there is, with its token, and the emulator's moment. Out: nothing, or a `Refusal`. This is
+ * code of its own on purpose: were it the client's signer, a fault of the signer would find itself right. The secret is
+ * compared with, and never part of a message.
  *
  * A verifier cannot know what exactly a client has signed: which form of the host, which form of the content type,
  * which encoding of a space. It tries what clients in the field do, the likeliest first.

@@ -7,6 +7,7 @@
 import type { RuleCounts } from './faults.ts'
 import { partitionRef } from './group.ts'
 import type { Quirks } from './quirks.ts'
+import type { EmulatorSettings } from './settings.ts'
 import { type EmulatorState, partitionsOf } from './state.ts'
 
 export type PartitionSnapshot = {
@@ -43,6 +44,9 @@ export type EmulatorSnapshot = {
   readonly topics: readonly { readonly topicId: string; readonly partitions: readonly PartitionSnapshot[] }[]
   readonly groups: readonly GroupSnapshot[]
   readonly quirks: Quirks
+  readonly rateLimits: EmulatorSettings['rateLimits']
+  /** How far its clock is ahead of the host's; negative for behind. */
+  readonly clockSkewMs: number
   /** In the order of the rules. */
   readonly faults: readonly RuleCounts[]
 }
@@ -67,5 +71,6 @@ export function takeSnapshot(state: EmulatorState, nowMs: number): EmulatorSnaps
       return { topicId, partition, owner, target, committedOffset: group.committed(ref) ?? null }
     })
   }))
-  return { nowMs, topics, groups, quirks: state.settings.quirks, faults: state.faults.counts() }
+  const { quirks, rateLimits, clockSkewMs } = state.settings
+  return { nowMs, topics, groups, quirks, rateLimits, clockSkewMs, faults: state.faults.counts() }
 }

@@ -46,11 +46,13 @@ export interface EmulatorHandle {
   snapshot(): Promise<EmulatorSnapshot>
   /**
    * These rules take the place of all there are; counters start anew.
-   * @throws ClsConsumerError OPTIONS_INVALID that lists every problem, and then changes nothing; so do the next three.
+   * @throws ClsConsumerError OPTIONS_INVALID that lists every problem, and then changes nothing; so do the next four.
    */
   setFaults(rules: readonly FaultRule[]): Promise<void>
   /** Changes those that are named. */
   setQuirks(quirks: Partial<Quirks>): Promise<void>
+  /** `service`: from now on what is over the service's limits is refused. `none`: no longer. */
+  setRateLimits(limits: EmulatorSettings['rateLimits']): Promise<void>
   /** How far its clock is ahead of the host's from now on. Messages age with it; memberships do not. */
   setClockSkew(ms: number): Promise<void>
   /** What is named is accepted from now on, and nothing else. A token of `null`: none is asked for. */
@@ -110,7 +112,7 @@ export async function startHere(settings: EmulatorSettings): Promise<EmulatorHer
     server,
     snapshot: () => takeSnapshot(state, nowMs()),
     setFaults: rules => refuseProblems('these faults cannot be played', changeFaults(state, rules)),
-    change: part => refuseProblems('the emulator cannot be changed so', changeSettings(state, part))
+    change: part => refuseProblems('the emulator cannot be changed to these options', changeSettings(state, part))
   }
 }
 
@@ -118,6 +120,7 @@ export async function startHere(settings: EmulatorSettings): Promise<EmulatorHer
 function changesBy(change: (part: SettingsChange) => Promise<void>) {
   return {
     setQuirks: (quirks: Partial<Quirks>) => change({ quirks }),
+    setRateLimits: (rateLimits: EmulatorSettings['rateLimits']) => change({ rateLimits }),
     setClockSkew: (clockSkewMs: number) => change({ clockSkewMs }),
     setCredentials: (credentials: EmulatorCredentials) => change(credentials)
   }

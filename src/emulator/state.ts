@@ -7,7 +7,6 @@
 import { BodyCache } from './body-cache.ts'
 import { Faults } from './faults.ts'
 import { type Group, type PartitionRef, partitionRef } from './group.ts'
-import type { Quirks } from './quirks.ts'
 import { RateLimits } from './rate-limits.ts'
 import { type FieldReader, Refusal } from './refusal.ts'
 import type { EmulatorSettings } from './settings.ts'
@@ -18,9 +17,8 @@ export interface EmulatorState {
   settings: EmulatorSettings
   readonly topics: ReadonlyMap<string, Topic>
   readonly groups: Map<string, Group>
+  /** All of the quirks that hold: `changeSettings` clears it with them. */
   readonly bodies: BodyCache
-  /** All quirks in one word: a cached body is told by it from one of other quirks. Changes with the settings. */
-  bodyStyle: string
   readonly rates: RateLimits
   /** Changed as a whole, by `changeFaults`. */
   faults: Faults
@@ -33,14 +31,9 @@ export function createState(settings: EmulatorSettings, nowMs: number): Emulator
     topics: new Map(topicIds.map(id => [id, new Topic(id, partitionCount, settings, nowMs)])),
     groups: new Map(),
     bodies: new BodyCache(settings.cacheBytesMax),
-    bodyStyle: styleOf(settings.quirks),
     rates: new RateLimits(),
     faults: new Faults(settings.faults)
   }
-}
-
-export function styleOf(quirks: Quirks): string {
-  return Object.values(quirks).join()
 }
 
 /** Checks that the request is about the one logset there is. */

@@ -1,8 +1,8 @@
 /**
  * Offers a result until it is taken.
  *
- * In: a call of the user's `onResult` with one result, kept. Out: it was taken, or the error of the last attempt. Must
- * never happen: the batch is processed again for its result's sake; an attempt after `signal`.
+ * In: a call of the user's `onResult` with one result, kept. Out: whether it was taken, or the error of the last attempt.
+ * Must never happen: the batch is processed again for its result's sake; an attempt after `signal`, or past the lease.
  *
  * Nothing that ends an attempt from outside: `onResult` runs on the main thread, and what hangs there is the caller's to
  * bound, as it bounds the whole of a batch's ending.
@@ -13,22 +13,25 @@ import type { World } from '../world.ts'
 import { retryDelayMs } from './retry-policy.ts'
 
 export interface DeliverHooks {
+  /** Asked before each attempt: the process may have been stopped meanwhile, for longer than the lease (I12). */
+  mayOffer(): boolean
   /** Ends the waiting between attempts: rejects with its reason. */
   readonly signal: AbortSignal
   /** Before each wait. */
   retried(error: unknown, waitMs: number): void
 }
 
+/** Resolves to whether it was taken: false where it may not be offered any more. */
 export async function deliver(
   offer: () => unknown,
   world: Pick<World, 'timers' | 'random'>,
   limits: Pick<Settings, 'attempts' | 'backoffMs' | 'backoffMaxMs'>,
-  { signal, retried }: DeliverHooks
-): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  { mayOffer, signal, retried }: DeliverHooks
+): Promise<boolean> {
+  for (let attempt = 1; mayOffer(); attempt++) {
     try {
       await offer()
-      return
+      return true
     } catch (error) {
       const waitMs = retryDelayMs({ ...limits, attempt, chance: world.random.next() })
       if (waitMs === undefined || signal.aborted) throw error
@@ -36,6 +39,7 @@ export async function deliver(
       await world.timers.sleep(waitMs, signal)
     }
   }
+  return false
 }
 
 /** What `onResult` threw. */

@@ -45,5 +45,6 @@ async function leadsOn(
   }
   const small = readSmallResponse(found.text, place)
   if (small.kind === 'error') throw world.data.heed(small.error)
+  world.data.worked({ ...place, startOffset: place.offset })
   return small.kind === 'messages'
 }

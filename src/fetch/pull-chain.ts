@@ -77,7 +77,7 @@ export class PullChain {
     const verdict = this.#handedOn.confirm(batch, nextOffset)
     if (verdict === 'known') return true
     this.#ahead.size.held(this.#handedOn.askedSizeOf(batch) ?? 0)
-    this.#parts.handlers.answered()
+    this.#answered(batch.startOffset)
     if (verdict === 'right') return true
     if (this.#phase === 'stopped') return verdict === 'first'
     if (nextOffset === -1n && batch.endOffset !== undefined) {
@@ -103,24 +103,16 @@ export class PullChain {
     this.#recover(this.#parts.world.data.heed(error), offset, askedSize)
   }
 
-  /** Drops every pull and goes on from `offset`, after `delayMs`. */
-  restart(offset: bigint, delayMs = 0): void {
-    if (this.#phase === 'stopped') return
-    this.#move('pulling')
-    this.#clear()
-    this.#ahead.goOnFrom(offset, delayMs)
-  }
-
   /**
-   * The same after a response that made no sense: nothing is pulled behind the next one before the worker has made
-   * sense of it. What would be dropped again is not pulled, and a fault that strikes each so-many-th pull does not meet
-   * the same response each time.
+   * Drops every pull and goes on from `offset`, after `delayMs`. `front` is ignored after a response that made no sense:
+   * nothing is pulled behind the next one before the worker has made sense of it. What would be dropped again is not
+   * pulled, and a fault that strikes every Nth pull does not meet the same response each time.
    */
-  repull(offset: bigint, delayMs: number): void {
+  restart(offset: bigint, delayMs = 0, front: 'sought' | 'ignored' = 'sought'): void {
     if (this.#phase === 'stopped') return
     this.#move('pulling')
     this.#clear()
-    this.#ahead.goOnFrom(offset, delayMs, 'ignored')
+    this.#ahead.goOnFrom(offset, delayMs, front)
   }
 
   /** Sends nothing more until `setBound`; what is under way goes on. */
@@ -147,7 +139,7 @@ export class PullChain {
 
   /** The head is complete: hands it on, or deals with a response that holds no log. */
   #complete(pull: Pull, body: PulledBody): void {
-    const { epoch, world, handlers } = this.#parts
+    const { epoch, world } = this.#parts
     const place: ErrorPlace = { topicId: epoch.topicId, partition: epoch.partition, offset: pull.startOffset }
     const reading = readBody(body, pull.peekedOffset, place)
     switch (reading.kind) {
@@ -155,8 +147,10 @@ export class PullChain {
         this.#broke(pull, world.data.heed(reading.error))
         return
       case 'empty':
-        this.#skipEmpty(pull, reading.nextOffset, place)
-        handlers.answered()
+        // First: the pull behind it may have been refused, which its advance brings out. Told after that, an older
+        // answer would make the refusal good again.
+        this.#answered(pull.startOffset)
+        if (this.#phase !== 'stopped') this.#skipEmpty(pull, reading.nextOffset, place)
         return
       case 'batch':
         if (typeof reading.nextOffset === 'bigint') this.#ahead.peeked(pull, reading.nextOffset)
@@ -164,6 +158,13 @@ export class PullChain {
         this.#handOn(pull, body)
         if (reading.nextOffset === 'nowhere' && pull.front !== 'ignored') this.#scout()
     }
+  }
+
+  /** The response from there is known to be no refusal. */
+  #answered(startOffset: bigint): void {
+    const { epoch, world, handlers } = this.#parts
+    world.data.worked({ ...epoch, startOffset })
+    handlers.answered()
   }
 
   #handOn(pull: Pull, body: PulledBody): void {
@@ -251,12 +252,12 @@ export class PullChain {
     // again.
     this.#move('pulling')
     this.#parts.handlers.retried(error, offset, waitMs)
-    this.#goOnFrom(offset, waitMs)
+    this.#goOnFrom(offset, waitMs, 'kept')
   }
 
   /** What is told to the handlers may have stopped the chain, and a scout may tell at any time. */
-  #goOnFrom(offset: bigint, delayMs = 0): void {
-    if (this.#phase === 'pulling') this.#ahead.goOnFrom(offset, delayMs)
+  #goOnFrom(offset: bigint, delayMs = 0, front: 'sought' | 'kept' = 'sought'): void {
+    if (this.#phase === 'pulling') this.#ahead.goOnFrom(offset, delayMs, front)
   }
 
   #giveUp(error: ClsConsumerError, offset: bigint): void {

@@ -95,10 +95,13 @@ export class ReadAhead {
     this.#send(pull)
   }
 
-  /** Nothing is sent before `delayMs`. With the front ignored, nothing is sent behind that pull, either. */
-  goOnFrom(offset: bigint, delayMs = 0, front: 'sought' | 'ignored' = 'sought'): void {
+  /**
+   * Nothing is sent before `delayMs`. With the front ignored, nothing is sent behind that pull, either. kept: as with the
+   * pull before, which is tried again.
+   */
+  goOnFrom(offset: bigint, delayMs = 0, front: 'sought' | 'ignored' | 'kept' = 'sought'): void {
     this.#next = offset
-    this.#front = front
+    if (front !== 'kept') this.#front = front
     if (delayMs > 0) this.#pumpAfter(delayMs)
     else this.pump()
   }

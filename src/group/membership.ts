@@ -18,7 +18,7 @@ export interface MembershipHandlers {
   revoked(epochs: readonly Epoch[]): void
   /** These epochs are over, whatever still runs. */
   lost(epochs: readonly Epoch[], reason: string): void
-  /** The service does not know the group: every epoch has ended. Heartbeats go on, and join it once it is made again. */
+  /** The service does not know the group: every epoch has ended. Heartbeats go on with `groupMade`. */
   unknown(error: ClsConsumerError): void
   /** The service refuses heartbeats for good. */
   failed(error: ClsConsumerError): void
@@ -33,7 +33,7 @@ const BEAT_TRY_SHARE = 0.3
 /** The last heartbeat is a courtesy: nothing depends on it. */
 const LAST_BEAT_MS_MAX = 5000
 
-/** A group that is made again is known to the next heartbeats: so many in a row that are not understood are refused. */
+/** A group that was made again is known to the next heartbeat. So many times in a row that it is not is a refusal. */
 const UNKNOWN_BEATS_MAX = 5
 
 /** Between two heartbeats that try to join. */
@@ -52,7 +52,9 @@ export class Membership {
   readonly #warnedForeign = new Set<string>()
   readonly #leaving = new AbortController()
   #phase: Phase = 'idle'
-  /** Heartbeats since the last one that was understood. */
+  /** gone: the service does not know it; no heartbeat leaves until it is made again. */
+  #group: 'there' | 'gone' = 'there'
+  /** How often it was gone since the last heartbeat that was understood. */
   #unknownCount = 0
   #inFlight: Promise<void> | undefined
   /** A release happened while a heartbeat was in flight: another one leaves as soon as that is answered. */
@@ -101,9 +103,15 @@ export class Membership {
     return false
   }
 
+  /** The group is made again: joins it. */
+  groupMade(): void {
+    this.#group = 'there'
+    this.beatNow()
+  }
+
   /** A heartbeat leaves at once, or as soon as the one in flight is answered. */
   beatNow(): void {
-    if (!this.#isBeating()) return
+    if (!this.#isBeating() || this.#group === 'gone') return
     if (this.#inFlight !== undefined) {
       this.#isBeatDue = true
       return
@@ -190,6 +198,7 @@ export class Membership {
       const error = toClsError(thrown)
       if (error.code === 'API_NOT_FOUND' && this.#unknownCount < UNKNOWN_BEATS_MAX) {
         this.#unknownCount += 1
+        this.#group = 'gone'
         this.#endEpochs('the group is gone')
         this.#handlers.unknown(error)
       } else if (error.remedy === 'stop' || error.remedy === 'fix-input') {

@@ -5,7 +5,7 @@
  * the committed offset comes), or refuse it. There a group without committed offsets is asked instead: one made for the
  * question and deleted at once. Must never happen: a committed offset taken for the log's own (I6).
  */
-import { ClsConsumerError } from '../errors.ts'
+import { ClsConsumerError, toClsError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { Position, World } from '../world.ts'
 
@@ -19,6 +19,9 @@ export interface Question {
 
 /** Its heartbeats never come; the service only wants a number. */
 const GROUP_TIMEOUT_S = 30
+
+/** The consumer's stop waits for this. */
+const DELETE_MS_MAX = 5000
 
 /** By `OffsetType: 1`; undefined where the site refuses the parameter. */
 export async function askOwnPositions(
@@ -34,28 +37,61 @@ export async function askOwnPositions(
   }
 }
 
-/** By a group of its own, which exists no longer than the question. */
-export async function askByOtherGroup(
-  { control, random, log }: Pick<World, 'control' | 'random' | 'log'>,
-  questions: readonly Question[]
-): Promise<Offsets[]> {
-  const [first] = questions
-  if (first === undefined) return []
-  const { signal } = first
-  const group = `cls-consumer-positions-${random.hex(8)}`
-  const topicIds = [...new Set(questions.map(({ topicId }) => topicId))]
-  await control.createConsumerGroup({ group, timeoutSeconds: GROUP_TIMEOUT_S, topicIds }, { signal })
-  log.info('asking by a group of its own: this site does not tell positions beside committed ones', { group })
-  try {
-    const answers: Offsets[] = []
-    for (const { topicId, from } of questions) {
-      answers.push(await control.describeConsumerOffsets({ group, topicId, from }, { signal }))
-    }
-    return answers
-  } finally {
-    // Also where the consumer stops meanwhile: the call has its own deadline.
-    await control.deleteConsumerGroup(group).catch((error: unknown) => {
-      log.warn('a group made to ask for positions is left behind: delete it', { group, error: String(error) })
-    })
+/** Asks by groups of their own, which exist no longer than the question. */
+export class OtherGroup {
+  readonly #world: Pick<World, 'control' | 'random' | 'log'>
+  readonly #open = new Set<Promise<unknown>>()
+
+  constructor(world: Pick<World, 'control' | 'random' | 'log'>) {
+    this.#world = world
   }
+
+  /** All of one signal. @throws ClsConsumerError API_… */
+  async ask(questions: readonly Question[]): Promise<Offsets[]> {
+    const asked = this.#ask(questions)
+    const ended = asked.catch(() => undefined)
+    this.#open.add(ended)
+    try {
+      return await asked
+    } finally {
+      this.#open.delete(ended)
+    }
+  }
+
+  /** Resolves when no question is open, and so no group left to delete. Each ends soon after its signal. */
+  async rest(): Promise<void> {
+    await Promise.all(this.#open)
+  }
+
+  async #ask(questions: readonly Question[]): Promise<Offsets[]> {
+    const { control, random, log } = this.#world
+    const group = `cls-consumer-positions-${random.hex(8)}`
+    const topicIds = [...new Set(questions.map(({ topicId }) => topicId))]
+    log.info('asking by a group of its own: this site does not tell positions beside committed ones', { group })
+    try {
+      await control.createConsumerGroup({ group, timeoutSeconds: GROUP_TIMEOUT_S, topicIds }, signalOf(questions))
+      const answers: Offsets[] = []
+      for (const { topicId, from, signal } of questions) {
+        answers.push(await control.describeConsumerOffsets({ group, topicId, from }, { signal }))
+      }
+      return answers
+    } finally {
+      await this.#delete(group)
+    }
+  }
+
+  /** Also where its making was not answered, or the consumer stops meanwhile: it may be there. */
+  async #delete(group: string): Promise<void> {
+    try {
+      await this.#world.control.deleteConsumerGroup(group, { deadlineMs: DELETE_MS_MAX })
+    } catch (thrown) {
+      const { code, message } = toClsError(thrown)
+      if (code === 'API_NOT_FOUND') return
+      this.#world.log.warn('a group made to ask for positions is left behind: delete it', { group, error: message })
+    }
+  }
+}
+
+function signalOf([first]: readonly Question[]): { readonly signal?: AbortSignal } {
+  return first === undefined ? {} : { signal: first.signal }
 }

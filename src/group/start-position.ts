@@ -43,8 +43,15 @@ export interface Past {
   readonly isGroupMadeAgain: boolean
 }
 
+/** Partitions whose commits this consumer saw acknowledged, and yet nothing is committed there: who made the group again? */
+function isCommitGone(acknowledged: Iterable<number>, positions: Omit<Positions, 'past'>): boolean {
+  return [...acknowledged].some(
+    partition => positions.begin.get(partition) !== undefined && !mayBeCommitted(partition, positions)
+  )
+}
+
 /** Whether the group may have committed an offset of this partition. False is certain. */
-function mayBeCommitted(partition: number, { begin, end }: Positions): boolean {
+function mayBeCommitted(partition: number, { begin, end }: Pick<Positions, 'begin' | 'end'>): boolean {
   return begin.get(partition) !== undefined && begin.get(partition) === end.get(partition)
 }
 
@@ -68,7 +75,9 @@ function chooseStart(partition: number, positions: Positions, startFrom: Positio
   if (mayBeCommitted(partition, positions)) return { offset: begin, reason: 'committed, or empty' }
   const { leftAt, isGroupMadeAgain } = positions.past
   const left = leftAt.get(partition)
-  if (left !== undefined) return { offset: left, reason: 'its committed offset is gone: where this consumer left it' }
+  if (left !== undefined && left >= begin) {
+    return { offset: left, reason: 'its committed offset is gone: where this consumer left it' }
+  }
   if (isGroupMadeAgain) return { offset: begin, reason: 'the group was deleted and made again: the beginning' }
   if (!positions.partitionsAtJoin.has(partition)) {
     return { offset: begin, reason: 'created after this consumer joined: the beginning' }
@@ -106,7 +115,11 @@ export async function lookUpStarts(
     /** The partitions that the topic had when this consumer joined. */
     readonly partitionsAtJoin: ReadonlySet<number>
     readonly past: Past
+    /** Partitions of the topic whose commits were acknowledged to this consumer. */
+    readonly acknowledged: ReadonlySet<number>
     readonly signal: AbortSignal
+    /** Something that was acknowledged is not committed. */
+    groupMadeAgain(): void
   }
 ): Promise<Map<number, Start>> {
   const { control } = world
@@ -122,14 +135,17 @@ export async function lookUpStarts(
   const lacksSome = ask.partitions.some(partition => !named.begin.has(partition) || !named.end.has(partition))
   // "None" for what `From` names: ask for the log's own position before taking the partition for an unwritten one.
   const own = lacksSome ? { begin: await ownOffsets('begin'), end: await ownOffsets('end') } : undefined
-  const positions: Positions = {
+  const looked = {
     begin: own === undefined ? named.begin : new Map([...own.begin, ...named.begin]),
     end: own === undefined ? named.end : new Map([...own.end, ...named.end]),
     atTime: typeof startFrom === 'number' ? await offsets(startFrom) : new Map(),
     partitions: await control.describePartitions(topicId, { signal }),
-    partitionsAtJoin,
-    past
+    partitionsAtJoin
   }
+  // Another consumer met the deleted group first, and made it again between two heartbeats of this one.
+  const isNews = isCommitGone(ask.acknowledged, looked)
+  if (isNews) ask.groupMadeAgain()
+  const positions = { ...looked, past: { ...past, isGroupMadeAgain: past.isGroupMadeAgain || isNews } }
   return new Map(ask.partitions.map(partition => [partition, decideStart(partition, positions, startFrom)]))
 }
 

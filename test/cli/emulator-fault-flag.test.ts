@@ -1,3 +1,4 @@
+/** One `--fault` of the emulator, in short or as JSON. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FAULT_EXAMPLES, parseFaultFlag } from '../../src/cli/fault-flag.ts'
@@ -25,17 +26,17 @@ test('the short form says action, kind and what the kind takes, then parts of th
     ],
     ['*:truncate,topicId=t-1,consumer=A', { topicId: 't-1', consumer: 'A', fault: { kind: 'truncate' } }]
   ] as const) {
-    assert.deepEqual(parseFaultFlag(text), rule, text)
+    assert.deepEqual(parseFaultFlag(text), { kind: 'rule', rule }, text)
   }
 })
 
 test('a text in braces is the whole rule as JSON', () => {
   const rule = { action: 'pull_log', topicId: 'a,b:c', fault: { kind: 'error', code: 'c', wrapped: 'snappy' } }
-  assert.deepEqual(parseFaultFlag(JSON.stringify(rule)), rule)
+  assert.deepEqual(parseFaultFlag(JSON.stringify(rule)), { kind: 'rule', rule })
 })
 
 test('the examples of the help are rules', () => {
-  for (const example of FAULT_EXAMPLES) assert.ok('fault' in parseFaultFlag(example), example)
+  for (const example of FAULT_EXAMPLES) assert.equal(parseFaultFlag(example).kind, 'rule', example)
 })
 
 test('what is wrong is told as it would be of the whole rule', () => {
@@ -47,6 +48,9 @@ test('what is wrong is told as it would be of the whole rule', () => {
     ['pull_log:delay:1:after:2', /delay takes no more than 2 parts/],
     ['pull_log:dely:1', /kind is "dely": expected delay or error/],
     ['pull_log:toString:1', /kind is "toString": expected delay or error/],
+    ['*:constructor', /kind is "constructor": expected delay or error/],
+    ['*:constructor:1:2', /kind is "constructor": expected delay or error/],
+    ['*:__proto__:1', /kind is "__proto__": expected delay or error/],
     ['pull_log:truncate:1', /truncate takes no more than 0 parts/],
     ['*:truncate,evry=2', /has no evry: there is action, topicId/],
     ['*:truncate,every', /every is ""/],
@@ -54,8 +58,9 @@ test('what is wrong is told as it would be of the whole rule', () => {
     ['{"fault":', /not JSON/],
     ['{"fault":{"kind":"truncate"},"x":1}', /has no x/]
   ] as const) {
-    const problems = parseFaultFlag(text)
-    assert.ok(Array.isArray(problems), text)
+    const parsed = parseFaultFlag(text)
+    assert.ok(parsed.kind === 'unfit', text)
+    const { problems } = parsed
     for (const pattern of expected)
       assert.ok(
         problems.some(problem => pattern.test(problem)),

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { parseAccessLine, splitRequest } from '../../src/cli/access-log.ts'
 import { GENERATED_KINDS, generators, lineGenerator } from '../../src/cli/generate.ts'
 import { lineToLog } from '../../src/cli/logs.ts'
-import { between, hexDigits, seededRandom, zipf } from '../../src/cli/random.ts'
+import { between, hexDigits, pickByShare, seededRandom, zipf } from '../../src/cli/random.ts'
 import type { Log } from '../../src/cls/log-group.ts'
 
 const START_MS = Date.UTC(2026, 0, 31, 8)
@@ -109,6 +109,28 @@ test('whole numbers reach both ends, hex digits are as many as asked', () => {
     hexDigits(() => 0, 9),
     '000000000'
   )
+})
+
+test('of cumulative shares each comes up as often as it is large, from its first to its last number', () => {
+  const shares = [
+    [885, 'a'],
+    [990, 'b'],
+    [1000, 'c']
+  ] as const
+  for (const [number, expected] of [
+    [0, 'a'],
+    [0.884999, 'a'],
+    [0.885, 'b'],
+    [0.989999, 'b'],
+    [0.99, 'c'],
+    [1 - 2 ** -32, 'c']
+  ] as const) {
+    assert.equal(
+      pickByShare(() => number, shares),
+      expected,
+      String(number)
+    )
+  }
 })
 
 test('every line is an exact access-log line with a proper request', () => {

@@ -79,7 +79,7 @@ test('a line over the limit is an error that names file and line, before it is h
 
 test('a file that is not there is FILE_UNREADABLE with its path', TIMEOUT, async () => {
   const read = async () => {
-    for await (const _ of readLines('/no/such/file.log', new AbortController().signal)) assert.fail('a line')
+    for await (const _ of readLines('/no/such/file.log', new AbortController().signal, 100)) assert.fail('a line')
   }
   await assert.rejects(read(), { code: 'FILE_UNREADABLE', place: { file: '/no/such/file.log' } })
 })
@@ -91,7 +91,7 @@ test('reading ends quietly once stopped', TIMEOUT, async () => {
     await writeFile(path, 'a line of some length\n'.repeat(50_000))
     const controller = new AbortController()
     let count = 0
-    for await (const _ of readLines(path, controller.signal)) if (++count === 10) controller.abort()
+    for await (const _ of readLines(path, controller.signal, 100)) if (++count === 10) controller.abort()
     assert.ok(count >= 10 && count < 50_000, `${count} lines`)
   } finally {
     await rm(folder, { recursive: true })

@@ -102,7 +102,7 @@ test('the format is told by name or first line, said, and can be ordered', TIMEO
   assert.match(String(await keysOf('[1]\n', {})), /^message,taken for lines of text/)
   assert.match(
     String(await keysOf('text\n', { name: 'x.jsonl' })),
-    /^message,taken for NDJSON.*line 1 is no JSON object/
+    /^message,taken for NDJSON.*line 1 is not a JSON object/
   )
   assert.deepEqual(await keysOf(object, { format: 'lines', name: 'x.ndjson' }), ['message', ''])
   assert.deepEqual(await keysOf(object, { format: 'ndjson' }), ['a', ''])
@@ -118,16 +118,16 @@ test('a line that is no object is kept word for word and told with its number; m
   )
   assert.deepEqual(contents.at(-1), [['a', '2']])
   assert.equal(tally.badLineCount, 20)
-  const told = said.filter(line => line.includes('is no JSON object'))
+  const told = said.filter(line => line.includes('is not a JSON object'))
   assert.equal(told.length, 10)
-  assert.match(told[0] ?? '', /^line 3 is no JSON object: .*kept as message/)
+  assert.match(told[0] ?? '', /^line 3 is not a JSON object: .*kept as message/)
 })
 
-test('or it stops there, with what came before', TIMEOUT, async () => {
+test('asked to stop at a line that is no object, it stops there, with what came before', TIMEOUT, async () => {
   const { contents, failure } = await readFile('{"a":1}\n\n[2]\n{"a":3}\n', { onBadLine: 'stop' })
   assert.deepEqual(contents, [[['a', '1']]])
   assert.equal(failure?.code, 'FILE_UNREADABLE')
-  assert.match(failure?.message ?? '', /line 3 is no JSON object: it is a list.*--on-bad-line keep.*f\.log/)
+  assert.match(failure?.message ?? '', /line 3 is not a JSON object: it is a list.*--on-bad-line keep.*f\.log/)
 })
 
 test('a line that the service cannot take is an error with its number; nothing is cut', TIMEOUT, async () => {

@@ -65,8 +65,7 @@ async function fails(file: string, { code, exit, says }: Expected, signal: Abort
   assert.deepEqual([ended.code, ended.signal], [exit, null], err)
   const [error = '', advice = '', ...more] = err.slice(err.indexOf(`\n${code}: `) + 1).split('\n')
   assert.ok(error.startsWith(`${code}: `), err)
-  // Of a thread that ended under a batch nobody can tell whose fault it was.
-  if (code !== 'THREAD_LOST') assert.ok(error.includes(file), `${file} is named in: ${error}`)
+  assert.ok(error.includes(file), `${file} is named in: ${error}`)
   // The other thread or partition may say the same, but nobody again and again.
   assert.ok([...err.matchAll(/another error while stopping/g)].length <= 1, err)
   assert.match(error, says)
@@ -193,8 +192,57 @@ describe('processor errors', { concurrency: 2 }, () => {
     [
       'process-exits.mjs',
       'export default { process () { process.exit(0) } }',
-      { code: 'THREAD_LOST', exit: 1, says: /2 threads have died with this batch: .*exit code 0 .*offset \d+/ },
+      { code: 'THREAD_LOST', exit: 1, says: /2 threads have died with this batch: .*exit code 0 .*offset \d+, file / },
       ['--attempts', '2', '--backoff-ms', '10']
+    ],
+    // What they leave behind.
+    [
+      'late.mjs',
+      '\nexport default { process () { setTimeout(() => { throw new Error("late") }, 5) } }',
+      {
+        code: 'PROCESSOR_FAILED',
+        exit: 1,
+        says: /code that the processor had started and not awaited ended its thread: Error: late at \S+late\.mjs:2:\d+; await everything/
+      }
+    ],
+    [
+      'late-promise.mjs',
+      'const write = async () => { await new Promise(done => setTimeout(done, 5)); throw new Error("no disk") }\nexport default () => { write() }',
+      {
+        code: 'PROCESSOR_FAILED',
+        exit: 1,
+        says: /started and not awaited ended its thread: Error: no disk at \S+late-promise\.mjs:1:\d+; await everything/
+      }
+    ],
+    [
+      'late-exit.mjs',
+      'export default () => { setTimeout(() => process.exit(0), 5) }',
+      {
+        code: 'PROCESSOR_FAILED',
+        exit: 1,
+        says: /started and not awaited ended its thread with exit code 0; await everything .* throw instead of calling process\.exit/
+      }
+    ],
+    [
+      'late-start.mjs',
+      'export default { start () { setTimeout(() => { throw null }, 100) }, process () {} }',
+      {
+        code: 'PROCESSOR_FAILED',
+        exit: 1,
+        says: /started and not awaited ended its thread: thrown: null; await everything/
+      },
+      ['--start-from', 'end']
+    ],
+    // By then its partition is on its way out, and the offset behind its batch may be committed.
+    [
+      'late-revoke.mjs',
+      'export default { process () { setTimeout(() => { throw new Error("late") }, 100) }, revoke () { return new Promise(done => setTimeout(done, 1000)) } }',
+      {
+        code: 'PROCESSOR_FAILED',
+        exit: 1,
+        says: /started and not awaited ended its thread: Error: late at \S+late-revoke\.mjs:1:\d+; await everything/
+      },
+      ['--stop-at', 'now']
     ],
     [
       'keeps.mjs',

@@ -177,7 +177,7 @@ test('--on-bad-line stop: what came before the line is stored once, and the line
     const env = { CLS_ENDPOINT: endpoint, CLS_SECRET_ID: secretId, CLS_SECRET_KEY: secretKey }
     const cli = startCli(['produce', '--topic', topicIds[0] ?? '', ...args], { env, signal: t.signal })
     assert.equal((await cli.ended).code, 2)
-    assert.match(cli.err(), /FILE_UNREADABLE: line 3 is no JSON object/)
+    assert.match(cli.err(), /FILE_UNREADABLE: line 3 is not a JSON object/)
     assert.match(cli.out(), /^2 logs .*\n {2}of the file, all lines up to line 2 are stored\n$/)
     assert.equal(await storedCount(emulator), 2)
   } finally {

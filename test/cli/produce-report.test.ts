@@ -47,7 +47,7 @@ test('everything else is told, each by its number', () => {
     '  1,000 logs may or may not be stored: the answer to their upload is lost',
     '  1 log read, but not stored',
     '  of the file, all lines up to line 4000 are stored',
-    '  lines that were no JSON object, kept as message: 3',
+    '  lines that were not JSON objects, kept as message: 3',
     '  4 logs without a readable time in "at": they have the time of their upload',
     '  5 logs without "user": the service chose their partition'
   ])

@@ -407,13 +407,19 @@ test('a stop ends reading; what was read is sent, without an error', TIMEOUT, as
   assert.equal(storedThroughLine, takenCount)
 })
 
-test('stopped before it began, it reads nothing that is not accounted for', TIMEOUT, async () => {
-  const { world, controller, time } = fakeWorld()
-  controller.abort(new Error('stopped'))
-  const { tally, failures } = await time.settle(uploadLogs(() => logs(1000), plan(), world))
-  assert.deepEqual(failures, [])
-  assert.ok(tally.storedCount <= 1 && readCount(tally) === tally.storedCount)
-})
+test(
+  'stopped before it began, it reads nothing of a source that heeds it, and sends the one log of another',
+  TIMEOUT,
+  async () => {
+    const { world, controller, time } = fakeWorld()
+    controller.abort(new Error('stopped'))
+    const heeding = (ended: AbortSignal) => (ended.aborted ? [] : logs(1000))
+    const nothing = await time.settle(uploadLogs(heeding, plan(), world))
+    assert.deepEqual([nothing.tally.storedCount, readCount(nothing.tally), nothing.failures], [0, 0, []])
+    const one = await time.settle(uploadLogs(() => logs(1000), plan(), world))
+    assert.deepEqual([one.tally.storedCount, readCount(one.tally), one.failures], [1, 1, []])
+  }
+)
 
 test('a rate is kept: log n is not sent before its time', TIMEOUT, async () => {
   const { world, uploads, time } = fakeWorld()

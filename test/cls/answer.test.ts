@@ -103,8 +103,8 @@ describe('answers of the management plane', () => {
     ['empty at 500', answer(500, ''), 'API_UNAVAILABLE', /empty/],
     ['empty at 429', answer(429, ''), 'API_THROTTLED', /empty/],
     ['truncated', answer(200, '{"Response":{"TopicPartitionOff'), 'API_MALFORMED', /not all of it/],
-    ['a list', answer(200, '[]'), 'API_MALFORMED', /no JSON object/],
-    ['a word', answer(200, 'null'), 'API_MALFORMED', /no JSON object/],
+    ['a list', answer(200, '[]'), 'API_MALFORMED', /not a JSON object/],
+    ['a word', answer(200, 'null'), 'API_MALFORMED', /not a JSON object/],
     ['other keys', answer(200, '{"error":"x"}'), 'API_MALFORMED', /neither Response nor errorcode/],
     ['Response that is a list', answer(200, '{"Response":[]}'), 'API_MALFORMED', /neither Response/],
     [

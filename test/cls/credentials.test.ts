@@ -207,7 +207,55 @@ describe('credentials that are refused', () => {
     assert.equal(count(), 2)
   })
 
-  test('but ones called expired are renewed in that scope too', async () => {
+  test('several scopes that are forbidden are asked about once each: none forgets another', async () => {
+    const { source, count } = given()
+    const inScope = (scope: string) => ({ ...MAYBE, scope })
+    source.worked(await source.get(), 'heartbeat')
+    const renewed: string[] = []
+    for (let round = 0; round < 5; round++) {
+      for (const scope of ['pull_log a', 'pull_log b', 'pull_log c']) {
+        const credentials = await source.get()
+        source.worked(credentials, 'heartbeat')
+        if (source.renew(credentials, inScope(scope))) renewed.push(scope)
+      }
+    }
+    assert.deepEqual(renewed, ['pull_log a', 'pull_log b', 'pull_log c'])
+    assert.equal((await source.get()).secretId, 'id-4')
+    assert.equal(count(), 4)
+  })
+
+  test('a scope that has worked again may expire again, and the others stay forbidden', async () => {
+    const { source } = given()
+    const b = { ...MAYBE, scope: 'pull_log b' }
+    for (const why of [MAYBE, b]) {
+      const credentials = await source.get()
+      source.worked(credentials, 'heartbeat')
+      assert.equal(source.renew(credentials, why), true)
+    }
+    const permitted = await source.get()
+    source.worked(permitted, MAYBE.scope)
+    assert.equal(source.renew(permitted, b), false)
+    assert.equal(source.renew(permitted, MAYBE), true)
+  })
+
+  test('what is forbidden stays so when credentials are renewed for their age', async () => {
+    let nowMs = () => 0
+    const { provider, count } = numbered(10 * MINUTE_MS, () => nowMs())
+    const { source, clock, advance } = build(provider)
+    nowMs = clock.now
+    for (let round = 0; round < 2; round++) {
+      const credentials = await source.get()
+      source.worked(credentials, 'heartbeat')
+      assert.equal(source.renew(credentials, MAYBE), round === 0)
+    }
+    await advance(9 * MINUTE_MS)
+    const aged = await source.get()
+    source.worked(aged, 'heartbeat')
+    assert.equal(source.renew(aged, MAYBE), false)
+    assert.equal(count(), 3)
+  })
+
+  test('renewed ones that are called expired are renewed again, also in the scope where they worked', async () => {
     const { source } = given()
     const first = await source.get()
     source.worked(first, 'heartbeat')

@@ -244,6 +244,44 @@ describe('data API: refusals found inside a compressed body', () => {
     }
   )
 
+  /** A consumer's heartbeat works, its pull is refused inside a compressed 200; by the end, this often. */
+  async function refuseAgainAndAgain(serviceCode: string, rounds: number) {
+    const { get, asked } = provider()
+    const { service, pull } = await setUpService(
+      request => (request.url === '/' ? { body: '{"Response":{"RequestId":"r"}}' } : snappy(RESPONSE)),
+      { credentials: get }
+    )
+    const codes: string[] = []
+    for (let round = 0; round < rounds; round++) {
+      await service.control.commitConsumerOffsets({ group: 'g', consumer: 'c', offsets: [] })
+      await pull()
+      codes.push(service.data.heed(found(serviceCode)).code)
+    }
+    return { codes, asked, service, pull }
+  }
+
+  test('a topic forbidden there is API_UNAUTHORIZED after one renewal, however often', LIMIT, async () => {
+    const { codes, asked } = await refuseAgainAndAgain('Unauthorized', 4)
+    assert.deepEqual(codes, ['API_TOKEN_EXPIRED', 'API_UNAUTHORIZED', 'API_UNAUTHORIZED', 'API_UNAUTHORIZED'])
+    assert.equal(asked(), 2)
+  })
+
+  test('a topic whose response was read, and held no refusal, may expire again', LIMIT, async () => {
+    const { codes, asked, service, pull } = await refuseAgainAndAgain('Unauthorized', 2)
+    assert.deepEqual([codes.at(-1), asked()], ['API_UNAUTHORIZED', 2])
+    await pull()
+    service.data.worked(PULL)
+    assert.equal(service.data.heed(found('Unauthorized')).code, 'API_TOKEN_EXPIRED')
+    await pull()
+    assert.equal(asked(), 3)
+  })
+
+  test('a word on a response that nobody remembers is none', LIMIT, async () => {
+    const { codes, service } = await refuseAgainAndAgain('Unauthorized', 2)
+    service.data.worked({ ...PULL, startOffset: 1n })
+    assert.equal(service.data.heed(found('Unauthorized')).code, codes.at(-1))
+  })
+
   test('fixed credentials that expired are API_UNAUTHORIZED', LIMIT, async () => {
     const { service, pull } = await setUpService(() => snappy(RESPONSE))
     await pull()

@@ -256,6 +256,51 @@ describe('committer: failures', () => {
     }
   )
 
+  test('what is repeated is sent once more, and told once', BOUNDED, async () => {
+    const { committer, commits, interval, answer, sent, told } = bench()
+    committer.start()
+    committer.track(P0, 100n)
+    await interval()
+    await answer()
+    committer.repeat(P0)
+    assert.equal(committer.isClean([P0]), false)
+    await interval()
+    assert.deepEqual(sent(), ['0:100'])
+    await answer()
+    assert.equal(committer.isClean([P0]), true)
+    assert.deepEqual(told, ['committed 0 e1 100'])
+    await interval()
+    assert.equal(commits.all.length, 2)
+  })
+
+  test('what was only adopted is not repeated, and counts as acknowledged by nobody', BOUNDED, async () => {
+    const { committer } = bench()
+    committer.adopt(P0, 100n)
+    committer.repeat(P0)
+    assert.equal(committer.isClean([P0]), true)
+    assert.deepEqual(committer.acknowledged(P0.topicId), [])
+  })
+
+  test(
+    'once nothing is committed any more, everything is sent again, and nothing counts as acknowledged before',
+    BOUNDED,
+    async () => {
+      const { committer, interval, answer, sent } = bench()
+      committer.start()
+      committer.track(P0, 100n)
+      committer.track(P1, 200n)
+      await interval()
+      await answer()
+      assert.deepEqual(committer.acknowledged(P0.topicId), [0, 1])
+      committer.repeatAll()
+      assert.deepEqual(committer.acknowledged(P0.topicId), [])
+      await interval()
+      assert.deepEqual(sent(), ['0:100', '1:200'])
+      await answer()
+      assert.deepEqual(committer.acknowledged(P0.topicId), [0, 1])
+    }
+  )
+
   test('a call whose fate is unknown keeps its partition in doubt beyond its epoch', BOUNDED, async () => {
     const { committer, commits, interval, refuse, answer, sent } = bench()
     committer.start()

@@ -37,6 +37,8 @@ export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBy
   answered.always = () => undefined
   const dropped: number[] = []
   const retried: string[] = []
+  const errors: ClsConsumerError[] = []
+  /** Their codes. */
   const broken: string[] = []
   const nextOffsets: string[] = []
   const forbidden = new Set<number>()
@@ -67,7 +69,10 @@ export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBy
       dropped: ({ batchId }) => dropped.push(batchId),
       retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS * lossCount : undefined),
       retried: ({ batchId }, error, waitMs) => retried.push(`${batchId} ${error.code} ${waitMs}`),
-      broken: error => broken.push(error.code)
+      broken: error => {
+        errors.push(error)
+        broken.push(error.code)
+      }
     }
   })
   let batchCount = 0
@@ -91,6 +96,7 @@ export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBy
     answered,
     dropped,
     retried,
+    errors,
     broken,
     nextOffsets,
     forbidden,

@@ -1,4 +1,4 @@
-/** An engine whose Workers come and go by hand. */
+/** An engine whose Workers live and die by hand: real ones that do nothing, and whose events the test emits. */
 import { type MessagePort, Worker } from 'node:worker_threads'
 import type { Engine, EngineHooks } from '../../src/dispatch/engine.ts'
 import type { AnyAnswer, PoolTask } from '../../src/dispatch/messages.ts'
@@ -12,7 +12,6 @@ export interface HandRun {
   readonly reject: (error: Error) => void
 }
 
-/** An engine whose Workers live and die by hand: real ones that do nothing, and whose events the test emits. */
 export class HandEngine implements Engine {
   readonly hooks: EngineHooks
   readonly ports: MessagePort[] = []

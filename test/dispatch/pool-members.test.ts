@@ -24,6 +24,7 @@ function bench(t: TestContext, count = 1, threadExitMs = 5000) {
     close: async () => void happened.push('scout closes')
   })
   const happened: string[] = []
+  const faults: string[] = []
   const members = new PoolMembers(
     { count, batchesPerThread: BATCHES_PER_THREAD },
     () =>
@@ -46,7 +47,11 @@ function bench(t: TestContext, count = 1, threadExitMs = 5000) {
       threads.boot({
         onMessage: (thread, message) => happened.push(`${name} message ${thread} ${message.kind}`),
         onKilled: thread => happened.push(`${name} killed ${thread}`),
-        onExit: thread => happened.push(`${name} exit ${thread}`),
+        onFailing: thread => happened.push(`${name} failing ${thread}`),
+        onExit: (thread, { fault }) => {
+          happened.push(`${name} exit ${thread}`)
+          faults.push(`${name} ${fault}`)
+        },
         onReplaced: thread => happened.push(`${name} replaced ${thread}`),
         onBroken: error => happened.push(`${name} broken ${'code' in error ? error.code : error}`)
       })
@@ -71,7 +76,7 @@ function bench(t: TestContext, count = 1, threadExitMs = 5000) {
     await booted
     return threads
   }
-  return { members, engines, engine, begun, client, joined, happened, log }
+  return { members, engines, engine, begun, client, joined, happened, faults, log }
 }
 
 test('threads boot with the first consumer, end with the last, and boot anew', BOUNDED, async t => {
@@ -166,6 +171,46 @@ test('each hears of every thread’s end, and of what ends the pool', BOUNDED, a
   ])
 })
 
+test('each hears whose fault a thread’s end was, as it sees it', BOUNDED, async t => {
+  const { engine, client, joined, faults } = bench(t, 2)
+  const [x, y] = [await joined('x'), await joined('y')]
+  // Of a consumer whose threads are up, and whose code has run on none.
+  await client('z').boot()
+  const replace = async () => {
+    engine().ready()
+    for (let i = 0; i < 10; i++) await turn()
+  }
+  const assign = { kind: 'assign', topicId: 't', partition: 0, epoch: 1 } as const
+  const done = async (threads: Threads) => {
+    const assigned = threads.run(1, assign)
+    engine().runs.at(-1)?.resolve({ kind: 'done' })
+    await assigned
+  }
+  const end = async () => {
+    engine().workers().at(-1)?.emit('error', new Error('late'))
+    await engine().workers().at(-1)?.terminate()
+    await replace()
+    return faults.splice(0)
+  }
+  assert.deepEqual(await end(), ['x unknown', 'y unknown', 'z unknown'], 'nothing had run there')
+  await done(x)
+  assert.deepEqual(await end(), ['x own', 'y none', 'z none'])
+  await done(x)
+  await done(y)
+  assert.deepEqual(await end(), ['x unknown', 'y unknown', 'z none'])
+  await done(x)
+  y.run(1, assign).catch(() => undefined)
+  assert.deepEqual(await end(), ['x others', 'y work', 'z none'])
+  await done(x)
+  await done(y)
+  await x.close()
+  assert.deepEqual(await end(), ['y unknown', 'z none'], 'what has left may have left something behind')
+  y.run(1, assign).catch(() => undefined)
+  await y.kill(1)
+  await replace()
+  assert.deepEqual(faults, ['y none', 'z none'])
+})
+
 test('tasks and aborts carry the number of their consumer', BOUNDED, async t => {
   const { engine, joined } = bench(t)
   const [x, y] = [await joined('x'), await joined('y')]
@@ -240,7 +285,7 @@ test('what concerns all is in the log of each that uses the threads, and of no o
   const [here, gone] = logs
   assert.ok(here !== undefined && gone !== undefined)
   await joined('x')
-  const handlers = { onMessage() {}, onKilled() {}, onExit() {}, onReplaced() {}, onBroken() {} }
+  const handlers = { onMessage() {}, onKilled() {}, onFailing() {}, onExit() {}, onReplaced() {}, onBroken() {} }
   const stayer = members.client(here)
   await stayer.boot(handlers)
   const leaver = members.client(gone)

@@ -9,9 +9,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import type { BatchTask, FromThread, StartTask } from '../../src/dispatch/messages.ts'
 import { createThreads, type ThreadsOptions } from '../../src/dispatch/pool.ts'
+import { describeEnd } from '../../src/dispatch/thread-end.ts'
 import { workerEnvironment } from '../../src/dispatch/worker-environment.ts'
 import { realClock, realTimers } from '../../src/real-world.ts'
-import type { Threads, Timers } from '../../src/world.ts'
+import type { ThreadEnd, Threads, Timers } from '../../src/world.ts'
 import { batchTask, messagesOf, responseText } from '../workers/bodies.ts'
 
 const RUN_BATCH = new URL('../../workers/run-batch.js', import.meta.url)
@@ -25,7 +26,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true }))
 
 type Happening = readonly [
-  kind: 'exit' | 'replaced' | 'broken' | 'message' | 'rejected' | 'killing' | 'killed',
+  kind: 'exit' | 'failing' | 'replaced' | 'broken' | 'message' | 'rejected' | 'killing' | 'killed',
   what: unknown
 ]
 
@@ -36,6 +37,8 @@ interface Bench {
   /** The first happening of a kind, once there is one. */
   readonly when: (kind: Happening[0], what?: unknown) => Promise<Happening>
   readonly log: string[]
+  /** How threads ended. */
+  readonly ends: ThreadEnd[]
   /** What must be let go before the pool can close. */
   readonly letGo: (() => Promise<void>)[]
 }
@@ -44,6 +47,7 @@ function bench(t: TestContext, options: Partial<ThreadsOptions> = {}): Bench & {
   const happened: Happening[] = []
   const waiting = new Set<() => void>()
   const log: string[] = []
+  const ends: ThreadEnd[] = []
   const letGo: (() => Promise<void>)[] = []
   const note = (...happening: Happening) => {
     happened.push(happening)
@@ -72,12 +76,17 @@ function bench(t: TestContext, options: Partial<ThreadsOptions> = {}): Bench & {
     threads,
     happened,
     log,
+    ends,
     letGo,
     boot: () =>
       threads.boot({
         onMessage: (thread, message) => note('message', `${thread} ${told(message)}`),
         onKilled: thread => note('killing', thread),
-        onExit: thread => note('exit', thread),
+        onFailing: thread => note('failing', thread),
+        onExit: (thread, end) => {
+          ends.push(end)
+          note('exit', thread)
+        },
         onReplaced: thread => note('replaced', thread),
         onBroken: error => note('broken', 'code' in error ? error.code : error)
       }),
@@ -233,7 +242,7 @@ for (const [name, body, says] of [
     await when('replaced', 0)
     await Promise.allSettled(lost)
     assert.deepEqual(
-      happened.filter(([kind]) => kind !== 'message').map(([kind, what]) => `${kind} ${what}`),
+      happened.filter(([kind]) => kind !== 'message' && kind !== 'failing').map(([kind, what]) => `${kind} ${what}`),
       ['exit 0', 'rejected 0', 'rejected 0', 'replaced 0']
     )
     assert.ok(happened.some(([, what]) => what === '0 last words'))
@@ -245,24 +254,44 @@ for (const [name, body, says] of [
   })
 }
 
-test('a thread that dies without work on it is told of, and is replaced', BOUNDED, async t => {
-  const { threads, happened, when, log } = await booted(t)
-  const doom = new Int32Array(new SharedArrayBuffer(4))
-  await startAll(
-    threads,
-    `export default {
-       start ({ options }) { setInterval(() => { if (Atomics.load(options, 0) === 1) throw new Error('out of the blue') }, 1) },
-       process () {}
-     }`,
-    doom
-  )
-  Atomics.store(doom, 0, 1)
-  await when('replaced')
-  assert.deepEqual(happened, [
-    ['exit', 0],
-    ['replaced', 0]
-  ])
-  assert.match(log.join('\n'), /out of the blue/)
+for (const [name, begin, says] of [
+  ['an Error', "throw new Error('out of the blue')", 'exit code 1, of Error: out of the blue'],
+  ['null', 'throw null', 'exit code 1, of thrown: null'],
+  ['a value that cannot be copied', 'throw { a () {} }', /^exit code 1, of thrown: /],
+  ['process.exit', 'process.exit(7)', 'exit code 7']
+] as const) {
+  test(`a thread that dies of ${name} without work on it is told of with its cause, and replaced`, BOUNDED, async t => {
+    const { threads, happened, when, ends } = await booted(t)
+    const doom = new Int32Array(new SharedArrayBuffer(4))
+    await startAll(
+      threads,
+      `export default {
+         start ({ options }) { setInterval(() => { if (Atomics.load(options, 0) === 1) { ${begin} } }, 1) },
+         process () {}
+       }`,
+      doom
+    )
+    Atomics.store(doom, 0, 1)
+    await when('replaced')
+    assert.deepEqual(
+      happened.filter(([kind]) => kind !== 'failing'),
+      [
+        ['exit', 0],
+        ['replaced', 0]
+      ]
+    )
+    assert.equal(happened[0]?.[0], begin.startsWith('throw') ? 'failing' : 'exit')
+    const [end] = ends
+    assert.ok(end !== undefined && end.fault === 'own' && end.idleCount === 1)
+    assert.match(describeEnd(end), typeof says === 'string' ? new RegExp(`^${says}$`) : says)
+  })
+}
+
+test('a thread that dies of null under a batch loses it, and no more', BOUNDED, async t => {
+  const { threads, ends } = await booted(t)
+  await startAll(threads, 'export default () => { setImmediate(() => { throw null }); return new Promise(() => {}) }')
+  await assert.rejects(threads.run(0, someLogs()), { code: 'THREAD_LOST', message: /exit code 1, of thrown: null/ })
+  assert.equal(ends[0]?.fault, 'work')
 })
 
 test('I2: a thread in an endless loop is killed; its run rejects after its exit', BOUNDED, async t => {
@@ -548,7 +577,7 @@ test('an idle pool does not keep the process up, and a task does', BOUNDED, asyn
      const line = () => {}
      const threads = createThreads({ count: 2, batchesPerThread: 4, threadExitMs: 5000, env: process.env,
        log: { debug: line, info: line, warn: line, error: line }, clock: realClock, timers: realTimers })
-     await threads.boot({ onMessage () {}, onKilled () {}, onExit () {}, onReplaced () {}, onBroken () {} })
+     await threads.boot({ onMessage () {}, onKilled () {}, onFailing () {}, onExit () {}, onReplaced () {}, onBroken () {} })
      await threads.run(0, { kind: 'start', processor: ${JSON.stringify(start.processor)},
        limits: { responseBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
      writeFileSync(${JSON.stringify(done)}, 'done')`

@@ -17,7 +17,7 @@ export const BOUNDED = { timeout: 20_000 }
 export const PARTITION: Epoch = { topicId: 't', partition: 0, epoch: 1 }
 const PARTITIONS = [0, 1, 2]
 /** Tried so often, after this. */
-const ATTEMPTS = 3
+export const ATTEMPTS = 3
 const BACKOFF_MS = 20
 
 let scratch = ''
@@ -93,7 +93,7 @@ export function sharers(t: TestContext, options: SharedThreadsOptions) {
         dropped: () => undefined,
         retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS : undefined),
         retried: ({ batchId }, error) => noted.retried.push(`${batchId} ${error.code}`),
-        broken: error => noted.broken.push(error.message)
+        broken: error => noted.add(noted.broken, error.message)
       }
     })
     let stopped: Promise<void> | undefined
@@ -129,6 +129,7 @@ export function sharers(t: TestContext, options: SharedThreadsOptions) {
           decodedBytes: 100
         })
       },
+      failed: (count: number) => noted.when(noted.broken, found => found.length >= count),
       answers: (count: number) => noted.when(noted.answers, found => found.length >= count),
       said: (line: string, count = 1) =>
         noted.when(noted.lines, lines => lines.filter(said => said === line).length >= count)

@@ -47,7 +47,14 @@ function bench() {
     }
   }
   const exit = () => {
-    handlers?.onExit(0)
+    const end = {
+      cause: 'by-itself',
+      exitCode: 1,
+      error: undefined,
+      atWork: new Set<number>(),
+      users: new Set<number>()
+    } as const
+    handlers?.onExit(0, { ...end, idleCount: 1 })
     for (const run of runs.open) run.refuse(new ClsConsumerError('THREAD_LOST', 'gone'))
   }
   const scout = new ScoutThread({ clock: time.clock, timers: time.timers, log }, () => pool)
@@ -227,7 +234,7 @@ test('a real scout thread that dies of a body is replaced, and used again after 
     await rm(folder, { recursive: true })
   })
   assert.equal(await members.scout(BODY, LIMIT), undefined, 'before any consumer has its threads')
-  await threads.boot({ onMessage() {}, onKilled() {}, onExit() {}, onReplaced() {}, onBroken() {} })
+  await threads.boot({ onMessage() {}, onKilled() {}, onFailing() {}, onExit() {}, onReplaced() {}, onBroken() {} })
   assert.equal(await members.scout(BODY, LIMIT), 5n)
   assert.equal(await members.scout({ ...BODY, byteCount: 1 }, LIMIT), undefined)
   assert.equal(await members.scout(BODY, LIMIT), undefined, 'it rests')

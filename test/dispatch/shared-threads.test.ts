@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { SharedThreads } from '../../src/dispatch/shared-threads.ts'
-import { BOUNDED, folder, PARTITION, processorFile, sharers } from './real-dispatch.ts'
+import { ATTEMPTS, BOUNDED, folder, PARTITION, processorFile, sharers } from './real-dispatch.ts'
 
 describe('consumers on shared threads', () => {
   test(
@@ -164,6 +164,59 @@ describe('consumers on shared threads', () => {
   })
 })
 
+describe('code that nobody awaits, on shared threads', () => {
+  const QUIET = 'export default () => "quiet"'
+  /** It fails soon after `process` has returned, or after `start` has. */
+  const late = (hook: string) => `export default {
+    start () { if (${hook === 'start'}) this.late() },
+    process () { if (${hook === 'process'}) this.late(); return 'done' },
+    late () { setTimeout(() => { throw new Error('late') }, 5) }
+  }`
+  const LINE = 'a shared thread ended by itself, of code that a processor had started and not awaited'
+
+  test('a thread that it ends is told at error to each, replaced, and goes on', BOUNDED, async t => {
+    const { consumer } = sharers(t, { threads: 1 })
+    const x = await consumer(late('process'))
+    const y = await consumer(QUIET)
+    for (let round = 1; round <= 2 * ATTEMPTS; round++) {
+      x.enqueue()
+      await x.answers(round)
+      for (const each of [x, y]) await each.said(LINE, round)
+      // Each processed batch begins the count anew: the consumer that is not to blame gets its work done.
+      y.enqueue()
+      await y.answers(round)
+    }
+    assert.deepEqual([x.broken, y.broken, x.retried, y.retried], [[], [], [], []])
+  })
+
+  test('I8: threads that it ends one after another stop every consumer after `attempts`', BOUNDED, async t => {
+    const { consumer } = sharers(t, { threads: 1 })
+    const y = await consumer(QUIET)
+    const x = await consumer(late('start'))
+    for (const each of [x, y]) {
+      const [error] = await each.failed(1)
+      assert.match(
+        error ?? '',
+        /ended thread 0 3 times in a row: Error: late at .*processor-\d+\.mjs:4:\d+; .*cannot be told whose/
+      )
+    }
+    // Whoever starts later has the thread for itself, as soon as the two have left.
+    await Promise.all([x.stop(), y.stop()])
+    const z = await consumer(QUIET)
+    z.enqueue()
+    await z.answers(1)
+  })
+
+  test('a consumer that is alone on them is told that it was its own code', BOUNDED, async t => {
+    const { consumer } = sharers(t, { threads: 1 })
+    const x = await consumer(late('process'))
+    x.enqueue()
+    await x.answers(1)
+    const [error] = await x.failed(1)
+    assert.match(error ?? '', /^code that the processor had started and not awaited ended its thread: Error: late at /)
+  })
+})
+
 test('a partition moves between threads with its state handed over by revoke and assign', BOUNDED, async t => {
   const { consumer } = sharers(t, { threads: 2 })
   const state = new Int32Array(new SharedArrayBuffer(4))
@@ -220,7 +273,7 @@ test('idle shared threads and an idle scout do not keep the process up', BOUNDED
      const log = { debug: line, info: line, warn: line, error: line }
      const shared = new SharedThreads({ threads: 1 })
      const { threads, scout } = shared.client({ log, clock: realClock, timers: realTimers, env: process.env, responseBytesMax: 1e6 })
-     await threads.boot({ onMessage () {}, onKilled () {}, onExit () {}, onReplaced () {}, onBroken () {} })
+     await threads.boot({ onMessage () {}, onKilled () {}, onFailing () {}, onExit () {}, onReplaced () {}, onBroken () {} })
      await threads.run(0, { kind: 'start', processor: { file: ${JSON.stringify(file)}, options: null },
        limits: { responseBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
      const text = Buffer.from('{"Response":{"Message":[],"NextOffset":42}}')

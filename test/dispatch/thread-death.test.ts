@@ -1,7 +1,7 @@
 /** Threads that end under their work: whose fault it was, what runs again, and when it is given up. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { ClsConsumerError } from '../../src/errors.ts'
+import { ClsConsumerError, type Failure } from '../../src/errors.ts'
 import { rejection } from '../cls/fakes.ts'
 import { turn } from '../support/calls.ts'
 import {
@@ -92,7 +92,8 @@ describe('a thread that dies by itself', () => {
       const failed = answered.asks.find(({ batch }) => batch.batchId === 1)?.answer
       assert.ok(failed?.kind === 'failed' && failed.failure.code === 'THREAD_LOST' && failed.stage === 'process')
       assert.match(failed.failure.message, /^3 threads have died with this batch: thread 0 ended/)
-      assert.deepEqual(failed.failure.place, { topicId: 't', partition: 0, offset: 10n })
+      assert.deepEqual(failed.failure.place, { topicId: 't', partition: 0, offset: 10n, file: '/processor.mjs' })
+      assert.match(failed.failure.message, /partition 0, offset 10, file \/processor\.mjs\)$/)
     }
   )
 
@@ -189,6 +190,208 @@ describe('a thread that dies by itself', () => {
     assert.deepEqual(threads.openBatchIds, [1])
   })
 })
+
+describe('a thread that is known to be failing', () => {
+  test('gets no batch, so that none is charged for an end that it did not see', BOUNDED, async () => {
+    const { threads, start, enqueue, retried } = bench()
+    await start(0, 1)
+    enqueue(0)
+    threads.handlers.onFailing(0)
+    enqueue(1)
+    assert.deepEqual(threads.openBatchIds, [1])
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.deepEqual(retried, [`1 THREAD_LOST ${BACKOFF_MS}`])
+    assert.deepEqual([threads.openBatchIds, threads.batch(2).task.attempt], [[2], 1])
+  })
+
+  test('gets no assign; the partition waits for the replacement', BOUNDED, async () => {
+    const { threads, start, dispatcher, broken } = bench()
+    await start()
+    threads.handlers.onFailing(0)
+    dispatcher.assign(epochOf(0))
+    await turn()
+    assert.deepEqual(threads.tasks, ['start@0'])
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.deepEqual([threads.tasks, broken], [['start@0', 'start@0', 'assign 0@0'], []])
+  })
+
+  test('gets no stop', BOUNDED, async () => {
+    const { threads, start, dispatcher } = bench({ threads: 2 })
+    await start()
+    threads.handlers.onFailing(0)
+    await dispatcher.stop()
+    assert.deepEqual(threads.tasks.slice(2), ['stop@1'])
+  })
+})
+
+/** Of code that nobody awaits. */
+const LATE: Failure = {
+  code: 'THREAD_LOST',
+  message: 'Error: late',
+  stack:
+    'Error: late\n    at Timeout.later [as _onTimeout] (file:///home/me/sink.mjs:3:7)\n    at listOnTimeout (node:internal/timers:581:17)',
+  place: {}
+}
+
+describe('a thread that ends by itself with no work on it', () => {
+  test(
+    'stops a consumer that is alone there, with the place and the cure, and is not started again',
+    BOUNDED,
+    async () => {
+      const { threads, start, enqueue, errors, time, dispatcher } = bench()
+      await start(0)
+      enqueue(0)
+      await threads.finish(1)
+      await threads.exit(0, { fault: 'own', error: LATE, idleCount: 1 })
+      await threads.replace(0)
+      enqueue(0)
+      const [error, ...more] = errors
+      assert.ok(error !== undefined && more.length === 0)
+      assert.equal(error.code, 'PROCESSOR_FAILED')
+      assert.match(
+        error.message,
+        /^code that the processor had started and not awaited ended its thread: Error: late at \/home\/me\/sink\.mjs:3:7; await everything that process starts.* \(file \/processor\.mjs\)$/
+      )
+      assert.equal(error.stack, LATE.stack)
+      assert.deepEqual([threads.tasks, time.pendingCount], [['start@0', 'assign 0@0', 'batch 1@0'], 0])
+      await dispatcher.drain(epochOf(0), PATIENCE_MS, 'stopping')
+      await dispatcher.stop()
+      assert.equal(threads.closeCount, 1)
+    }
+  )
+
+  test('is told with its exit code where process.exit ended it', BOUNDED, async () => {
+    const { threads, start, errors } = bench()
+    await start()
+    await threads.exit(0, { fault: 'own', exitCode: 3, idleCount: 1 })
+    assert.match(
+      errors[0]?.message ?? '',
+      /not awaited ended its thread with exit code 3; .*instead of calling process\.exit/
+    )
+  })
+
+  test('stops the consumer also while it is stopping: its batches count as done', BOUNDED, async () => {
+    const { threads, start, broken, dispatcher } = bench({ threads: 2 })
+    await start()
+    threads.doneAtOnce.delete('stop')
+    const stopped = dispatcher.stop()
+    await turn()
+    await threads.exit(1, { fault: 'own', error: LATE, idleCount: 1 })
+    await threads.replace(1)
+    threads.hook('stop@0').answer({ kind: 'done' })
+    await stopped
+    assert.deepEqual(broken, ['PROCESSOR_FAILED'])
+  })
+
+  test(
+    'on shared threads is told at error; start runs again only after the backoff, and up to `attempts`',
+    BOUNDED,
+    async () => {
+      const { threads, start, enqueue, errors, log, time } = bench()
+      await start(0)
+      const starts = () => threads.tasks.filter(task => task === 'start@0').length
+      for (let idleCount = 1; idleCount < ATTEMPTS; idleCount++) {
+        await threads.exit(0, { fault: 'unknown', error: LATE, idleCount })
+        await threads.replace(0)
+        const waitMs = idleCount * BACKOFF_MS
+        await time.advance(waitMs - 1)
+        assert.equal(starts(), idleCount, 'its replacement is left alone')
+        const batchId = enqueue(0)
+        assert.deepEqual(threads.openBatchIds, [])
+        await time.advance(1)
+        assert.deepEqual([starts(), threads.openBatchIds], [idleCount + 1, [batchId]])
+        await threads.finish(batchId)
+        assert.deepEqual(log.lines.splice(0), [
+          {
+            level: 'error',
+            message: 'a shared thread ended by itself, of code that a processor had started and not awaited',
+            fields: { thread: 0, error: 'exit code 1, of Error: late', ends: idleCount, waitMs }
+          }
+        ])
+      }
+      assert.equal(errors.length, 0)
+      await threads.exit(0, { fault: 'unknown', error: LATE, idleCount: ATTEMPTS })
+      await threads.replace(0)
+      await time.advance(10 * BACKOFF_MS)
+      assert.equal(starts(), ATTEMPTS)
+      const [error, ...more] = errors.splice(0)
+      assert.ok(error?.code === 'PROCESSOR_FAILED' && more.length === 0)
+      assert.match(
+        error.message,
+        /ended thread 0 3 times in a row: Error: late at \/home\/me\/sink\.mjs:3:7; .*cannot be told whose.*file \/processor\.mjs/
+      )
+    }
+  )
+
+  test('whose replacement comes after the backoff starts there at once', BOUNDED, async () => {
+    const { threads, start, time } = bench()
+    await start()
+    await threads.exit(0, { fault: 'unknown', idleCount: 1 })
+    await time.advance(BACKOFF_MS)
+    assert.deepEqual(threads.tasks, ['start@0'])
+    await threads.replace(0)
+    assert.deepEqual(threads.tasks, ['start@0', 'start@0'])
+  })
+
+  test('and again while it rests, rests anew: one start, one timer', BOUNDED, async () => {
+    const { threads, start, time } = bench()
+    await start()
+    for (const idleCount of [1, 2]) {
+      await threads.exit(0, { fault: 'unknown', idleCount })
+      await threads.replace(0)
+    }
+    assert.equal(time.pendingCount, 1)
+    await time.advance(BACKOFF_MS)
+    assert.deepEqual(threads.tasks, ['start@0'])
+    await time.advance(BACKOFF_MS)
+    assert.deepEqual(threads.tasks, ['start@0', 'start@0'])
+  })
+
+  test('leaves no timer behind a consumer that stops while it rests', BOUNDED, async () => {
+    const { threads, start, time, dispatcher } = bench()
+    await start()
+    await threads.exit(0, { fault: 'unknown', idleCount: 1 })
+    await threads.replace(0)
+    await dispatcher.stop()
+    assert.equal(time.pendingCount, 0)
+    await threads.exit(0, { fault: 'unknown', idleCount: 2 })
+    assert.deepEqual([threads.tasks, time.pendingCount, threads.closeCount], [['start@0'], 0, 1])
+  })
+
+  test('keeps a consumer from starting where it happens too often while its start is still due', BOUNDED, async () => {
+    const { threads, dispatcher, broken } = bench({ threads: 2 })
+    threads.doneAtOnce.delete('start')
+    const rejected = rejection('PROCESSOR_FAILED', dispatcher.start())
+    await turn()
+    void threads.kill(0)
+    await threads.exit(0)
+    await threads.exit(0, { fault: 'unknown', idleCount: ATTEMPTS })
+    threads.hook('start@1').answer({ kind: 'done' })
+    await rejected
+    assert.deepEqual(broken, [])
+  })
+})
+
+test(
+  'a thread that ends with work of another consumer on it is told at error, and goes on at once',
+  BOUNDED,
+  async () => {
+    const { threads, start, broken, log, time } = bench()
+    await start(0)
+    await threads.exit(0, { fault: 'others', exitCode: 7 })
+    await threads.replace(0)
+    assert.deepEqual(log.lines, [
+      {
+        level: 'error',
+        message: 'a shared thread ended by itself, with work of another consumer on it',
+        fields: { thread: 0, error: 'exit code 7' }
+      }
+    ])
+    assert.deepEqual([threads.tasks.slice(2), broken, time.pendingCount], [['start@0', 'assign 0@0'], [], 0])
+  }
+)
 
 describe('threads that end under a hook', () => {
   test(

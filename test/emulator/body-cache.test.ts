@@ -25,6 +25,19 @@ test('the cache never holds more than its limit, and drops what was not used lon
   assert.deepEqual(made, ['a', 'b', 'c', 'b'])
 })
 
+test('what is cleared holds nothing and is made again, up to the limit', () => {
+  const cache = new BodyCache(10)
+  const first = cache.get('a', () => new Uint8Array(10))
+  cache.clear()
+  assert.equal(cache.heldBytes, 0)
+  const second = cache.get('a', () => new Uint8Array(10))
+  assert.notEqual(second, first)
+  assert.equal(
+    cache.get('a', () => assert.fail('made twice')),
+    second
+  )
+})
+
 test('a body larger than the whole cache is handed out, and does not crowd out the others', () => {
   const cache = new BodyCache(5)
   const small = cache.get('small', () => new Uint8Array(5))

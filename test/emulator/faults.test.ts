@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Fault, FaultRule } from '../../src/emulator/fault-rules.ts'
-import { Faults, type RequestDescription, UNSTRUCK } from '../../src/emulator/faults.ts'
+import { Faults, UNSTRUCK } from '../../src/emulator/faults.ts'
+import type { RequestDescription } from '../../src/emulator/request-description.ts'
 
 const CUT: Fault = { kind: 'drop', when: 'body' }
 const HALF: Fault = { kind: 'truncate' }
@@ -21,7 +22,7 @@ function struck(rule: Omit<FaultRule, 'fault'>, count: number): number[] {
   )
 }
 
-test('a rule strikes every request, or each so-many-th after the first ones, so often', () => {
+test('a rule strikes every request, or every Nth after the first ones, so often', () => {
   assert.deepEqual(struck({}, 3), [1, 2, 3])
   assert.deepEqual(struck({ after: 2 }, 4), [3, 4])
   assert.deepEqual(struck({ every: 3 }, 7), [3, 6])

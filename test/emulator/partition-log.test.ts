@@ -35,7 +35,7 @@ test('offsets start where they are told to, and are exact above 2^53', () => {
   assert.deepEqual([log.begin, log.end], [2n ** 53n, 2n ** 53n + 3n])
 })
 
-test('each so-many-th message leaves a gap, and a read from within a gap finds the message after it', () => {
+test('every Nth message leaves a gap, and a read from within a gap finds the message after it', () => {
   const log = logOf({ gapEvery: 2, gapOffsets: 5n }, [1, 1, 1, 1])
   assert.deepEqual(offsets(log), [0n, 6n, 7n, 13n])
   assert.deepEqual(offsets(log, { fromOffset: 3n }), [6n, 7n, 13n])

@@ -34,11 +34,11 @@ const content: fc.Arbitrary<PullContent> = fc
   })
 
 const written = fc.record({
-  nextOffset: fc.constantFrom(...QUIRKS.nextOffset),
-  whiteSpace: fc.constantFrom(...QUIRKS.whiteSpace),
-  base64: fc.constantFrom(...QUIRKS.base64),
-  extraKeys: fc.constantFrom(...QUIRKS.extraKeys),
-  emptyMessages: fc.constantFrom(...QUIRKS.emptyMessages)
+  nextOffset: fc.constantFrom(...QUIRKS.nextOffset.values),
+  whiteSpace: fc.constantFrom(...QUIRKS.whiteSpace.values),
+  base64: fc.constantFrom(...QUIRKS.base64.values),
+  extraKeys: fc.constantFrom(...QUIRKS.extraKeys.values),
+  emptyMessages: fc.constantFrom(...QUIRKS.emptyMessages.values)
 })
 
 const compression = fc.constantFrom(...COMPRESSIONS)

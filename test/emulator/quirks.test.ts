@@ -35,7 +35,7 @@ function pulled(made: Bench, fields: ControlFields): Record<string, Json> {
 }
 
 test('the first value of each quirk is its default, and names and values that there are not are told with those there are', () => {
-  for (const [name, values] of Object.entries(QUIRKS)) {
+  for (const [name, { values }] of Object.entries(QUIRKS)) {
     assert.equal(Object.entries(DEFAULT_QUIRKS).find(([other]) => other === name)?.[1], values[0])
     for (const value of values) assert.ok(isQuirkChange({ [name]: value }), `${name}=${value}`)
   }
@@ -225,16 +225,21 @@ test('compression and compressionHeader: what a pull is answered with, and wheth
   assert.equal(answer({ compressionHeader: 'absent' })['content-type'], 'application/octet-stream')
 })
 
-test('bodies of other quirks do not come out of the cache, and the same quirks find theirs again', () => {
+test('the cache holds bodies of the quirks in force alone; other changes leave it as it is', () => {
   const made = bench({})
+  const { bodies } = made.state
   const pull = () => made.pullAnswer({}).body
   const first = pull()
+  assert.deepEqual(changeSettings(made.state, { clockSkewMs: 5 }), [])
+  assert.equal(pull(), first)
   assert.deepEqual(changeSettings(made.state, { quirks: { nextOffset: 'last' } }), [])
+  assert.equal(bodies.heldBytes, 0)
   const last = pull()
   assert.notDeepEqual(last, first)
   assert.equal(pull(), last)
+  assert.equal(bodies.heldBytes, last.length)
   assert.deepEqual(changeSettings(made.state, { quirks: { nextOffset: 'first' } }), [])
-  assert.equal(pull(), first)
+  assert.notDeepEqual(pull(), last)
 })
 
 test('emptyMessages: a pull that brings nothing has an empty list, null, or no list at all', () => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Printable, printJson } from '../../src/cls/json.ts'
-import type { RequestDescription } from '../../src/emulator/faults.ts'
 import type { WireRequest } from '../../src/emulator/plane.ts'
-import { describeRequest } from '../../src/emulator/request-description.ts'
+import { describeRequest, type RequestDescription } from '../../src/emulator/request-description.ts'
 import { Bench } from './support.ts'
 
 const bench = new Bench({ partitionCount: 2, topicIds: ['t', 'u'] })

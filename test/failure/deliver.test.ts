@@ -11,6 +11,7 @@ function bench() {
   const closing = new AbortController()
   const waits: number[] = []
   let offerCount = 0
+  let isHeld = () => true
   const offered = (failures: number, limits = LIMITS) =>
     deliver(
       () => {
@@ -19,9 +20,18 @@ function bench() {
       },
       { timers: time.timers, random: chance(0) },
       limits,
-      { signal: closing.signal, retried: (_, waitMs) => void waits.push(waitMs) }
+      { mayOffer: () => isHeld(), signal: closing.signal, retried: (_, waitMs) => void waits.push(waitMs) }
     )
-  return { time, closing, waits, offered, offerCount: () => offerCount }
+  return {
+    time,
+    closing,
+    waits,
+    offered,
+    offerCount: () => offerCount,
+    holdWhile: (held: () => boolean) => {
+      isHeld = held
+    }
+  }
 }
 
 describe('a result', () => {
@@ -59,5 +69,13 @@ describe('a result', () => {
     closing.abort(new Error('closing'))
     await assert.rejects(offered(1), { message: 'refused 1' })
     assert.deepEqual(waits, [])
+  })
+
+  test('I12: is not offered again past the lease, whatever timer fires first', BOUNDED, async () => {
+    const { time, offered, offerCount, holdWhile } = bench()
+    const end = offered(9)
+    holdWhile(() => false)
+    assert.equal(await time.settle(end), false)
+    assert.equal(offerCount(), 1)
   })
 })

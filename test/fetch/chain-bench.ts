@@ -26,6 +26,7 @@ export interface BenchOptions {
   readonly topicId?: string
   readonly partition?: number
   readonly onBatch?: () => void
+  readonly onAnswered?: (told: string[]) => void
 }
 
 export function bench(options: BenchOptions = {}) {
@@ -63,6 +64,7 @@ export function bench(options: BenchOptions = {}) {
       advanced: (from, to) => told.push(`advanced ${from} ${to}`),
       answered: () => {
         answeredCount += 1
+        options.onAnswered?.(told)
       },
       ended: () => told.push('ended'),
       retried: (error, offset, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),

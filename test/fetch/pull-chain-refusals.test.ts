@@ -130,7 +130,7 @@ describe('pull chain: a response that made no sense', () => {
     test(`is pulled again alone, where ${title}: what follows waits for the word of the worker`, BOUNDED, async () => {
       const { time, data, scout, told, chain, batchFrom } = await reading()
       chain.free(batchFrom(110n))
-      chain.repull(100n, 500)
+      chain.restart(100n, 500, 'ignored')
       chain.free(batchFrom(100n))
       await time.advance(499)
       assert.deepEqual(data.openOffsets, [])
@@ -144,9 +144,36 @@ describe('pull chain: a response that made no sense', () => {
     })
   }
 
+  for (const [title, failed] of [
+    ['an error of the transport', it => it.data.from(100n).fail(fail('API_UNREACHABLE'))],
+    ['a small refusal', it => it.data.from(100n).complete(withError('SpeedQuotaExceed'))],
+    [
+      'a refusal that a thread found',
+      async it => {
+        await it.data.from(100n).complete(withMessages(110n))
+        it.chain.refused(refusal('SpeedQuotaExceed'), 100n)
+      }
+    ]
+  ] satisfies readonly (readonly [string, (it: Awaited<ReturnType<typeof reading>>) => Promise<void>])[]) {
+    test(`is pulled alone until it is answered: also after ${title}`, BOUNDED, async () => {
+      const it = await reading()
+      const { time, data, chain, batchFrom } = it
+      chain.restart(100n, 500, 'ignored')
+      await time.advance(500)
+      await failed(it)
+      await time.advance(75)
+      data.from(100n).arrive(withMessages(110n))
+      await data.from(100n).complete(withMessages(110n))
+      assert.deepEqual(data.openOffsets, [], 'nothing is pulled behind it before the word of the worker')
+      chain.confirm(batchFrom(100n), 110n)
+      data.from(110n).arrive(withMessages(120n))
+      assert.deepEqual(data.openOffsets, [110n, 120n])
+    })
+  }
+
   test('may hold no log after all', BOUNDED, async () => {
     const { time, data, told, chain } = await reading()
-    chain.repull(100n, 500)
+    chain.restart(100n, 500, 'ignored')
     await time.advance(500)
     await data.from(100n).complete(withoutMessages(130n))
     assert.deepEqual([told, data.openOffsets], [['advanced 100 130'], [130n]])
@@ -155,7 +182,7 @@ describe('pull chain: a response that made no sense', () => {
   test('after the stop is left alone', BOUNDED, async () => {
     const { time, data, chain } = await reading()
     chain.stop()
-    chain.repull(100n, 500)
+    chain.restart(100n, 500, 'ignored')
     await time.advance(500)
     assert.deepEqual([data.openOffsets, time.pendingCount], [[], 0])
   })
@@ -178,6 +205,36 @@ describe('pull chain: an answer that is one', () => {
     }
   )
 
+  test('is told to the service client with the start of its pull, no sooner', BOUNDED, async () => {
+    const { data, chain, batchFrom } = bench()
+    chain.pump()
+    await data.from(100n).complete(withoutMessages(110n))
+    await data.from(110n).complete(withMessages(120n))
+    assert.deepEqual(data.worked, [100n])
+    chain.confirm(batchFrom(110n), 120n)
+    assert.deepEqual(data.worked, [100n, 110n])
+  })
+
+  test('is told before the advance, which may bring out that the pull behind was refused', BOUNDED, async () => {
+    const { data, chain, told } = bench({ onAnswered: it => it.push('answered') })
+    chain.pump()
+    data.from(100n).arrive(withoutMessages(110n))
+    await data.from(110n).fail(fail('API_UNAUTHORIZED'))
+    await data.from(100n).complete(withoutMessages(110n))
+    assert.deepEqual(told, ['failed API_UNAUTHORIZED 110', 'answered', 'advanced 100 110'])
+  })
+
+  test('may stop the chain: nothing more is told then', BOUNDED, async () => {
+    const it = bench({ onAnswered: () => it.chain.stop() })
+    it.chain.pump()
+    await it.data.from(100n).complete(withoutMessages(110n))
+    assert.deepEqual([it.told, it.data.openOffsets, it.budget.heldBytes, it.time.pendingCount], [[], [], 0, 0])
+    const quiet = bench({ onAnswered: () => quiet.chain.stop() })
+    quiet.chain.pump()
+    await quiet.data.from(100n).complete(withoutMessages(100n))
+    assert.deepEqual([quiet.told, quiet.errors, quiet.time.pendingCount], [[], [], 0])
+  })
+
   test('is not told of refusals', BOUNDED, async () => {
     const { data, chain, answeredCount, refuse } = await reading()
     refuse(refusal('TopicClosed'))
@@ -185,7 +242,7 @@ describe('pull chain: an answer that is one', () => {
     await data.from(100n).complete(withError('NotAllowed'))
     chain.restart(100n)
     await data.from(100n).fail(fail('API_UNAUTHORIZED'))
-    assert.equal(answeredCount(), 0)
+    assert.deepEqual([answeredCount(), data.worked], [0, []])
   })
 })
 

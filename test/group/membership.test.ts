@@ -434,8 +434,8 @@ test(
 )
 
 describe('a group that is gone', () => {
-  test('I12: the epochs and the lease end at once, and heartbeats go on', BOUNDED, async () => {
-    const { time, join, told, reasons, lease, heartbeats, heldInLast } = bench()
+  test('I12: the epochs and the lease end at once; no heartbeat leaves until it is made again', BOUNDED, async () => {
+    const { time, join, told, reasons, lease, heartbeats, heldInLast, membership } = bench()
     await join(1, 2)
     await time.advance(INTERVAL_MS)
     heartbeats.only.refuse(fail('API_NOT_FOUND'))
@@ -443,8 +443,24 @@ describe('a group that is gone', () => {
     assert.deepEqual(told.slice(2), ['lost 1', 'lost 2', 'unknown API_NOT_FOUND'])
     assert.deepEqual(reasons, ['the group is gone'])
     assert.equal(lease.holds(time.clock.monotonic()), false)
-    await time.advance(INTERVAL_MS)
+    await time.advance(10 * INTERVAL_MS)
+    assert.equal(heartbeats.open.length, 0)
+    membership.groupMade()
     assert.deepEqual(heldInLast(), [1, 2], 'their work may still run')
+  })
+
+  test('releases meanwhile tell nobody, and cost none of the tries', BOUNDED, async () => {
+    const { time, join, told, membership, epochOf, heartbeats } = bench()
+    await join(0, 1, 2, 3, 4, 5, 6, 7)
+    await time.advance(INTERVAL_MS)
+    heartbeats.only.refuse(fail('API_NOT_FOUND'))
+    await turn()
+    for (let partition = 0; partition < 8; partition++) {
+      membership.release(epochOf(partition))
+      await turn()
+    }
+    assert.equal(heartbeats.open.length, 0)
+    assert.ok(!told.includes('failed API_NOT_FOUND'))
   })
 
   test('made again, it is joined: what it grants is taken as new', BOUNDED, async () => {
@@ -454,31 +470,38 @@ describe('a group that is gone', () => {
     heartbeats.only.refuse(fail('API_NOT_FOUND'))
     await turn()
     membership.release(epochOf(1))
+    membership.groupMade()
     heartbeats.only.answer(grant(1))
     await turn()
     assert.deepEqual(told.slice(1), ['lost 1', 'unknown API_NOT_FOUND', 'assigned 1'])
     assert.ok(lease.holds(time.clock.monotonic()))
   })
 
-  test('I8: heartbeats that are never understood are refused for good', BOUNDED, async () => {
-    const { time, join, told, heartbeats } = bench()
+  test('I8: one that is gone again each time it was made is given up', BOUNDED, async () => {
+    const { time, join, told, heartbeats, membership } = bench()
     await join(1)
-    for (let beat = 1; beat <= 6; beat++) {
-      await time.advance(INTERVAL_MS)
+    await time.advance(INTERVAL_MS)
+    for (let round = 1; round <= 6; round++) {
       heartbeats.only.refuse(fail('API_NOT_FOUND'))
       await turn()
+      membership.groupMade()
     }
     assert.equal(told.filter(line => line === 'unknown API_NOT_FOUND').length, 5)
     assert.equal(told.at(-1), 'failed API_NOT_FOUND')
   })
 
-  test('one that is understood in between begins the count anew', BOUNDED, async () => {
-    const { time, join, told, heartbeats } = bench()
+  test('a heartbeat that is understood in between begins the count anew', BOUNDED, async () => {
+    const { time, join, told, heartbeats, membership } = bench()
     await join()
-    for (let beat = 1; beat <= 12; beat++) {
+    for (let round = 1; round <= 12; round++) {
       await time.advance(INTERVAL_MS)
-      if (beat % 4 === 0) heartbeats.only.answer(grant())
-      else heartbeats.only.refuse(fail('API_NOT_FOUND'))
+      if (round % 4 === 0) heartbeats.only.answer(grant())
+      else {
+        heartbeats.only.refuse(fail('API_NOT_FOUND'))
+        await turn()
+        membership.groupMade()
+        heartbeats.only.answer(grant())
+      }
       await turn()
     }
     assert.ok(!told.includes('failed API_NOT_FOUND'))

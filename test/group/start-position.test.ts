@@ -155,7 +155,8 @@ describe('where a partition starts', () => {
 
 type Answers = (ask: { readonly from: Position; readonly own?: boolean }) => Map<number, bigint>
 
-function bench(answers: Answers, startFrom: Position = 'end') {
+function bench(answers: Answers, startFrom: Position = 'end', acknowledged: readonly number[] = []) {
+  const noticed: string[] = []
   const control = createFakeControl()
   control.offsets.always = answers
   control.partitions.always = () => [partitionOf(0), partitionOf(1)]
@@ -169,11 +170,13 @@ function bench(answers: Answers, startFrom: Position = 'end') {
         partitions: [0],
         partitionsAtJoin: new Set([0, 1]),
         past: NO_PAST,
+        acknowledged: new Set(acknowledged),
+        groupMadeAgain: () => void noticed.push('made again'),
         signal: stop.signal
       }
     )
   const asked = () => control.offsets.asks.map(({ from, own }) => (own === true ? `own ${from}` : `${from}`))
-  return { control, lookUp, asked, stop }
+  return { control, lookUp, asked, stop, noticed }
 }
 
 describe('asking for start positions', () => {
@@ -271,6 +274,8 @@ describe('asking for start positions', () => {
         partitions: [0, 1],
         partitionsAtJoin: new Set([0, 1]),
         past: NO_PAST,
+        acknowledged: new Set(),
+        groupMadeAgain: () => assert.fail('nothing was acknowledged'),
         signal: new AbortController().signal
       }
     )
@@ -338,4 +343,45 @@ describe('where a partition starts after its group was deleted and made again', 
   test('without a past startFrom decides', () => {
     assert.equal(decideStart(0, positions(past([], false)), 'end').offset, 90n)
   })
+
+  test(
+    'I6: what was acknowledged and is not committed tells that another consumer met the deleted group first',
+    BOUNDED,
+    async () => {
+      const { lookUp, noticed } = bench(
+        ({ from }) =>
+          new Map([
+            [0, from === 'begin' ? 10n : 90n],
+            [1, from === 'begin' ? 10n : 90n]
+          ]),
+        'end',
+        [1]
+      )
+      assert.deepEqual(await lookUp(), new Map([[0, { ...MADE_AGAIN, offset: 10n }]]))
+      assert.deepEqual(noticed, ['made again'])
+    }
+  )
+
+  test(
+    'what was acknowledged and is committed tells nothing, nor does a partition without a position',
+    BOUNDED,
+    async () => {
+      for (const second of [[[1, 50n]], []] as const) {
+        const { lookUp, noticed } = bench(
+          ({ from }) => new Map([[0, from === 'begin' ? 10n : 90n], ...second]),
+          'end',
+          [1]
+        )
+        assert.equal((await lookUp()).get(0)?.offset, 90n)
+        assert.deepEqual(noticed, [])
+      }
+    }
+  )
+
+  test('where this consumer left it is no way on where the log begins later', () => {
+    const past = { leftAt: new Map([[0, 5n]]), isGroupMadeAgain: true }
+    assert.equal(decideStart(0, positions({ past }), 'end').offset, 10n)
+  })
 })
+
+const MADE_AGAIN = { reason: 'the group was deleted and made again: the beginning', mustCommit: true }

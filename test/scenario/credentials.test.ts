@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Credentials } from '../../src/options.ts'
 import { finishSound } from './harness/ending.ts'
-import { assertUntouched } from './harness/faulted.ts'
 import { play } from './harness/play.ts'
 import type { Stage } from './harness/stage.ts'
 import { until } from './harness/until.ts'
@@ -15,6 +14,7 @@ const SECRETS = /token-number|secret-number/
 describe('temporary credentials', { concurrency: 2 }, () => {
   test('I9: tokens that expire are renewed on both planes: no error, no gap, and none is in the log', TIMEOUT, () =>
     play({ partitionCount: 2, token: TOKENS[0] }, async stage => {
+      const tap = await stage.tap()
       let askedCount = 0
       const credentials = async (): Promise<Credentials> => {
         askedCount += 1
@@ -36,8 +36,7 @@ describe('temporary credentials', { concurrency: 2 }, () => {
           return run.events('batch').length > batchCount + 2 && run.events('committed').length > commitCount + 2
         })
       }
-      // A heartbeat at least has gone by.
-      await load.rounds(40)
+      await tap.granted('SendConsumerHeartbeat', 1)
       await load.stop()
       await finishSound(stage)
       assert.deepEqual(run.events('failed'), [])
@@ -48,6 +47,7 @@ describe('temporary credentials', { concurrency: 2 }, () => {
 
   test('a whole key that is exchanged, id, secret and token, is followed', TIMEOUT, () =>
     play({ partitionCount: 2, token: TOKENS[0] }, async stage => {
+      const tap = await stage.tap()
       const load = stage.producer.keepSending(stage.producer.lanes(stage.topicId, 2))
       const run = stage.run('run', { options: { credentials: async () => stage.credentials } })
       await run.holds(2)
@@ -56,7 +56,7 @@ describe('temporary credentials', { concurrency: 2 }, () => {
       await expire(stage, fresh)
       const commitCount = run.events('committed').length
       await stage.until('it commits again', () => run.events('committed').length > commitCount + 2)
-      await load.rounds(40)
+      await tap.granted('SendConsumerHeartbeat', 1)
       await load.stop()
       await finishSound(stage)
       assert.doesNotMatch(run.log(), SECRETS)

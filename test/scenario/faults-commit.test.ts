@@ -1,7 +1,8 @@
 /** Commits that the server refuses, breaks off, garbles, takes late or takes without a word: what counts is the last one. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { assertUntouched, COMMON_FAULTS, type FaultedRow, testRows } from './harness/faulted.ts'
+import { finishSound } from './harness/ending.ts'
+import { COMMON_FAULTS, type FaultedRow, testRows } from './harness/faulted.ts'
 import { play } from './harness/play.ts'
 import { until } from './harness/until.ts'
 import { type Exchange, partitionsIn } from './harness/wire-tap.ts'
@@ -60,7 +61,7 @@ const ROWS: readonly FaultedRow[] = [
   }
 ]
 
-describe('faults of commits', { concurrency: 2 }, () => {
+describe('faults of commits', { concurrency: 3 }, () => {
   testRows(ROWS.map(row => ({ ...row, last: row.rules.map(({ fault }) => ({ action, fault, times: 1 })) })))
 
   test(
@@ -72,7 +73,7 @@ describe('faults of commits', { concurrency: 2 }, () => {
         const [lane] = stage.producer.lanes(stage.topicId, 1)
         assert.ok(lane !== undefined)
         await stage.producer.send(lane, 10)
-        const run = stage.run('run', { options: { requestTimeoutMs: 300 } })
+        stage.run('run', { options: { requestTimeoutMs: 300 } })
         await stage.processed(stage.producer.ids())
         await stage.allCommitted()
         let held: Exchange | undefined
@@ -94,10 +95,7 @@ describe('faults of commits', { concurrency: 2 }, () => {
         await stage.producer.send(lane, 5)
         await until('it has reached the server after all', () => held?.answer !== undefined)
         assert.deepEqual([held === undefined ? 0n : newest(held), held?.answer?.status], [15n, 200])
-        await stage.allCommitted()
-        assert.equal((await run.stop()).code, undefined)
-        assertUntouched(stage, run)
-        assert.deepEqual(await stage.committed(), await stage.ends())
+        await finishSound(stage)
       })
   )
 })

@@ -44,7 +44,7 @@ describe('what cannot be read', { concurrency: 2 }, () => {
           assert.equal(committed, good.at(-1)?.nextOffset, 'committed is where the bad batch begins')
           assert.ok(committed < BigInt(LOG_COUNT))
 
-          const b = stage.run('B')
+          stage.run('B')
           await finishSound(stage, { interruptions: () => unclean })
         })
     )

@@ -36,6 +36,6 @@ const ROWS = FAULTS.map(
   })
 )
 
-describe('faults of pulls', { concurrency: 2 }, () => {
+describe('faults of pulls', { concurrency: 3 }, () => {
   testRows(ROWS)
 })

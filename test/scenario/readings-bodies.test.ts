@@ -30,7 +30,7 @@ const ROWS: readonly Form[] = [
   { compression: 'none', nextOffset: 'lying', whiteSpace: 'spaces', base64: 'plain', extraKeys: 'nested' }
 ]
 
-describe('forms of a body', { concurrency: 2 }, () => {
+describe('forms of a body', { concurrency: 3 }, () => {
   for (const quirks of ROWS) {
     test(`${describeReading(quirks)}: nothing is lost, nothing repeated`, TIMEOUT, () =>
       play({ partitionCount: 2, quirks, gapEvery: 4, gapOffsets: 3n }, async stage => {
@@ -38,7 +38,7 @@ describe('forms of a body', { concurrency: 2 }, () => {
         // Some bodies are larger than what is peeked at, some smaller; base64 of this has every letter.
         for (const lane of lanes) await stage.producer.send(lane, 60, number => 'ÿþ~?>'.repeat((number % 7) * 200))
         const load = stage.producer.keepSending(lanes)
-        const run = stage.run('run', { options: { pullBytes: 16 * 1024 } })
+        stage.run('run', { options: { pullBytes: 16 * 1024 } })
         await load.rounds(10)
         await load.stop()
         await finishSound(stage)

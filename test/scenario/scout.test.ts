@@ -54,7 +54,7 @@ describe('a next offset that is hard to find', { concurrency: 2 }, () => {
         const lanes = stage.producer.lanes(stage.topicId, 2)
         for (const lane of lanes) await stage.producer.send(lane, 100, seed => noise(seed, 500))
         const load = stage.producer.keepSending(lanes)
-        const run = stage.run('run', { options: { pullBytes: 8 * 1024 }, behaviour: { batchMs: 10 } })
+        stage.run('run', { options: { pullBytes: 8 * 1024 }, behaviour: { batchMs: 10 } })
         await load.rounds(20)
         await load.stop()
         await finishSound(stage)
@@ -69,7 +69,7 @@ describe('a next offset that is hard to find', { concurrency: 2 }, () => {
       play({ partitionCount: 2 }, async stage => {
         const lanes = stage.producer.lanes(stage.topicId, 2)
         const load = stage.producer.keepSending(lanes)
-        const run = stage.run('run', { options: { pullBytes: 8 * 1024 }, behaviour: { batchMs: 5 } })
+        stage.run('run', { options: { pullBytes: 8 * 1024 }, behaviour: { batchMs: 5 } })
         for (const nextOffset of ['lying', 'first', 'last', 'lying', 'last', 'first'] as const) {
           await load.rounds(4)
           await stage.emulator.setQuirks({ nextOffset })

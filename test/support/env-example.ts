@@ -2,7 +2,7 @@
  * The `.env` example of the README, made from the option table: every variable, what is required first and open, the rest
  * commented out with its default.
  */
-import { CONFIG } from '../../src/cli/config-file.ts'
+import { CONFIG } from '../../src/config/config-file.ts'
 import type { OptionRow } from '../../src/option-kinds.ts'
 import { OPTIONS } from '../../src/options.ts'
 

@@ -26,6 +26,8 @@ export interface FakeData {
   readonly api: DataApi
   /** What was given to `heed`, in order. It comes back under the code of its `serviceCode`, as in the real world. */
   readonly heeded: ClsConsumerError[]
+  /** Start offsets of the pulls that `worked` was told of, in order. */
+  readonly worked: bigint[]
   /** Every pull so far. */
   readonly pulls: FakePull[]
   /** Start offsets of the pulls that nobody has answered or aborted. */
@@ -38,6 +40,7 @@ export function createFakeData(): FakeData {
   const calls = new Calls<AskedPull, PulledBody>()
   const pulls: FakePull[] = []
   const heeded: ClsConsumerError[] = []
+  const worked: bigint[] = []
   const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
   const api: DataApi = {
     heed(error) {
@@ -45,6 +48,9 @@ export function createFakeData(): FakeData {
       const { serviceCode } = error.place
       if (serviceCode === undefined) return error
       return fromFailure({ ...toFailure(error, error.code), code: errorCodeOf(serviceCode, 200) })
+    },
+    worked({ startOffset }) {
+      worked.push(startOffset)
     },
     pull(request, { signal, onProgress }) {
       const promise = calls.make({ ...request, signal, onProgress }, signal)
@@ -78,6 +84,7 @@ export function createFakeData(): FakeData {
   return {
     api,
     heeded,
+    worked,
     pulls,
     get openOffsets() {
       return pulls.filter(isOpen).map(({ request }) => request.startOffset)

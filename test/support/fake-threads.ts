@@ -9,7 +9,7 @@ import type {
   ToThread
 } from '../../src/dispatch/messages.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
-import type { ThreadHandlers, Threads } from '../../src/world.ts'
+import type { ThreadEnd, ThreadHandlers, Threads } from '../../src/world.ts'
 import { type Call, Calls, turn } from './calls.ts'
 
 export interface ThreadRun {
@@ -115,10 +115,15 @@ export class FakeThreads implements Threads {
     this.handlers.onMessage(thread, message)
   }
 
-  /** The thread has exited: first the handler hears of it, then its runs reject, then its kill is done. */
-  async exit(thread: number): Promise<void> {
-    this.handlers.onExit(thread)
+  /**
+   * The thread has exited: first the handler hears of it, then its runs reject, then its kill is done. By itself where
+   * something runs there and it is not killed; else for somebody's sake, unless `end` says otherwise.
+   */
+  async exit(thread: number, end: Partial<ThreadEnd> = {}): Promise<void> {
     const lost = this.runs.open.filter(({ ask }) => ask.thread === thread)
+    const isKilled = this.kills.open.some(({ ask }) => ask === thread)
+    const fault = lost.length > 0 && !isKilled ? 'work' : 'none'
+    this.handlers.onExit(thread, { fault, exitCode: 1, error: undefined, idleCount: 0, ...end })
     for (const call of lost) call.refuse(new ClsConsumerError('THREAD_LOST', `thread ${thread} ended`))
     for (const call of this.kills.open) if (call.ask === thread) call.answer()
     await turn()

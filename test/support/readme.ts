@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { OptionRow } from '../../src/option-kinds.ts'
 import { OPTIONS, type OptionName } from '../../src/options.ts'
 import { withEnvExample } from './env-example.ts'
+import { withQuirkTable } from './quirk-table.ts'
 import { ROOT } from './source.ts'
 
 const README = join(ROOT, 'README.md')
@@ -65,4 +66,5 @@ export function readExamples(readme: string): Example[] {
   }))
 }
 
-if (process.argv.includes('--write')) writeFileSync(README, withEnvExample(withOptionTable(readReadme())))
+if (process.argv.includes('--write'))
+  writeFileSync(README, withQuirkTable(withEnvExample(withOptionTable(readReadme()))))

@@ -1,7 +1,7 @@
 /**
- * DescribeConsumerOffsets: the group's committed offset of one partition, or of all of a topic or of the group; where there is none, or
- * with `OffsetType` 1, the position that `From` names: the log's begin, its end, or the first message received at a
- * Unix second or later. `quirks.noOffset` and `quirks.offsetType` have the other readings.
+ * DescribeConsumerOffsets: the group's committed offset of one partition, or of all of a topic or of the group; where
+ * there is none, or with `OffsetType` 1, the position that `From` names: the log's begin, its end, or the first message
+ * received at a Unix second or later. `quirks.noOffset` and `quirks.offsetType` have the other readings.
  *
  * Deliberately not done: correcting a committed offset that retention has passed by; it is answered as it is, and the
  * pull says that it is expired.

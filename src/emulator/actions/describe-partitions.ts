@@ -1,8 +1,8 @@
 /**
  * DescribePartitions: all partitions of a topic with state, key range and times, read-only ones too.
  *
- * Times are written as the service writes them: its own zone (UTC+8), without saying so. Deliberately not done: hiding
- * a read-only partition once all its messages have expired.
+ * Times are written as the service writes them: its own zone (UTC+8), without saying so; `null` for the last write to a
+ * partition that had none. Deliberately not done: hiding a read-only partition once all its messages have expired.
  */
 import type { ControlAction, ControlFields } from '../plane.ts'
 import { requireTopic } from '../state.ts'
@@ -20,7 +20,7 @@ export function describePartition({ id, status, beginKey, endKey, createdMs, log
     InclusiveBeginKey: hexKey(beginKey),
     ExclusiveEndKey: hexKey(endKey),
     CreateTime: serviceTime(createdMs),
-    LastWriteTime: log.lastReceiptMs === undefined ? '' : serviceTime(log.lastReceiptMs)
+    LastWriteTime: log.lastReceiptMs === undefined ? null : serviceTime(log.lastReceiptMs)
   }
 }
 

@@ -118,7 +118,7 @@ interface Batch {
   readonly compression: Compression
 }
 
-/** A range of offsets holds the same messages for ever, so that first, next, count and quirks fix the body. */
+/** A range of offsets holds the same messages for ever: under the same quirks, first, next and count fix the body. */
 function answer(batch: Batch, { requestId, flaw }: DataRequest, state: EmulatorState): WireAnswer {
   const { topic, partition, messages, fromOffset, nextOffset, compression } = batch
   const { quirks } = state.settings
@@ -128,7 +128,7 @@ function answer(batch: Batch, { requestId, flaw }: DataRequest, state: EmulatorS
   }
   const first = messages[0]?.offset
   // Nothing to keep of an empty body: it is made faster than found, and would crowd out others. Nor of a flawed one.
-  const key = `${topic.id}#${partition.id}:${first}:${messages.length}:${nextOffset}:${compression}:${state.bodyStyle}`
+  const key = `${topic.id}#${partition.id}:${first}:${messages.length}:${nextOffset}:${compression}`
   const body = first === undefined || flaw !== undefined ? make() : state.bodies.get(key, make)
   return { status: 200, headers: pullHeaders(compression, quirks), body }
 }

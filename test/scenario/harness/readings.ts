@@ -13,7 +13,7 @@ const OF_THE_GROUP: readonly string[] = ['foreignCommit', 'refusedCommit', 'hand
 export function everyReading(whose: 'group' | 'others'): Partial<Quirks>[] {
   return Object.entries(QUIRKS)
     .filter(([name]) => OF_THE_GROUP.includes(name) === (whose === 'group'))
-    .flatMap(([name, values]) => values.map((value): unknown => ({ [name]: value })))
+    .flatMap(([name, { values }]) => values.map((value): unknown => ({ [name]: value })))
     .filter(isQuirkChange)
 }
 

@@ -19,9 +19,9 @@ export interface ResultBehaviour {
   /** Calls for `partition`, or all, wait while this file exists. */
   readonly gateFile?: string
   readonly partition?: number
-  /** Throws where the batch holds this log: each time, or so many times. */
+  /** Throws where the batch holds this log: each time, or while this file exists. */
   readonly failOn?: string
-  readonly failTimes?: number
+  readonly failWhile?: string
   /** Each call takes this long. */
   readonly resultMs?: number
 }
@@ -93,8 +93,7 @@ export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Co
 type Write = (name: string, fields: Pick<EventLine, 'topicId' | 'partition' | 'offset' | 'nextOffset' | 'ids'>) => void
 
 function recordResults(behaviour: ResultBehaviour, write: Write): OnResult {
-  const { gateFile, failOn, failTimes = Number.POSITIVE_INFINITY, resultMs } = behaviour
-  let failureCount = 0
+  const { gateFile, failOn, failWhile, resultMs } = behaviour
   return async (result, { topicId, partition, startOffset, nextOffset }) => {
     const ids = idsOf(result)
     const fields = { topicId, partition, offset: startOffset, nextOffset, ids }
@@ -102,10 +101,8 @@ function recordResults(behaviour: ResultBehaviour, write: Write): OnResult {
     if (resultMs !== undefined) await sleep(resultMs)
     const isGated = behaviour.partition === undefined || behaviour.partition === partition
     while (isGated && gateFile !== undefined && existsSync(gateFile)) await sleep(LOOK_INTERVAL_MS)
-    if (failOn !== undefined && ids.includes(failOn) && failureCount < failTimes) {
-      failureCount += 1
-      throw new Error(`the receiver refuses ${failOn}`)
-    }
+    const isRefused = failOn !== undefined && ids.includes(failOn) && (failWhile === undefined || existsSync(failWhile))
+    if (isRefused) throw new Error(`the receiver refuses ${failOn}`)
     write('delivered', fields)
   }
 }

@@ -1,7 +1,7 @@
 /** Flags that a command does not have, and what was meant by them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { unknownFlags } from '../../src/cli/unknown-flags.ts'
+import { unknownFlags } from '../../src/config/unknown-flags.ts'
 import { flag, type OptionRow, text } from '../../src/option-kinds.ts'
 import { OPTIONS } from '../../src/options.ts'
 

@@ -198,7 +198,7 @@ function valuesOf(
   return [...values.values()]
 }
 
-const NOT_JSON = 'is no JSON: look for a comment, a quote other than ", a bracket that is missing, or a comma too many'
+const NOT_JSON = 'is not JSON: look for a comment, a quote other than ", a bracket that is missing, or a comma too many'
 const UNQUOTED_JSON = 'a value is missing, or a text stands without quotes'
 
 function isJson(text: string): boolean {
@@ -240,7 +240,7 @@ const TOLD_AS_IS: readonly ErrorCode[] = [
 ]
 
 const WORDS: Partial<Record<ErrorCode, string>> = {
-  BAD_DIRECTIVE: 'a line that begins with % is no directive that YAML knows',
+  BAD_DIRECTIVE: 'a line that begins with % is not a directive that YAML knows',
   BAD_DQ_ESCAPE: 'a backslash in double quotes begins no escape: write two, or use single quotes',
   BAD_SCALAR_START: 'a value without quotes cannot begin with this character: put it in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'a value without quotes holds ": ", or its line is indented wrongly: put it in quotes',

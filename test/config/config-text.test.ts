@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type ConfigFormat, readConfigText, type TextProblem, writeYaml } from '../../src/cli/config-text.ts'
+import { type ConfigFormat, readConfigText, type TextProblem, writeYaml } from '../../src/config/config-text.ts'
 
 function valuesOf(text: string, format: ConfigFormat = 'yaml'): Record<string, unknown> {
   const { values, problems, isParsed } = readConfigText(text, format)
@@ -250,7 +250,7 @@ describe('JSON', () => {
       assert.deepEqual([slip.line, slip.column], [line, column], `${text}: ${slip.what}`)
     }
     for (const text of ['"a": 1', '{"a"}', '{"a", "b"}']) {
-      assert.match(slipOf(text, 'json').what, /no JSON/, text)
+      assert.match(slipOf(text, 'json').what, /not JSON/, text)
     }
   })
 

@@ -78,7 +78,7 @@ export function readConfigFile(name: string, cwd: string, namedBy: string): Conf
 function readText(path: string): { text: string } | { problem: string } {
   try {
     const found = statSync(path)
-    if (!found.isFile()) return { problem: `is ${found.isDirectory() ? 'a folder' : 'no plain file'}` }
+    if (!found.isFile()) return { problem: `is ${found.isDirectory() ? 'a folder' : 'not a plain file'}` }
     if (found.size > BYTES_MAX) return { problem: `has ${found.size} bytes, and may have ${BYTES_MAX}` }
     return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path)) }
   } catch (error) {
