@@ -202,6 +202,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     signal.throwIfAborted()
     this.#phase = 'running'
     log.info('joined', { group, consumer: this.name, topics: topicIds.length, threads: threads.count })
+    if (this.#tenures.count === 0) {
+      const groupTimeoutMs = 2 * this.#settings.heartbeatIntervalMs
+      log.info('no partitions yet: others hold them, or did less than a group timeout ago', { groupTimeoutMs })
+    }
     this.#tell(() => this.emit('joined', { group, consumer: this.name }))
   }
 

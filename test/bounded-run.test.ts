@@ -319,6 +319,29 @@ describe('bounded run: a site that does not tell the log’s own positions', () 
   )
 
   test(
+    'a group whose making was not answered is deleted, too, and one that is not there is no trouble',
+    BOUNDED,
+    async () => {
+      const { control, lookUp, log } = bench('now')
+      control.offsets.always = () => {
+        throw new ClsConsumerError('API_REFUSED', 'no such parameter')
+      }
+      control.created.always = () => {
+        throw new ClsConsumerError('API_TIMEOUT', 'no answer')
+      }
+      control.deleted.always = () => {
+        throw new ClsConsumerError('API_NOT_FOUND', 'never made')
+      }
+      await rejection('API_TIMEOUT', lookUp(0))
+      assert.deepEqual(control.deleted.asks, [control.created.asks[0]?.group])
+      assert.deepEqual(
+        log.lines.filter(({ level }) => level === 'warn'),
+        []
+      )
+    }
+  )
+
+  test(
     'the group that was asked is deleted also where it gives no answer, and one that stays behind is told of',
     BOUNDED,
     async () => {

@@ -1,6 +1,6 @@
 /** The README's code runs as it stands, against an emulator. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -55,7 +55,8 @@ test('the examples of the README are found', () => {
       'share-threads.mjs',
       'consume.sh',
       'produce.sh',
-      'with-emulator.mjs'
+      'with-emulator.mjs',
+      'change-emulator.sh'
     ]
   )
 })
@@ -112,6 +113,20 @@ test('with-emulator.mjs starts and ends an emulator', { timeout: 2 * RUN_TIMEOUT
   const { status, output } = await run(process.execPath, ['with-emulator.mjs'])
   assert.equal(status, 0, output)
   assert.match(output, /http:\/\/127\.0\.0\.1:\d+/)
+})
+
+// It leaves the emulator that is shared with faults: nothing may come after it that pulls.
+test('change-emulator.sh changes faults and settings of an emulator that runs', {
+  timeout: 2 * RUN_TIMEOUT_MS,
+  skip: spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl'
+}, async () => {
+  const { status, output } = await run('sh', ['change-emulator.sh'])
+  assert.equal(status, 0, output)
+  const { faults, rateLimits, quirks } = await emulator.snapshot()
+  assert.deepEqual(faults, [
+    { rule: { action: 'pull_log', times: 5, fault: { kind: 'drop', when: 'body' } }, metCount: 0, struckCount: 0 }
+  ])
+  assert.deepEqual([rateLimits, quirks.nextOffset], ['service', 'last'])
 })
 
 function run(command: string, args: readonly string[]): Promise<{ status: number | null; output: string }> {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClsConsumerError } from '../src/errors.ts'
-import { BOUNDED, bench, fail, INTERVAL_MS } from './support/consumer-bench.ts'
-import { withMessages, withoutMessages } from './support/fake-data.ts'
+import { BOUNDED, bench, fail, INTERVAL_MS, NOW_S } from './support/consumer-bench.ts'
+import { withError, withMessages, withoutMessages } from './support/fake-data.ts'
 
 const TWO = { topicIds: ['topic-a', 'topic-b'], backoffMs: 1000, backoffMaxMs: 8000 }
 
@@ -162,6 +162,81 @@ describe('a topic whose commits are refused', () => {
   })
 })
 
+describe('what one topic or one moment is to blame for', () => {
+  test('a topic whose commits stay refused is opened less and less often', BOUNDED, async t => {
+    const it = bench(t, TWO)
+    const accept = it.control.commits.always
+    it.control.commits.always = ask => {
+      if (ask.offsets.some(({ topicId }) => topicId === 'topic-b')) throw fail('API_UNAUTHORIZED')
+      return accept?.(ask)
+    }
+    await it.start()
+    await it.time.advance(60_000)
+    const opened = it.control.offsets.asks.filter(({ topicId }) => topicId === 'topic-b').length
+    // 1, 2, 4, 8, 8 … seconds, and a few looks each.
+    assert.ok(opened < 60, `${opened} looks in a minute`)
+    it.control.commits.always = accept
+    await it.time.advance(10_000)
+    assert.ok(it.hasLogged('a topic that was refused is read again'))
+  })
+
+  test('the end of a bounded run that is throttled once is asked for again', BOUNDED, async t => {
+    const it = bench(t, { stopAt: NOW_S + 10, startFrom: 'begin' })
+    await it.start()
+    const answer = it.control.offsets.always
+    let refusals = 1
+    it.control.offsets.always = ask => {
+      if (refusals-- > 0) throw fail('API_THROTTLED')
+      return answer?.(ask) ?? new Map()
+    }
+    await it.time.advance(15_000)
+    assert.deepEqual([refusals < 0, it.consumer.snapshot().phase], [true, 'running'])
+    await it.data.from(10n).complete(withMessages(90n))
+    await it.threads.finish(it.idFrom(10n), { nextOffset: 90n })
+    await it.time.settle(it.consumer.finished)
+    assert.equal(it.committed.get(0), 90n)
+  })
+
+  test('whether others are at their end is asked again where one answer is an error', BOUNDED, async t => {
+    const it = bench(t, { stopAt: 'now', startFrom: 'begin' })
+    it.committed.set(0, 80n)
+    it.committed.set(1, 90n)
+    await it.start()
+    await it.data.from(80n).complete(withMessages(90n))
+    const answer = it.control.offsets.always
+    let refusals = 2
+    it.control.offsets.always = ask => {
+      if (refusals-- > 0) throw fail('API_UNAVAILABLE')
+      return answer?.(ask) ?? new Map()
+    }
+    await it.threads.finish(it.idFrom(80n), { nextOffset: 90n })
+    await it.time.settle(it.consumer.finished)
+    assert.deepEqual([refusals < 0, it.committed.get(0)], [true, 90n])
+  })
+
+  test(
+    'an offset that is gone in a topic whose positions are refused leaves the other topic alone',
+    BOUNDED,
+    async t => {
+      const it = bench(t, { ...TWO, onInvalidOffset: 'begin' })
+      const told = watch(it)
+      await it.start()
+      const answer = it.control.offsets.always
+      it.control.offsets.always = ask => {
+        if (ask.topicId === 'topic-b') throw fail('API_UNAUTHORIZED')
+        return answer?.(ask) ?? new Map()
+      }
+      await pullsOf(it, 'topic-b').at(-1)?.complete(withError('InvalidParameter.InvalidOffset'))
+      await it.time.advance(20_000)
+      assert.deepEqual([told, it.consumer.snapshot().phase], [['refused topic-b API_UNAUTHORIZED'], 'running'])
+      it.control.offsets.always = answer
+      await it.time.advance(10_000)
+      assert.deepEqual(told, ['refused topic-b API_UNAUTHORIZED', 'restored topic-b'])
+      assert.equal(pullsOf(it, 'topic-b').at(-1)?.request.startOffset, 10n)
+    }
+  )
+})
+
 describe('a group that somebody deletes', () => {
   async function deleteGroup(it: Bench) {
     const answer = it.control.heartbeats.always
@@ -207,6 +282,26 @@ describe('a group that somebody deletes', () => {
       [1, 10n]
     ])
   })
+
+  test(
+    'I6: and another consumer makes it again between two heartbeats: what is held is committed anew',
+    BOUNDED,
+    async t => {
+      const it = bench(t, { startFrom: 'end' })
+      await it.start()
+      await it.data.from(90n).complete(withMessages(100n))
+      await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
+      await it.time.advance(3000)
+      assert.equal(it.committed.get(0), 100n)
+      it.committed.clear()
+      it.grant(0, 1)
+      await it.time.advance(INTERVAL_MS + 4000)
+      assert.equal(it.committed.get(0), 100n)
+      const second = it.consumer.snapshot().partitions.find(({ partition }) => partition === 1)
+      assert.equal(second?.startOffset, 10n, 'what another had is read from its beginning')
+      assert.ok(it.hasLogged('committed offsets are gone: somebody deleted the group'))
+    }
+  )
 
   test('is joined again at once, also by who holds nothing', BOUNDED, async t => {
     const it = bench(t)
@@ -310,6 +405,21 @@ describe('a result that onResult refuses', () => {
       return true
     })
     assert.equal(it.committed.get(0), 90n)
+  })
+
+  test('I12: a process that was stopped past its lease offers nothing when it wakes', BOUNDED, async t => {
+    let offerCount = 0
+    const onResult = () => {
+      offerCount += 1
+      throw new Error('sink is down')
+    }
+    const it = bench(t, { onResult, backoffMs: 1000, backoffMaxMs: 1000 })
+    await it.start()
+    await it.data.from(90n).complete(withMessages(100n))
+    await it.threads.finish(it.idFrom(90n), { nextOffset: 100n })
+    it.stopProcess(2 * INTERVAL_MS)
+    await it.time.advance(1000)
+    assert.equal(offerCount, 1)
   })
 
   test(

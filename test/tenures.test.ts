@@ -90,6 +90,25 @@ describe('closing a partition', () => {
     }
   )
 
+  test(
+    'its last commit is sent once more: a late one of its former owner may have been taken over it',
+    BOUNDED,
+    async t => {
+      const { start, time, data, threads, grant, news, idFrom, consumer } = bench(t)
+      const committed: bigint[] = []
+      consumer.on('committed', ({ offset }) => committed.push(offset))
+      await start()
+      await data.from(90n).complete(withMessages(100n))
+      await threads.finish(idFrom(90n), { nextOffset: 100n })
+      await time.advance(5000)
+      assert.ok(news().includes('commit 0:100'))
+      grant()
+      await time.advance(INTERVAL_MS)
+      assert.deepEqual(news().slice(-3), ['heartbeat 0', 'commit 0:100', 'heartbeat -'])
+      assert.deepEqual(committed, [90n, 100n], 'told once')
+    }
+  )
+
   test('I3: a late result of a partition that was lost is not committed', BOUNDED, async t => {
     const { start, time, control, data, threads, news, idFrom, committed } = bench(t)
     await start()
@@ -277,6 +296,20 @@ describe('an offset that is gone', () => {
       assert.deepEqual(control.deleted.asks, [control.created.asks[0]?.group])
     }
   )
+
+  test('a stop waits until the group made for the question is deleted', BOUNDED, async t => {
+    const { start, time, data, committed, consumer, control, news } = bench(t, { onInvalidOffset: 'begin' })
+    committed.set(0, 10n)
+    control.created.always = () => true
+    await start()
+    await data.from(10n).complete(withError('InvalidParameter.InvalidOffset'))
+    const stopped = consumer.stop()
+    await time.advance(1000)
+    assert.ok(!news().includes('closed'))
+    control.deleted.only.answer()
+    await time.settle(stopped)
+    assert.ok(news().includes('closed'))
+  })
 
   test('the very offset that was refused is no way out', BOUNDED, async t => {
     const { start, time, data, committed, consumer, control } = bench(t, { onInvalidOffset: 'begin' })

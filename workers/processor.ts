@@ -7,6 +7,7 @@
  */
 import { pathToFileURL } from 'node:url'
 import { ClsConsumerError } from '../src/errors.ts'
+import { esModuleCure } from './es-module-cure.ts'
 import { type ProcessorFactory, toFactory } from './processor-shape.ts'
 import { syntaxPlace } from './syntax-place.ts'
 import { describeThrown, placeInHead, placeInStack } from './user-failure.ts'
@@ -39,6 +40,9 @@ async function loadFailure(path: string, error: unknown): Promise<ClsConsumerErr
     const found = await syntaxPlace(path)
     if (found.kind === 'in-file') place = found.place
     else cure = `${found.kind === 'in-imports' ? IN_IMPORTS : ''}\`node ${path}\` shows where`
+  } else if (error instanceof SyntaxError && place !== undefined) {
+    // The place, and not the path: it may be in a file that the processor imports.
+    cure ??= await esModuleCure(place.replace(/(:\d+)+$/, ''), error)
   }
   const at = place === undefined ? '' : ` at ${place}`
   // Of a missing CommonJS module Node says in further lines who required it.

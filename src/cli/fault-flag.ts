@@ -100,7 +100,10 @@ type Part = { readonly kind: 'part'; readonly entry: readonly [name: string, val
 function combined(parts: readonly Part[]): Written {
   const problems = parts.flatMap(part => (part.kind === 'unfit' ? part.problems : []))
   if (problems.length > 0) return unfit(...problems)
-  return { kind: 'written', value: Object.fromEntries(parts.flatMap(part => (part.kind === 'part' ? [part.entry] : []))) }
+  return {
+    kind: 'written',
+    value: Object.fromEntries(parts.flatMap(part => (part.kind === 'part' ? [part.entry] : [])))
+  }
 }
 
 function readSettings(settings: readonly string[]): Part[] {
@@ -110,7 +113,8 @@ function readSettings(settings: readonly string[]): Part[] {
   })
   return pairs.map(({ name, text }, index) => {
     const field = fieldOf(SETTINGS, name)
-    if (field === undefined) return unfit(`there is no ${name || 'part'} behind a fault: there is ${SETTING_NAMES.join(', ')}`)
+    if (field === undefined)
+      return unfit(`${name || 'an empty part'} cannot stand behind a fault: ${SETTING_NAMES.join(', ')} can`)
     if (pairs.findIndex(other => other.name === name) < index) return unfit(`${name} is given twice`)
     return readPart(name, text, field)
   })

@@ -121,7 +121,7 @@ function readJson({ text, number }: Line, plan: FilePlan, world: SourceWorld): L
     throw new ClsConsumerError('FILE_UNREADABLE', `${problem}${advice}`, { file: plan.path })
   }
   if (world.tally.badLineCount++ < BAD_LINES_TOLD) world.say(`${problem}; kept as message`)
-  return { time, contents: [{ key: 'message', value: text }] }
+  return timed({ time, contents: [{ key: 'message', value: text }] }, plan, world)
 }
 
 /** The log at the time that its field tells; as it is where that is absent or unreadable, which is counted. */

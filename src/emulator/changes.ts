@@ -32,7 +32,7 @@ const CHANGEABLE = {
   token: true
 } as const satisfies Record<keyof SettingsChange, true>
 
-export const CHANGEABLE_NAMES: readonly string[] = Object.keys(CHANGEABLE)
+const NAMES = Object.keys(CHANGEABLE)
 
 /** Rules that take the place of all there are. Answers the problems. */
 export function changeFaults(state: EmulatorState, rules: unknown): string[] {
@@ -49,9 +49,7 @@ export function changeSettings(state: EmulatorState, change: unknown): string[] 
   const quirks = isQuirkChange(given) ? changedQuirks(state.settings.quirks, given) : state.settings.quirks
   const settings = { ...state.settings, ...Object.fromEntries(named), quirks }
   const problems = [
-    ...named.flatMap(([name]) => 
-      CHANGEABLE_NAMES.includes(name) ? [] : [`${name} cannot be changed: ${CHANGEABLE_NAMES.join(', ')} can`]
-    ),
+    ...named.flatMap(([name]) => (NAMES.includes(name) ? [] : [`${name} cannot be changed: ${NAMES.join(', ')} can`])),
     ...quirkProblems(given),
     ...quirkContradictions(quirks),
     ...settingProblems(settings)

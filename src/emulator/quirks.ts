@@ -16,7 +16,7 @@ export const QUIRKS = {
   },
   refusedCommit: {
     values: ['whole', 'rest-kept'],
-    help: 'A commit that is refused for one partition: all of it, or the offsets of those that its consumer owns are kept'
+    help: 'Whether a commit that is refused for one partition still keeps the offsets of those that its consumer owns'
   },
   handOver: {
     values: ['when-omitted', 'at-once'],

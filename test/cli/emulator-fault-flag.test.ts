@@ -39,20 +39,37 @@ test('the examples of the help are rules', () => {
   for (const example of FAULT_EXAMPLES) assert.equal(parseFaultFlag(example).kind, 'rule', example)
 })
 
-test('what is wrong is told as it would be of the whole rule', () => {
+test('a text of digits is a number only where the rule wants one', () => {
+  assert.deepEqual(parseFaultFlag('*:error:500,consumer=7,every=7'), {
+    kind: 'rule',
+    rule: { consumer: '7', every: 7, fault: { kind: 'error', code: '500' } }
+  })
+})
+
+test('what is wrong is told in the words of the form that it is written in', () => {
+  const none = /^there is no kind of fault "(dely|toString|constructor|__proto__)": expected delay or error/
   for (const [text, ...expected] of [
-    ['', /action is "": expected CreateConsumerGroup or/, /kind is ""/],
-    ['pull_log', /kind is ""/],
-    ['pull_log:delay', /ms is missing/],
-    ['pull_log:delay:soon', /ms is "soon": expected a whole number from 1/],
-    ['pull_log:delay:1:after:2', /delay takes no more than 2 parts/],
-    ['pull_log:dely:1', /kind is "dely": expected delay or error/],
-    ['pull_log:toString:1', /kind is "toString": expected delay or error/],
-    ['*:constructor', /kind is "constructor": expected delay or error/],
-    ['*:constructor:1:2', /kind is "constructor": expected delay or error/],
-    ['*:__proto__:1', /kind is "__proto__": expected delay or error/],
-    ['pull_log:truncate:1', /truncate takes no more than 0 parts/],
-    ['*:truncate,evry=2', /has no evry: there is action, topicId/],
+    ['', /^action is "": expected CreateConsumerGroup or/, /^the kind of fault is missing: expected delay or error/],
+    ['pull_log', /^the kind of fault is missing/],
+    ['pull_log:delay', /^delay lacks its ms: it is written delay:ms\[:before\|after\]$/],
+    ['pull_log:delay:', /^delay lacks its ms/],
+    ['*:drop', /^drop lacks its when: it is written drop:before\|headers\|body\|answer$/],
+    ['pull_log:delay:soon', /^ms is "soon": expected a whole number from 1/],
+    ['pull_log:delay:1:', /^when is "": expected before or after$/],
+    ['pull_log:delay:1:after:2', /^delay takes no more than 2 parts after it: delay:ms/],
+    ['pull_log:dely:1', none],
+    ['pull_log:toString:1', none],
+    ['*:constructor', none],
+    ['*:constructor:1:2', none],
+    ['*:__proto__:1', none],
+    ['pull:delay:0,every=0', /^action is "pull"/, /^ms is 0/, /^every is 0: expected a whole number, 1 or more$/],
+    ['pull_log:truncate:1', /^truncate takes no more than 0 parts after it: truncate$/],
+    ['*:truncate,evry=2', /^evry cannot stand behind a fault: topicId, .*every can$/],
+    ['*:truncate,', /^an empty part cannot stand behind/],
+    ['*:truncate,__proto__=2', /^__proto__ cannot stand behind/],
+    ['*:truncate,action=pull_log', /^action cannot stand behind/],
+    ['*:truncate,fault=x', /^fault cannot stand behind/],
+    ['*:truncate,every=2,every=3', /^every is given twice$/],
     ['*:truncate,every', /every is ""/],
     ['*:truncate,every=x', /every is "x"/],
     ['{"fault":', /not JSON/],
@@ -61,6 +78,7 @@ test('what is wrong is told as it would be of the whole rule', () => {
     const parsed = parseFaultFlag(text)
     assert.ok(parsed.kind === 'unfit', text)
     const { problems } = parsed
+    assert.equal(problems.length, expected.length, `${text}: ${problems}`)
     for (const pattern of expected)
       assert.ok(
         problems.some(problem => pattern.test(problem)),

@@ -31,6 +31,11 @@ test('every remedy has its advice', () => {
   assert.deepEqual(seen, new Set(Object.values(REMEDIES)))
 })
 
+test('an emulator that finds its port taken is told to take another', () => {
+  const text = failureText(new ClsConsumerError('EMULATOR_NOT_STARTED', 'EADDRINUSE'), false)
+  assert.match(text, /\n.*port.*--port 0/)
+})
+
 test('at debug the stack and the cause show', () => {
   const error = new ClsConsumerError('API_UNREACHABLE', 'm', { cause: new Error('ECONNREFUSED') })
   const text = failureText(error, true)

@@ -86,7 +86,13 @@ test('I9: no secret is printed, neither of the key nor of what users fill, and a
     CLS_TOPIC_IDS: 't',
     CLS_GROUP: 'g',
     CLS_PROCESSOR: 'p',
-    CLS_PROCESSOR_OPTIONS: JSON.stringify({ db: { password: 'hush', url: 'pg://me:hush@db/x' }, apiKeys: ['hush'] })
+    CLS_PROCESSOR_OPTIONS: JSON.stringify({
+      db: { password: 'hush', url: 'pg://me:hush@db/x', main: 'Server=x;Password=hush;' },
+      apiKeys: ['hush'],
+      sk: 'hush',
+      connectionString: 'Server=x;hush',
+      hook: 'https://h/?token=hush&x=1'
+    })
   }
   const text = printed({}, env)
   assert.ok(!text.includes('hush'), text)

@@ -247,7 +247,7 @@ describe('data API: refusals found inside a compressed body', () => {
   /** A consumer's heartbeat works, its pull is refused inside a compressed 200; by the end, this often. */
   async function refuseAgainAndAgain(serviceCode: string, rounds: number) {
     const { get, asked } = provider()
-    const { service, pull } = await setUpService(
+    const { service, pull, read } = await setUpService(
       request => (request.url === '/' ? { body: '{"Response":{"RequestId":"r"}}' } : snappy(RESPONSE)),
       { credentials: get }
     )
@@ -257,7 +257,7 @@ describe('data API: refusals found inside a compressed body', () => {
       await pull()
       codes.push(service.data.heed(found(serviceCode)).code)
     }
-    return { codes, asked, service, pull }
+    return { codes, asked, service, pull, read }
   }
 
   test('a topic forbidden there is API_UNAUTHORIZED after one renewal, however often', LIMIT, async () => {
@@ -267,10 +267,9 @@ describe('data API: refusals found inside a compressed body', () => {
   })
 
   test('a topic whose response was read, and held no refusal, may expire again', LIMIT, async () => {
-    const { codes, asked, service, pull } = await refuseAgainAndAgain('Unauthorized', 2)
+    const { codes, asked, service, pull, read } = await refuseAgainAndAgain('Unauthorized', 2)
     assert.deepEqual([codes.at(-1), asked()], ['API_UNAUTHORIZED', 2])
-    await pull()
-    service.data.worked(PULL)
+    await read()
     assert.equal(service.data.heed(found('Unauthorized')).code, 'API_TOKEN_EXPIRED')
     await pull()
     assert.equal(asked(), 3)

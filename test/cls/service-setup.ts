@@ -40,13 +40,19 @@ export async function setUpService(
   }
   const service = createService(given, { clock, timers: realTimers, random: chance(luck), log })
   open.push(server.close, service.close)
+  const pull = (change: Partial<PullRequest> = {}, signal: AbortSignal = new AbortController().signal) =>
+    service.data.pull({ ...PULL, ...change }, { signal })
   return {
     server,
     log,
     service,
     control: service.control,
-    pull: (change: Partial<PullRequest> = {}, signal: AbortSignal = new AbortController().signal) =>
-      service.data.pull({ ...PULL, ...change }, { signal }),
+    pull,
+    /** A pull whose response is read, as a pull chain does: it holds no refusal. */
+    read: async (change: Partial<PullRequest> = {}) => {
+      await pull(change)
+      service.data.worked({ ...PULL, ...change })
+    },
     /** The body of the n-th request, parsed. */
     body: (index: number) => JSON.parse(server.received[index]?.body ?? '')
   }

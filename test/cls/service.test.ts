@@ -155,7 +155,7 @@ describe('temporary credentials', () => {
   ] as const) {
     test(`that worked and are refused with ${title} are renewed, on both planes, each time`, LIMIT, async () => {
       const { state, answer, credentials } = rotating(plane => (plane === 'control' ? control : data))
-      const { service, pull } = await setUpService(answer, { credentials })
+      const { service, pull, read } = await setUpService(answer, { credentials })
       await service.control.deleteConsumerGroup('g')
       for (let round = 2; round < 5; round++) {
         state.accepted = `token-${round}`
@@ -164,7 +164,7 @@ describe('temporary credentials', () => {
         state.accepted = `token-${round} of the data plane`
         const error = await rejection('API_TOKEN_EXPIRED', pull())
         assert.equal(error.remedy, 'retry')
-        await pull()
+        await read()
       }
     })
   }
@@ -217,17 +217,17 @@ describe('temporary credentials', () => {
     async () => {
       let asked = 0
       const credentials = () => ({ secretId: 'id', secretKey: 'k', token: `t${++asked}` })
-      const { pull } = await setUpService(
+      const { pull, read } = await setUpService(
         ({ url }) =>
           url.endsWith('closed')
             ? flat(401, 'Unauthorized')
             : { body: compress(Buffer.from('{"Response":{}}'), 'snappy') },
         { credentials }
       )
-      await pull({ topicId: 'open' })
+      await read({ topicId: 'open' })
       await rejection('API_TOKEN_EXPIRED', pull({ topicId: 'closed' }))
       for (let round = 0; round < 3; round++) {
-        await pull({ topicId: 'open' })
+        await read({ topicId: 'open' })
         await rejection('API_UNAUTHORIZED', pull({ topicId: 'closed' }))
       }
       assert.equal(asked, 2)

@@ -52,6 +52,17 @@ test('settings that are patched change, and the others stay', BOUNDED, async () 
   await callControl(emulator, 'DescribeConsumerGroups', fields)
 })
 
+test('rate limits can be set, and the state tells them and the clock that hold', BOUNDED, async () => {
+  const { json: before } = await ask('GET', 'state')
+  assert.deepEqual([at(before, 'rateLimits'), at(before, 'clockSkewMs')], ['none', 0])
+  const patched = await ask('PATCH', 'settings', '{"rateLimits":"service","clockSkewMs":-5}')
+  assert.equal(patched.status, 200)
+  for (const json of [patched.json, (await ask('GET', 'state')).json])
+    assert.deepEqual([at(json, 'rateLimits'), at(json, 'clockSkewMs')], ['service', -5])
+  const back = await ask('PATCH', 'settings', '{"rateLimits":"none","clockSkewMs":0}')
+  assert.deepEqual([at(back.json, 'rateLimits'), at(back.json, 'clockSkewMs')], ['none', 0])
+})
+
 test('I9: neither key nor token is in the state, or in what is said of a wrong one', BOUNDED, async () => {
   const answer = await ask('PATCH', 'settings', '{"secretKey":"hush-hush","token":"whisper"}')
   assert.equal(answer.status, 200)
@@ -76,10 +87,12 @@ test('what is wrong is 400 with every problem, and changes nothing', BOUNDED, as
       'PATCH',
       'settings',
       '{"port":1,"quirks":{"size":"x"},"clockSkewMs":"1"}',
-      /port cannot/,
+      /^port cannot be changed: quirks, rateLimits, clockSkewMs, secretId, secretKey, token can$/,
       /quirk size/,
       /clockSkewMs/
     ],
+    ['PATCH', 'settings', '{"rateLimits":"hard"}', /^rateLimits is not none or service$/],
+    ['PATCH', 'settings', '{"rateLimits":null}', /^rateLimits is not none or service$/],
     ['PATCH', 'settings', '{"quirks":null,"clockSkewMs":5}', /quirks is not an object/]
   ] as const) {
     const { status, json } = await ask(method, path, body)

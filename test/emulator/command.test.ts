@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { emulatorEpilogue, emulatorOptions, runEmulator } from '../../src/cli/emulator.ts'
+import { SETTING_NAMES } from '../../src/cli/fault-flag.ts'
 import { parseJson } from '../../src/cls/json.ts'
 import { ACTION_NAMES } from '../../src/emulator/action-names.ts'
 import { DEFAULT_QUIRKS, QUIRKS } from '../../src/emulator/quirks.ts'
@@ -103,8 +104,8 @@ test('faults, quirks and limits of the flags are in force from the start, and it
 test('wrong faults and quirks are told with the right ones', async () => {
   const never = { stop: new AbortController().signal, print: () => assert.fail('it started') }
   for (const [args, ...expected] of [
-    [{ fault: ['pull:delay:5'] }, /--fault "pull:delay:5": the rule\.action is "pull": expected .*pull_log/],
-    [{ fault: ['*:dely:5'] }, /kind is "dely": expected delay or error/],
+    [{ fault: ['pull:delay:5'] }, /--fault "pull:delay:5": action is "pull": expected .*pull_log/],
+    [{ fault: ['*:dely:5'] }, /--fault "\*:dely:5": there is no kind of fault "dely": expected delay or error/],
     [{ quirk: ['sizes=bytes'] }, /--quirk: there is no quirk sizes: there are boundedEnd, .*emptyLists/],
     [
       { quirk: ['size=big', 'lastBeat'] },
@@ -122,14 +123,17 @@ test('wrong faults and quirks are told with the right ones', async () => {
   }
 })
 
-test('the help names every quirk with its values, every kind of fault, and every action', () => {
-  for (const [name, values] of Object.entries(QUIRKS)) {
-    assert.ok(emulatorEpilogue.includes(`  ${name}=${values.join('|')}\n`), name)
+test('the help names every quirk with its values and what it is about, all that a fault may be, and the exit codes', () => {
+  for (const [name, { values, help }] of Object.entries(QUIRKS)) {
+    const words = help.replaceAll('`', '')
+    assert.ok(emulatorEpilogue.includes(`\n  ${name}=${values.join('|')}\n      ${words}\n`), name)
   }
   const kinds = ['delay:ms[:before|after]', 'error:code[:status]', 'status:status[:html|empty|json]', 'truncate']
   kinds.push('drop:before|headers|body|answer', 'corrupt[:bytes|json|base64|header|protobuf]', 'too-large:bytes')
   for (const kind of kinds) assert.ok(emulatorEpilogue.includes(`\n  ${kind}\n`), kind)
   for (const action of ACTION_NAMES) assert.ok(emulatorEpilogue.includes(action), action)
+  for (const name of SETTING_NAMES) assert.match(emulatorEpilogue, new RegExp(`  (?:[^:]*, )?${name}=[A-Z]+[,:]`), name)
+  assert.match(emulatorEpilogue, /Exit codes: 0 .* 1 .* 2 .* 130 or 143 /)
 })
 
 test('all wrong flags are told in one error', async () => {

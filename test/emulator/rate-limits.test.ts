@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { changeSettings } from '../../src/emulator/changes.ts'
 import { RateLimits } from '../../src/emulator/rate-limits.ts'
 import { Bench, listAt, refusal } from './support.ts'
 
@@ -41,5 +42,15 @@ test('without the limits nothing is counted', () => {
   const bench = new Bench({ partitionCount: 1 })
   for (let count = 0; count < 300; count++)
     assert.equal(listAt(bench.control('DescribePartitions', { TopicId: 't' }), 'Partitions').length, 1)
+  for (let count = 0; count < 300; count++) bench.pull({})
+})
+
+test('set while it runs, the limits hold from then on, until they are taken back', () => {
+  const bench = new Bench({ partitionCount: 1 })
+  for (let count = 0; count < 300; count++) bench.pull({})
+  assert.deepEqual(changeSettings(bench.state, { rateLimits: 'service' }), [])
+  for (let count = 0; count < 200; count++) bench.pull({})
+  assert.throws(() => bench.pull({}), refusal('SpeedQuotaExceed'))
+  assert.deepEqual(changeSettings(bench.state, { rateLimits: 'none' }), [])
   for (let count = 0; count < 300; count++) bench.pull({})
 })

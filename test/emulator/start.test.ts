@@ -133,7 +133,7 @@ for (const place of PLACES) {
 }
 
 for (const place of PLACES) {
-  test(`faults, quirks, the clock and the key can be changed by the handle (${place})`, {
+  test(`faults, quirks, limits, the clock and the key can be changed by the handle (${place})`, {
     timeout: 60_000
   }, async () => {
     const emulator = await startEmulator({
@@ -162,6 +162,12 @@ for (const place of PLACES) {
       const { quirks } = await emulator.snapshot()
       assert.deepEqual(quirks, { ...DEFAULT_QUIRKS, size: 'log-groups', emptyLists: 'null' })
 
+      assert.equal(started.rateLimits, 'none')
+      await emulator.setRateLimits('service')
+      assert.equal((await emulator.snapshot()).rateLimits, 'service')
+      await emulator.setRateLimits('none')
+      assert.equal((await emulator.snapshot()).rateLimits, 'none')
+
       const token = (text: string) => ({ headers: { 'x-tc-token': text } })
       assert.deepEqual(Object(await described({}, token('first'))).response.ConsumerGroupsInfo, null)
       await emulator.setCredentials({ secretKey: 'second', token: 'second' })
@@ -176,7 +182,9 @@ for (const place of PLACES) {
       const late = await described({ secretId: 'third', secretKey: 'second' })
       assert.equal(errorCode(late), 'AuthFailure.SignatureExpire')
       assert.ok(Date.parse(String(late.answer.headers.date)) - Date.now() > 590_000)
-      assert.ok((await emulator.snapshot()).nowMs - Date.now() > 590_000)
+      const skewed = await emulator.snapshot()
+      assert.equal(skewed.clockSkewMs, 600_000)
+      assert.ok(skewed.nowMs - Date.now() > 590_000)
     } finally {
       await emulator.stop()
     }
@@ -192,6 +200,8 @@ for (const place of PLACES) {
       await refusedFor(emulator.setFaults(wrongRules), /every is 0/, /fault\.ms is -1/)
       await refusedFor(emulator.setQuirks({ compression: 'lz4', compressionHeader: 'absent' }), /nothing would tell/)
       await refusedFor(emulator.setClockSkew(0.5), /clockSkewMs/)
+      const hard = JSON.parse('"hard"')
+      await refusedFor(emulator.setRateLimits(hard), /rateLimits is not none or service/)
       await refusedFor(emulator.setCredentials({ secretKey: '', token: '' }), /secretKey is empty/, /token is empty/)
       const { nowMs: _, ...after } = await emulator.snapshot()
       assert.deepEqual({ ...after, nowMs: before.nowMs }, before)

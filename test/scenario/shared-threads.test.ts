@@ -30,8 +30,9 @@ describe('consumers that share threads', { concurrency: 2 }, () => {
         await load.rounds(5)
         await load.stop()
         await finishSound(stage)
-        const threads = new Set(stage.evidence().entries.map(({ thread }) => thread))
-        assert.equal(threads.size, 2, 'there are two threads in all')
+        const [ofA, ofB] = [threadsOf(stage, 'A'), threadsOf(stage, 'B')]
+        assert.deepEqual(ofA, ofB, 'the same threads')
+        assert.equal(ofA.length, 2)
       })
   )
 
@@ -135,4 +136,10 @@ function lanesOf(stage: Stage): [Lane[], Lane[]] {
 
 function begun(consumer: ScenarioConsumer): BatchLine[] {
   return consumer.lines().filter((line): line is BatchLine => line.kind === 'begin')
+}
+
+/** The threads on which a consumer's batches were processed, by id. */
+function threadsOf(stage: Stage, process: string): number[] {
+  const threads = stage.evidence().entries.filter(entry => entry.process === process)
+  return [...new Set(threads.map(({ thread }) => thread))].sort((a, b) => a - b)
 }

@@ -16,6 +16,7 @@ import { realClock, realRandom, realTimers } from '../../../src/real-world.ts'
 import type { ControlApi } from '../../../src/world.ts'
 import { ChildConsumer, LocalConsumer, type ScenarioConsumer } from './consumers.ts'
 import { type Evidence, type Interruption, readEntries, readShared, readTenures, type Sent } from './evidence.ts'
+import { committedOf, endsOf, isAllCommitted } from './positions.ts'
 import { Producer } from './producer.ts'
 import type { ConsumerSpec } from './recording.ts'
 import { until } from './until.ts'
@@ -123,20 +124,12 @@ export class Stage {
 
   /** What the server has as committed, for each partition of a topic; the first one, unless said otherwise. */
   async committed(topicId = this.topicId): Promise<Map<number, bigint>> {
-    const { groups } = await this.snapshot()
-    const partitions = groups.flatMap(({ partitions }) => partitions).filter(partition => partition.topicId === topicId)
-    return new Map(
-      partitions.flatMap(({ partition, committedOffset }) =>
-        committedOffset === null ? [] : [[partition, committedOffset]]
-      )
-    )
+    return committedOf(await this.snapshot(), topicId)
   }
 
   /** Where each partition of a topic ends. */
   async ends(topicId = this.topicId): Promise<Map<number, bigint>> {
-    const { topics } = await this.snapshot()
-    const partitions = topics.find(topic => topic.topicId === topicId)?.partitions ?? []
-    return new Map(partitions.map(({ partition, endOffset }) => [partition, endOffset]))
+    return endsOf(await this.snapshot(), topicId)
   }
 
   /** Waits for what a consumer is to bring about: not any longer once there is none that runs. */
@@ -176,23 +169,17 @@ export class Stage {
   }
 
   async isAllCommitted(): Promise<boolean> {
-    const looks = this.emulator.topicIds.map(async topicId => {
-      const [committed, ends] = [await this.committed(topicId), await this.ends(topicId)]
-      return [...ends].every(([partition, end]) => committed.get(partition) === end || end === 0n)
-    })
-    return (await Promise.all(looks)).every(Boolean)
+    return isAllCommitted(await this.snapshot())
   }
 
   /** What one consumer had processed and not committed may repeat, from what the server has as committed now. */
   async interruptions(consumer: ScenarioConsumer, kind: Interruption['kind'], atMs: number): Promise<Interruption[]> {
     if (kind === 'lease-lost') this.#meantToLose.add(consumer.name)
     // A commit that is in the server's socket already is taken before the second look.
-    await this.committed()
-    const byTopic = await Promise.all(
-      this.emulator.topicIds.map(async topicId => ({ topicId, committed: await this.committed(topicId) }))
-    )
-    return byTopic.flatMap(({ topicId, committed }) =>
-      [...committed].map(([partition, committedOffset]) => ({
+    await this.snapshot()
+    const snapshot = await this.snapshot()
+    return this.emulator.topicIds.flatMap(topicId =>
+      [...committedOf(snapshot, topicId)].map(([partition, committedOffset]) => ({
         process: consumer.name,
         topicId,
         partition,
