@@ -20,12 +20,15 @@ import { run, runFlags } from './cli/run.ts'
 import { columnCount } from './cli/screen.ts'
 import { watchSignals } from './cli/signals.ts'
 import { ClsConsumerError } from './errors.ts'
+import { didYouMean, nearest } from './nearest.ts'
 import { realClock, realRandom, realTimers } from './real-world.ts'
 
 const EPILOGUE = [
   'Flags outweigh environment variables, which stand in [brackets], and those the file of --config. The access key comes from CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN alone.',
   'Exit codes: 0 done, or stopped in order by the first SIGINT or SIGTERM; 1 failed; 2 an option, a file or the processor must be mended first; 130 or 143 ended at once by a second SIGINT or SIGTERM.'
 ].join('\n\n')
+
+const COMMANDS = ['demo', 'run', 'emulator', 'produce', 'config-schema'] as const
 
 /** Of help: longer lines are hard to read. */
 const COLUMNS_MAX = 100
@@ -38,10 +41,21 @@ process.stdout.write('', () => process.exit())
 
 async function main(): Promise<void> {
   quietWhenUnread()
+  refuseUnknownCommand(argv[0])
   const program = commands(yargs(argv))
   // Only the emulator has a key of its own making; all others would show theirs to everyone on this host.
   if (argv[0] !== 'emulator') refuseSecretFlags(argv)
   await program.parseAsync()
+}
+
+/** Here, since the parser's own suggestion does not repeat what was typed. A flag may come first: the parser tells then. */
+function refuseUnknownCommand(typed: string | undefined): void {
+  if (typed === undefined || typed.startsWith('-') || COMMANDS.some(name => name === typed)) return
+  const meant = nearest(
+    typed,
+    COMMANDS.map(name => ({ name }))
+  )
+  throw new ClsConsumerError('USAGE', `unknown command ${typed}${didYouMean(meant)}`)
 }
 
 /** Strict with commands only: each command tells unknown flags itself, with all else that is wrong (`OptionCheck`). */
@@ -49,7 +63,11 @@ function commands(program: Argv): Argv {
   return program
     .scriptName('cls-consumer')
     .locale('en')
-    .updateStrings({ string: 'value', array: 'repeatable' })
+    .updateStrings({
+      string: 'value',
+      array: 'repeatable',
+      'Not enough arguments following: %s': '--%s needs a value'
+    })
     .usage('$0 <command>\n\nReads Tencent Cloud Log Service (CLS) topics through consumer groups.')
     .command(
       'demo',
@@ -67,7 +85,7 @@ function commands(program: Argv): Argv {
           .epilogue(EPILOGUE)
           .example('$0 run --group g --processor ./p.js', 'where and what from the environment')
           .example('$0 run --stop-at now --print-results', 'what is there now, then exit')
-          .example('$0 run --config consumer.yaml --print-config', 'what is in force, and why'),
+          .example('$0 run --config c.yaml --print-config', 'what is in force, and why'),
       args => withSignals(world => run(args, world))
     )
     .command(
@@ -84,7 +102,7 @@ function commands(program: Argv): Argv {
           .options(produceFlags)
           .epilogue(EPILOGUE)
           .example('$0 produce --topic ID --file access.log', 'one log a line')
-          .example('$0 produce --topic ID --file a.ndjson --time-field ts --key-field user', 'an object a line')
+          .example('$0 produce --file a.log --time-field ts', 'lines that tell their time')
           .example('$0 produce --topic ID --rate 5000', 'made-up lines until stopped'),
       args => withSignals(world => produce(args, world))
     )
@@ -94,9 +112,8 @@ function commands(program: Argv): Argv {
       command => command,
       args => printConfigSchema(args, { stdout: process.stdout })
     )
-    .demandCommand(1, 'name a command: demo, run, emulator, produce or config-schema')
+    .demandCommand(1, `name a command: ${COMMANDS.slice(0, -1).join(', ')} or ${COMMANDS.at(-1)}`)
     .strictCommands()
-    .recommendCommands()
     .version(packageVersion())
     .alias({ help: 'h', version: 'v' })
     .epilogue(EPILOGUE)

@@ -192,7 +192,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await ensureGroup(this.#world, this.#settings, signal)
     await this.#starts.lookAtTopics((topicId, error) => this.#refuseTopic(topicId, 'positions', error))
     signal.throwIfAborted()
-    await this.#dispatcher.start()
+    await this.#dispatcher.start(signal)
     signal.throwIfAborted()
     this.#committer.start()
     this.#boundedRun.start()

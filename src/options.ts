@@ -153,7 +153,7 @@ export const OPTIONS = {
     env: 'CLS_CONSUMER',
     flag: 'consumer',
     service: 'Consumer',
-    help: 'Name of this consumer, unique in the group',
+    help: 'Name of this consumer, unique in the group: two of one name both process everything',
     defaultText: 'made of host, pid and chance',
     pattern: /^[A-Za-z0-9._-]{1,255}$/,
     expected: 'a name of at most 255 letters, digits, "_", "-"'

@@ -22,6 +22,8 @@ export interface Known {
   readonly refused: ReadonlySet<string>
   /** Whether something could not be read that may give an option that seems to be missing. */
   readonly mayBeGiven: (name: OptionName) => boolean
+  /** What an option is, where the caller does something else with it than the option table says. */
+  readonly help: (name: OptionName) => string
   /** Where an option was given, for the middle of a sentence about several: ` (--stop-at)`. */
   readonly place: (name: OptionName) => string
   /** How to give an option that is missing: ` (--group or CLS_GROUP)`. */
@@ -32,6 +34,7 @@ const IN_CODE: Known = {
   problems: [],
   refused: new Set(),
   mayBeGiven: () => false,
+  help: name => OPTIONS[name].help,
   place: () => '',
   cure: () => ''
 }
@@ -53,7 +56,7 @@ export function resolveSome<const N extends OptionName>(
   input: Input,
   known: Partial<Known> = {}
 ): Pick<Settings, N> {
-  const { problems: found, refused, mayBeGiven, place, cure } = { ...IN_CODE, ...known }
+  const { problems: found, refused, mayBeGiven, help, place, cure } = { ...IN_CODE, ...known }
   const wanted: ReadonlySet<string> = new Set(names)
   const given: Readonly<Record<string, unknown>> = { ...input }
   const values: Record<string, unknown> = {}
@@ -69,7 +72,7 @@ export function resolveSome<const N extends OptionName>(
     const value = given[name]
     if (refused.has(name)) continue
     if (isAbsent(value)) {
-      if (option.required && isMissing(name)) problems.push(`${name} is missing: ${option.help}${cure(name)}`)
+      if (option.required && isMissing(name)) problems.push(`${name} is missing: ${help(name)}${cure(name)}`)
       values[name] = option.default
       continue
     }

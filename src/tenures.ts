@@ -24,6 +24,7 @@ import type { ResultPlace, Settings } from './options.ts'
 import type { Starts } from './starts.ts'
 import { Tenure } from './tenure.ts'
 import { isTopicTrouble, type TopicUse } from './topic-troubles.ts'
+import { within } from './within.ts'
 import type { World } from './world.ts'
 
 /** A partition is released without its last commit after this: its uncommitted work repeats elsewhere. */
@@ -349,10 +350,7 @@ export class Tenures implements Iterable<Tenure> {
   async #giveUpOpening(tenure: Tenure): Promise<void> {
     const { world, committer } = this.#parts
     committer.forget(tenure.epoch)
-    const limit = new AbortController()
-    const expired = world.timers.sleep(OPENING_WAIT_MS, limit.signal).catch(() => undefined)
-    await Promise.race([this.#opening.get(tenure), expired])
-    limit.abort(new Error('the opening has ended'))
+    await within(world.timers, this.#opening.get(tenure) ?? Promise.resolve(), OPENING_WAIT_MS, () => undefined)
     await committer.rest()
   }
 

@@ -230,7 +230,7 @@ export interface Threads {
   readonly batchesPerThread: number
   /** Where its first partition is seated: consumers that share threads begin on different ones. */
   readonly firstThread: number
-  /** Boots every thread, unless another consumer has, and gives each its port. */
+  /** Boots every thread, unless another consumer has, and gives each its port. Nothing is told before it resolves. */
   boot(handlers: ThreadHandlers): Promise<void>
   /**
    * Runs a task on one thread and resolves to its answer. Rejects with `THREAD_LOST`, and only once that thread's

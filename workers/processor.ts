@@ -42,7 +42,7 @@ async function loadFailure(path: string, error: unknown): Promise<ClsConsumerErr
     else cure = `${found.kind === 'in-imports' ? IN_IMPORTS : ''}\`node ${path}\` shows where`
   } else if (error instanceof SyntaxError && place !== undefined) {
     // The place, and not the path: it may be in a file that the processor imports.
-    cure ??= await esModuleCure(place.replace(/(:\d+)+$/, ''), error)
+    cure ??= esModuleCure(place.replace(/(:\d+)+$/, ''), error)
   }
   const at = place === undefined ? '' : ` at ${place}`
   // Of a missing CommonJS module Node says in further lines who required it.

@@ -26,7 +26,11 @@ const GENERATED_DEFAULT = 100_000
 /** No log of a slow source, or of a rare key, waits longer for others to go with it. */
 const LINGER_MS = 1000
 
-const { endpoint, region, network, topicIds, requestTimeoutMs, callTimeoutMs, logLevel } = OPTIONS
+const { endpoint, region, network, requestTimeoutMs, callTimeoutMs, logLevel } = OPTIONS
+const topicIds = {
+  ...OPTIONS.topicIds,
+  help: 'Topics to upload to: logs take them in turn, those of one key stay in one'
+}
 const SERVICE = { endpoint, region, network, topicIds, requestTimeoutMs, callTimeoutMs, logLevel }
 /** `credentials` come from the environment alone; `bodyBytesMax`, of pulls, keeps its default. */
 const NEEDED = [

@@ -21,6 +21,7 @@ import { count, megabytes, seconds } from './format.ts'
 import { flagsOf } from './option-flags.ts'
 import { printConfig } from './print-config.ts'
 import { resultLine, writeOut } from './result-lines.ts'
+import { tellWaits } from './stop-waits.ts'
 
 /** The command's own rows, beside the option table. */
 const OWN = {
@@ -69,7 +70,8 @@ export async function run(args: Args, world: CommandWorld): Promise<void> {
   if (processor?.warning !== undefined) log.warn(processor.warning)
   const consumer = new Consumer(printResults ? { ...settings, onResult: printResult } : settings, { log })
 
-  const failure = await runUntilStopped(consumer, AbortSignal.any([world.stop, unread.signal]))
+  const waits = tellWaits(consumer, settings, { ...world, log })
+  const failure = await runUntilStopped(consumer, AbortSignal.any([world.stop, unread.signal])).finally(waits.cancel)
   const { logCount, batchCount, bodyBytes } = consumer.snapshot()
   const took = seconds(world.clock.monotonic() - startedMs)
   if (failure === undefined || batchCount > 0) {

@@ -109,6 +109,7 @@ export class OptionCheck {
       problems: this.problems,
       refused: this.#refused,
       mayBeGiven: name => this.#file?.isParsed === false && isWritable(name),
+      help: name => this.#rows[name]?.help ?? OPTIONS[name].help,
       place: name => {
         const origin = this.#origins.get(name)
         return origin === undefined ? '' : ` (${originName(origin)})`

@@ -3,77 +3,58 @@
  *
  * In: what the pool tells. Out: threads that are up, that have exited, and trouble. Must never happen: two `start`s of
  * this consumer on one thread; a batch or hook for a thread on which `start` has not returned; a thread that ends by
- * itself again and again, or for which nobody answers.
- *
- *   down ──► bare ──► starting ──► up      down: from a thread's failure or end until its replacement is there
- *     ▲────────┴─────────┴─────────┘       bare: it is there, and may have to rest before `start` runs
+ * itself again and again, or for which nobody answers. `crew-member.ts` has the phases of one thread.
  */
-import type { ClsConsumerError } from '../errors.ts'
-import type { ThreadEnd, Timer, World } from '../world.ts'
+import { ClsConsumerError } from '../errors.ts'
+import { within } from '../within.ts'
+import type { ThreadEnd, World } from '../world.ts'
+import { CrewMember } from './crew-member.ts'
 import { type Hooks, toPoolError } from './hooks.ts'
 import type { FromThread, StartTask } from './messages.ts'
 import { describeEnd, leftoverError, ownerlessError } from './thread-end.ts'
 
-export interface CrewHandlers {
+/** What becomes of losses that repeat. */
+export interface LossHandlers {
+  /** How long until what has failed so often is tried again; `undefined`: it is not. */
+  retryDelayMs(lossCount: number): number | undefined
+  /** Nothing more can be processed. */
+  broken(error: ClsConsumerError): void
+}
+
+export interface CrewHandlers extends LossHandlers {
   message(message: FromThread): void
   /** Nothing of the thread runs any more. */
   exited(thread: number): void
   /** `start` has returned on it. */
   up(thread: number): void
-  /** How long until what has failed so often is tried again; `undefined`: it is not. */
-  retryDelayMs(lossCount: number): number | undefined
-  broken(error: ClsConsumerError): void
 }
 
-type ThreadPhase = 'down' | 'bare' | 'starting' | 'up'
+export interface CrewParts {
+  readonly world: Pick<World, 'timers' | 'threads' | 'log'>
+  readonly abortGraceMs: number
+  readonly hooks: Hooks
+  readonly startTask: StartTask
+  readonly handlers: CrewHandlers
+}
+
 type Phase = 'new' | 'working' | 'stopping'
 
-interface Member {
-  phase: ThreadPhase
-  /**
-   * terminated: somebody had it killed. What ran on it is not to blame for its end.
-   * given-up: `start` has failed there for good, or code of the processor has ended it: a replacement would fare no better.
-   */
-  end: 'none' | 'terminated' | 'given-up'
-  /** Threads in a row that died by themselves while `start` ran. */
-  lossCount: number
-  /** Until then its replacement is left alone. */
-  rest: Timer | undefined
-  /** Resolves when the `start` that runs there has ended, however. */
-  starting: Promise<void>
-  /** Told when `start` has returned there for the first time, or never will. */
-  settle: ((error: ClsConsumerError | undefined) => void) | undefined
-}
-
 export class Crew {
-  readonly #world: Pick<World, 'timers' | 'threads' | 'log'>
+  readonly #world: CrewParts['world']
+  readonly #abortGraceMs: number
   readonly #hooks: Hooks
   readonly #startTask: StartTask
   readonly #handlers: CrewHandlers
-  readonly #members: readonly Member[]
+  readonly #members: readonly CrewMember[]
   #phase: Phase = 'new'
 
-  constructor(parts: {
-    readonly world: Pick<World, 'timers' | 'threads' | 'log'>
-    readonly hooks: Hooks
-    readonly startTask: StartTask
-    readonly handlers: CrewHandlers
-  }) {
-    this.#world = parts.world
-    this.#hooks = parts.hooks
-    this.#startTask = parts.startTask
-    this.#handlers = parts.handlers
-    this.#members = Array.from(
-      { length: parts.world.threads.count },
-      (): Member => ({
-        phase: 'down',
-        end: 'none',
-        lossCount: 0,
-        rest: undefined,
-        starting: Promise.resolve(),
-        settle: undefined
-      })
-    )
+  constructor({ world, abortGraceMs, hooks, startTask, handlers }: CrewParts) {
+    this.#world = world
+    this.#abortGraceMs = abortGraceMs
+    this.#hooks = hooks
+    this.#startTask = startTask
+    this.#handlers = handlers
+    this.#members = Array.from({ length: world.threads.count }, (_, thread) => new CrewMember(thread))
   }
 
   get threads(): readonly number[] {
@@ -91,21 +72,23 @@ export class Crew {
 
   /**
    * Boots the threads and runs `start` on each. Rejects with the first error, and only once `start` has ended everywhere:
-   * where it succeeded `stop` is still to run, on a thread that others may share.
+   * where it succeeded `stop` is still to run, on a thread that others may share. Once `signal` aborts it waits for no
+   * `start` any more: nothing is assigned yet, and `stop` sees to those that still run.
    */
-  async start(): Promise<void> {
+  async start(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
     this.#phase = 'working'
-    await this.#world.threads.boot({
-      onMessage: (_thread, message) => this.#handlers.message(message),
-      onKilled: thread => this.#onKilled(thread),
-      onFailing: thread => this.#onFailing(thread),
-      onExit: (thread, end) => this.#onExit(thread, end),
-      onReplaced: thread => this.#onReplaced(thread),
-      onBroken: error => this.#onBroken(toPoolError(error))
-    })
-    const errors = await Promise.all(this.#members.map((member, thread) => this.#begin(member, thread)))
-    const error = errors.find(found => found !== undefined)
-    if (error !== undefined) throw error
+    const interrupt = (): void => this.#interrupt(toPoolError(signal?.reason))
+    signal?.addEventListener('abort', interrupt, { once: true })
+    const firstStarts = this.#members.map(member => member.firstStart())
+    try {
+      await this.#boot()
+      for (const member of this.#members) this.#begin(member)
+      const error = (await Promise.all(firstStarts)).find(found => found !== undefined)
+      if (error !== undefined) throw error
+    } finally {
+      signal?.removeEventListener('abort', interrupt)
+    }
   }
 
   /** Terminates a thread; resolves after its exit. Two that meet here share one termination. */
@@ -116,10 +99,9 @@ export class Crew {
   /** Runs `stop` on every thread that has run `start`, then leaves the threads. Partitions were drained before. */
   async stop(): Promise<void> {
     const { threads, log } = this.#world
-    this.#phase = 'stopping'
-    for (const member of this.#members) endRest(member)
-    // On a replacement `start` may still run; each has its limit.
-    await Promise.all(this.#members.map(({ starting }) => starting))
+    this.#interrupt(new ClsConsumerError('CONSUMER_STATE', 'the consumer stops before its threads have started'))
+    for (const member of this.#members) member.endRest()
+    await Promise.all(this.#members.map(member => this.#endStart(member)))
     const up = this.threads.filter(thread => this.isUp(thread))
     await Promise.all(
       up.map(async thread => {
@@ -131,81 +113,107 @@ export class Crew {
     await threads.close()
   }
 
-  #begin(member: Member, thread: number): Promise<ClsConsumerError | undefined> {
-    return new Promise(resolve => {
-      member.settle = resolve
-      // A replacement that came up in this very turn may have begun before.
-      if (member.phase === 'up') return this.#settle(member, undefined)
-      if (member.phase === 'down') member.phase = 'bare'
-      this.#startOn(member, thread)
+  async #boot(): Promise<void> {
+    await this.#world.threads.boot({
+      onMessage: (_thread, message) => this.#handlers.message(message),
+      onKilled: thread => this.#onKilled(thread),
+      onFailing: thread => this.#members[thread]?.takeNoMore(),
+      onExit: (thread, end) => this.#onExit(thread, end),
+      onReplaced: thread => this.#onReplaced(thread),
+      onBroken: error => this.#onBroken(toPoolError(error))
     })
   }
 
-  #startOn(member: Member, thread: number): void {
-    if (member.phase !== 'bare' || member.rest !== undefined || this.#phase !== 'working') return
-    member.phase = 'starting'
-    member.end = 'none'
-    member.starting = this.#runStart(member, thread)
+  /** One that was lost since it booted begins with its replacement, or not at all where it was given up. */
+  #begin(member: CrewMember): void {
+    if (member.phase !== 'down' || member.end !== 'none') return
+    member.turn('bare')
+    this.#startOn(member)
   }
 
-  async #runStart(member: Member, thread: number): Promise<void> {
+  /** Whoever waits for `start` waits no longer. */
+  #interrupt(error: ClsConsumerError): void {
+    this.#phase = 'stopping'
+    this.#settleAll(error)
+  }
+
+  /**
+   * `start` may still run, here or on a replacement. What it opens is closed by `stop`, if it returns soon. If not, its
+   * thread goes now: were it to return later, on a thread that others share, what it opened would stay behind there.
+   */
+  async #endStart({ starting, thread }: CrewMember): Promise<void> {
+    const { timers, log } = this.#world
+    await within(timers, starting, this.#abortGraceMs, async () => {
+      log.warn('terminating a thread whose start does not return', { thread })
+      // `close` tells of one that does not exit.
+      await this.kill(thread).catch(() => undefined)
+    })
+  }
+
+  #startOn(member: CrewMember): void {
+    if (member.phase !== 'bare' || member.isResting || this.#phase !== 'working') return
+    member.turn('starting')
+    member.end = 'none'
+    member.starting = this.#runStart(member)
+  }
+
+  async #runStart(member: CrewMember): Promise<void> {
+    const { thread } = member
     const error = await this.#hooks.run(thread, this.#startTask)
     if (error === undefined) {
       // Its end may have been noticed between the answer and here.
       if (member.phase !== 'starting') return
-      member.phase = 'up'
+      member.turn('up')
       member.lossCount = 0
-      this.#settle(member, undefined)
+      member.settle(undefined)
       this.#handlers.up(thread)
-    } else if (error.code === 'THREAD_LOST' && this.#mayTryAgain(member, thread)) {
+    } else if (error.code === 'THREAD_LOST' && this.#mayTryAgain(member)) {
       // A replacement will come, or word that none does.
-      member.phase = 'down'
+      member.fall()
+    } else if (this.#phase === 'stopping') {
+      // Nobody waits for it any more, and nothing was processed there.
+      member.end = 'given-up'
+      this.#world.log.warn('processor start failed', { thread, error: error.message })
     } else {
       this.#giveUp(member, this.#hooks.blame(this.#startTask, error))
     }
   }
 
   /** A thread that another consumer had terminated proves nothing; one that dies under `start` is tried so often. */
-  #mayTryAgain(member: Member, thread: number): boolean {
-    if (this.wasKilled(thread)) return true
+  #mayTryAgain(member: CrewMember): boolean {
+    if (this.wasKilled(member.thread)) return true
     member.lossCount += 1
     return this.#handlers.retryDelayMs(member.lossCount) !== undefined
   }
 
-  #giveUp(member: Member, error: ClsConsumerError): void {
+  #giveUp(member: CrewMember, error: ClsConsumerError): void {
     member.end = 'given-up'
-    this.#settle(member, error)
+    if (member.isAwaited) member.settle(error)
+    else this.#handlers.broken(error)
   }
 
-  #settle(member: Member, error: ClsConsumerError | undefined): void {
-    const { settle } = member
-    member.settle = undefined
-    if (settle !== undefined) settle(error)
-    else if (error !== undefined) this.#handlers.broken(error)
+  #settleAll(error: ClsConsumerError): void {
+    for (const member of this.#members) member.settle(error)
   }
 
   #onKilled(thread: number): void {
     const member = this.#members[thread]
     if (member === undefined || member.end === 'given-up') return
     member.end = 'terminated'
-    if (member.phase === 'up') member.phase = 'down'
-  }
-
-  #onFailing(thread: number): void {
-    const member = this.#members[thread]
-    if (member?.phase === 'up') member.phase = 'down'
+    member.takeNoMore()
   }
 
   #onExit(thread: number, end: ThreadEnd): void {
     const member = this.#members[thread]
     if (member === undefined) return
-    member.phase = 'down'
+    member.fall()
     this.#handlers.exited(thread)
-    if (member.end !== 'given-up') this.#answerFor(member, thread, end)
+    if (member.end !== 'given-up') this.#answerFor(member, end)
   }
 
   /** What was with the thread hears of its end by itself; this is about what nobody waits for. */
-  #answerFor(member: Member, thread: number, end: ThreadEnd): void {
+  #answerFor(member: CrewMember, end: ThreadEnd): void {
+    const { thread } = member
     const { file } = this.#startTask.processor
     const fields = { thread, error: describeEnd(end) }
     switch (end.fault) {
@@ -226,35 +234,31 @@ export class Crew {
         }
         const message = 'a shared thread ended by itself, of code that a processor had started and not awaited'
         this.#world.log.error(message, { ...fields, ends: end.idleCount, waitMs })
-        this.#rest(member, thread, waitMs)
+        this.#rest(member, waitMs)
       }
     }
   }
 
   /** What a thread has died of would most likely end its replacement too, as soon as `start` has run there. */
-  #rest(member: Member, thread: number, waitMs: number): void {
-    endRest(member)
+  #rest(member: CrewMember, waitMs: number): void {
+    member.endRest()
     if (this.#phase !== 'working') return
-    member.rest = this.#world.timers.after(waitMs, () => {
-      member.rest = undefined
-      this.#startOn(member, thread)
+    const timer = this.#world.timers.after(waitMs, () => {
+      member.endRest()
+      this.#startOn(member)
     })
+    member.rest(timer)
   }
 
   #onReplaced(thread: number): void {
     const member = this.#members[thread]
     if (member === undefined || member.end === 'given-up') return
-    member.phase = 'bare'
-    this.#startOn(member, thread)
+    member.turn('bare')
+    this.#startOn(member)
   }
 
   #onBroken(error: ClsConsumerError): void {
-    for (const member of this.#members) if (member.settle !== undefined) this.#settle(member, error)
+    this.#settleAll(error)
     this.#handlers.broken(error)
   }
-}
-
-function endRest(member: Member): void {
-  member.rest?.cancel()
-  member.rest = undefined
 }

@@ -54,6 +54,7 @@ export class Dispatcher {
     const hooks = new Hooks(world, hookTimeoutMs, processor.file)
     this.#crew = new Crew({
       world,
+      abortGraceMs: settings.abortGraceMs,
       hooks,
       startTask: { kind: 'start', processor, limits: { responseBytesMax }, leaseEndMs },
       handlers: {
@@ -90,9 +91,12 @@ export class Dispatcher {
     })
   }
 
-  /** Boots the threads and runs the processor's `start` on each. Rejects where a thread or the processor cannot. */
-  async start(): Promise<void> {
-    await this.#crew.start()
+  /**
+   * Boots the threads and runs the processor's `start` on each. Rejects where a thread or the processor cannot, or as soon
+   * as `signal` aborts: `stop` ends what still runs then.
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    await this.#crew.start(signal)
   }
 
   /** Seats the partition on a lane and runs `assign` there. Its batches may be enqueued at once. */
@@ -150,7 +154,10 @@ export class Dispatcher {
     if (seat !== undefined) await this.#seating.drain(seat, patienceMs, reason)
   }
 
-  /** Runs the processor's `stop` on every thread, then leaves the threads. Partitions were drained before. */
+  /**
+   * Runs the processor's `stop` on every thread where `start` has returned, or does so within `abortGraceMs`; then leaves
+   * the threads. Partitions were drained before.
+   */
   async stop(): Promise<void> {
     await this.#crew.stop()
   }

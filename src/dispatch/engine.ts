@@ -1,7 +1,7 @@
 /** What a pool of threads needs of the library that makes them: types, so that its books can be kept without it. */
 import type { MessagePort, Worker } from 'node:worker_threads'
 import type { ClsConsumerError } from '../errors.ts'
-import type { Timers } from '../world.ts'
+import type { ThreadHandlers, Timers } from '../world.ts'
 import type { AnyAnswer, AnyTask, FromClient } from './messages.ts'
 import type { PoolEnd } from './thread-end.ts'
 import type { Tenant } from './thread-slot.ts'
@@ -29,12 +29,9 @@ export interface ThreadPoolLimits {
   readonly timers: Timers
 }
 
-/** What the pool tells: `ThreadHandlers` of world.ts, with whose message it is. */
-export interface PoolHandlers {
+/** What the pool tells: whose message it is, and all that it knows of an end. */
+export interface PoolHandlers extends Omit<ThreadHandlers, 'onMessage' | 'onExit' | 'onBroken'> {
   onMessage(thread: number, message: FromClient): void
   onExit(thread: number, end: PoolEnd): void
-  onKilled(thread: number): void
-  onFailing(thread: number): void
-  onReplaced(thread: number): void
   onBroken(error: ClsConsumerError): void
 }

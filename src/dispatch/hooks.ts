@@ -5,6 +5,7 @@
  * that its caller has to tell from one of its own.
  */
 import { ClsConsumerError, type ErrorPlace, fromFailure, toFailure } from '../errors.ts'
+import { within } from '../within.ts'
 import type { World } from '../world.ts'
 import type { AssignTask, RevokeTask, StartTask, StopTask } from './messages.ts'
 
@@ -26,18 +27,11 @@ export class Hooks {
   async run(thread: number, task: HookTask): Promise<ClsConsumerError | undefined> {
     const { threads, timers } = this.#world
     const place = placeOf(task, this.#file)
-    const limit = new AbortController()
-    const expired = timers.sleep(this.#hookTimeoutMs, limit.signal).then(
-      () => this.#stuck(task, place),
-      () => undefined
-    )
     const answered = threads.run(thread, task).then(
       answer => (answer.kind === 'failed' ? fromFailure(answer.failure) : undefined),
       error => toPoolError(error, place)
     )
-    const error = await Promise.race([answered, expired])
-    limit.abort(new Error('the hook returned'))
-    return error
+    return await within(timers, answered, this.#hookTimeoutMs, () => this.#stuck(task, place))
   }
 
   /** What ended a thread for good under a hook is the hook's doing: `process.exit`, or an error that nobody caught. */

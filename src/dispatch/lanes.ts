@@ -14,7 +14,7 @@ import type { PartitionId } from './messages.ts'
  * moving: it leaves for another thread; the open batch, if any, is the last here.
  * draining: it takes no further batch; the open one, if any, is the last.
  */
-export type SeatPhase = 'assigning' | 'ready' | 'moving' | 'draining'
+type SeatPhase = 'assigning' | 'ready' | 'moving' | 'draining'
 
 const MOVES = {
   assigning: ['ready', 'moving', 'draining'],

@@ -10,6 +10,7 @@
 import { keyOf } from '../batch.ts'
 import { ClsConsumerError } from '../errors.ts'
 import type { Settings } from '../options.ts'
+import { within } from '../within.ts'
 import type { World } from '../world.ts'
 import type { Crew } from './crew.ts'
 import type { Seat } from './lanes.ts'
@@ -80,10 +81,7 @@ export class OpenBatches {
   async #restsWithin(seat: Seat, limitMs: number): Promise<boolean> {
     if (seat.open === undefined) return true
     if (limitMs === 0) return false
-    const limit = new AbortController()
-    const expired = this.#world.timers.sleep(limitMs, limit.signal).catch(() => undefined)
-    await Promise.race([this.#ends.get(seat), expired])
-    limit.abort(new Error('it rests'))
+    await within(this.#world.timers, this.rest(seat), limitMs, () => undefined)
     return seat.open === undefined
   }
 }

@@ -37,7 +37,11 @@ export class PoolClient implements Threads {
   async boot(handlers: ThreadHandlers): Promise<void> {
     assert(this.#handlers === undefined, 'a consumer joins its threads once')
     this.#handlers = handlers
-    this.#pool = await this.#members.join(this)
+    const pool = await this.#members.join(this)
+    // A thread may be lost to another consumer at any time: `start` on it would fail for nothing. Nothing comes between the
+    // last look and `#pool`, from where on its end is told.
+    while (!pool.isSettled) await pool.settled()
+    this.#pool = pool
   }
 
   async run(thread: number, task: ThreadTask): Promise<ThreadAnswer> {
@@ -74,9 +78,12 @@ export class PoolClient implements Threads {
     this.#handlers?.onMessage(thread, message)
   }
 
-  /** What the pool tells all: `tell` calls one of the handlers. */
+  /**
+   * What the pool tells all: `tell` calls one of the handlers. While this consumer still boots there is nothing to tell: it
+   * has nothing on any thread, can give none a task, and hears of a broken pool by the end of its `boot`.
+   */
   notice(tell: (handlers: ThreadHandlers) => void): void {
-    if (this.#handlers !== undefined) tell(this.#handlers)
+    if (this.#handlers !== undefined && this.#pool !== undefined) tell(this.#handlers)
   }
 
   #pend(thread: number, change: 1 | -1): void {

@@ -56,7 +56,7 @@ export class PoolMembers {
     for (const { log } of this.#life?.members.values() ?? []) log.warn(message, fields)
   }
 
-  /** Resolves when every thread is live. @throws ClsConsumerError POOL_BROKEN */
+  /** Resolves when the threads have booted; one may be being replaced since. @throws ClsConsumerError POOL_BROKEN */
   async join(client: PoolClient): Promise<ThreadPool> {
     while (this.#ending !== undefined) await this.#ending
     // It gave up while the threads of those before it ended: nobody would end what it booted.
@@ -65,8 +65,6 @@ export class PoolMembers {
     const { pool, booted, members } = this.#life
     members.set(client.client, client)
     await booted
-    // Another consumer may have lost one: `start` on it would fail for nothing.
-    await pool.settled()
     return pool
   }
 

@@ -8,9 +8,9 @@
  * for another's sake, after a wait and only so often where it died by itself.
  */
 import type { Batch } from '../batch.ts'
-import { ClsConsumerError, type ErrorPlace, toFailure } from '../errors.ts'
+import { assert, ClsConsumerError, type ErrorPlace, toFailure } from '../errors.ts'
 import type { Timer, World } from '../world.ts'
-import type { Crew } from './crew.ts'
+import type { Crew, LossHandlers } from './crew.ts'
 import { toPoolError } from './hooks.ts'
 import type { Lanes, Seat } from './lanes.ts'
 import { MemoryLine } from './memory-line.ts'
@@ -18,7 +18,7 @@ import type { BatchAnswer, BatchTask } from './messages.ts'
 import type { OpenBatches } from './open-batches.ts'
 import type { Seating } from './seating.ts'
 
-export interface RunHandlers {
+export interface RunHandlers extends LossHandlers {
   /** Whether the batch may start now: its epoch is current and the lease holds (I3, I12). */
   mayStart(batch: Batch): boolean
   /** Reserves memory for the decoded batch; asked again after the next `close`. */
@@ -28,12 +28,8 @@ export interface RunHandlers {
   answered(batch: Batch, answer: BatchAnswer): Promise<void>
   /** Never processed, or not to its end, and will not be: its bytes are free. */
   dropped(batch: Batch): void
-  /** How long until what so many threads have died of is tried again; `undefined`: it is not. */
-  retryDelayMs(lossCount: number): number | undefined
   /** A thread died with the batch on it, which is run again after `waitMs`. */
   retried(batch: Batch, error: ClsConsumerError, waitMs: number): void
-  /** Nothing more can be processed. */
-  broken(error: ClsConsumerError): void
 }
 
 export interface RunsParts {
@@ -108,7 +104,8 @@ export class Runs {
   async #process(thread: number, task: BatchTask): Promise<BatchAnswer | ClsConsumerError> {
     try {
       const answer = await this.#parts.world.threads.run(thread, task)
-      return answer.kind === 'done' ? { kind: 'not-started', reason: 'aborted' } : answer
+      assert(answer.kind !== 'done', 'a batch is not answered as a hook is')
+      return answer
     } catch (error) {
       return toPoolError(error)
     }

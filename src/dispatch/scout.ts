@@ -9,6 +9,7 @@
  * cannot have threads booted without end. One body is unpacked at a time, so that it needs memory for one.
  */
 import { toFailure } from '../errors.ts'
+import { within } from '../within.ts'
 import type { Clock, Logger, PulledBody, Timers } from '../world.ts'
 import type { PoolTask } from './messages.ts'
 import type { ThreadPool } from './thread-pool.ts'
@@ -54,7 +55,7 @@ export class ScoutThread {
     const answer = this.#before.then(() => (isWanted ? this.#ask(body, responseBytesMax) : undefined))
     this.#before = answer
     try {
-      return await this.#within(answer)
+      return await this.#inTime(answer)
     } finally {
       isWanted = false
       this.#waitingCount -= 1
@@ -81,7 +82,7 @@ export class ScoutThread {
       const answer = pool.run(0, task).finally(() => {
         isAnswered = true
       })
-      const found = await this.#within(answer)
+      const found = await this.#inTime(answer)
       // Not an unreadable body, which is answered too: the thread is stuck in it.
       if (!isAnswered) await pool.kill(0)
       return found?.kind === 'scouted' ? found.nextOffset : undefined
@@ -125,13 +126,7 @@ export class ScoutThread {
   }
 
   /** `undefined` where it takes longer. */
-  async #within<T>(answer: Promise<T>): Promise<T | undefined> {
-    const limit = new AbortController()
-    const expired = this.#world.timers.sleep(SCOUT_MS_MAX, limit.signal).catch(() => undefined)
-    try {
-      return await Promise.race([answer, expired.then(() => undefined)])
-    } finally {
-      limit.abort(new Error('answered'))
-    }
+  #inTime<T>(answer: Promise<T>): Promise<T | undefined> {
+    return within(this.#world.timers, answer, SCOUT_MS_MAX, () => undefined)
   }
 }

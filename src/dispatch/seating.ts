@@ -15,22 +15,18 @@
  *   the new thread dies           `assign` runs on the replacement (`up`)
  *   batches come meanwhile        they queue on the seat, which takes them along
  */
-import type { ClsConsumerError } from '../errors.ts'
 import type { Logger } from '../world.ts'
-import type { Crew } from './crew.ts'
+import type { Crew, LossHandlers } from './crew.ts'
 import { type Hooks, toPoolError } from './hooks.ts'
 import type { Lanes, Seat } from './lanes.ts'
 import type { OpenBatches } from './open-batches.ts'
 
-export interface SeatingHandlers {
+export interface SeatingHandlers extends LossHandlers {
   /** The seat's waiting batches are not wanted any more. */
   dropQueued(seat: Seat): void
   /** The thread may open what it could not before. */
   pump(thread: number): void
   pumpAll(): void
-  /** How long until what has failed so often is tried again; `undefined`: it is not. */
-  retryDelayMs(lossCount: number): number | undefined
-  broken(error: ClsConsumerError): void
 }
 
 export interface SeatingParts {

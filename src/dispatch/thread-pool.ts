@@ -11,6 +11,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { assert, ClsConsumerError } from '../errors.ts'
+import { within } from '../within.ts'
 import type { Engine, EngineHooks, PoolHandlers, ThreadPoolLimits } from './engine.ts'
 import type { AnyAnswer, AnyTask, FromClient, PoolTask, ToClient } from './messages.ts'
 import { Slot, type Tenant } from './thread-slot.ts'
@@ -64,9 +65,14 @@ export class ThreadPool {
     }
   }
 
-  /** Resolves when no thread is being replaced, or booted. Rejects where the pool breaks or closes first. */
+  /** No thread is being replaced, or booted. */
+  get isSettled(): boolean {
+    return this.#phase === 'open' && this.#slots.every(({ phase }) => phase === 'live')
+  }
+
+  /** Resolves when `isSettled`. Rejects where the pool breaks or closes first. */
   async settled(): Promise<void> {
-    if (this.#phase === 'open' && this.#slots.every(({ phase }) => phase === 'live')) return
+    if (this.isSettled) return
     if (this.#phase !== 'open' && this.#phase !== 'booting') {
       throw new ClsConsumerError('POOL_BROKEN', `the threads are ${this.#phase}`)
     }
@@ -233,15 +239,9 @@ export class ThreadPool {
 
   async #bounded(exits: Promise<unknown>, what: string): Promise<void> {
     const { threadExitMs, timers } = this.#limits
-    const stopWaiting = new AbortController()
-    const stuck = timers.sleep(threadExitMs, stopWaiting.signal).then(() => {
+    await within(timers, exits, threadExitMs, () => {
       throw this.#break('THREAD_STUCK', `${what} did not exit within ${threadExitMs} ms`)
     })
-    try {
-      await Promise.race([exits, stuck])
-    } finally {
-      stopWaiting.abort()
-    }
   }
 
   /** Told once, to whoever waits: the caller of `boot`, or the handler. */

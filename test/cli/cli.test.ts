@@ -36,6 +36,16 @@ test('every command has its own help', TIMEOUT, async t => {
   }
 })
 
+test('help says of a flag what the command does with it, and an example takes one line', TIMEOUT, async t => {
+  const [run, produce] = await Promise.all([ran(['run', '--help'], t.signal), ran(['produce', '--help'], t.signal)])
+  assert.match(run.out, /--topic +Topics to consume/)
+  assert.match(produce.out, /--topic +Topics to upload to/)
+  for (const { out } of [run, produce]) {
+    const examples = /^Examples:\n((?:.+\n)+)/m.exec(out)?.[1] ?? assert.fail(out)
+    for (const line of examples.trimEnd().split('\n')) assert.match(line, /^ {2}cls-consumer .+ {2,}\w/)
+  }
+})
+
 test('the version is the one of the package', TIMEOUT, async t => {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
   const { code, out } = await ran(['--version'], t.signal)
@@ -46,9 +56,12 @@ test('the version is the one of the package', TIMEOUT, async t => {
 test('bad usage exits 2 and says what is wrong, without a stack', TIMEOUT, async t => {
   for (const [args, expected] of [
     [[], /name a command/],
-    [['rum'], /Did you mean run/],
-    [['demo', 'now'], /now/],
-    [['produce', '--count'], /count/]
+    [['rum'], /^USAGE: unknown command rum \(did you mean run\?\)\nSee --help\.\n$/],
+    [['consume', '--group', 'g'], /^USAGE: unknown command consume\n/],
+    [['demo', 'now'], /^USAGE: Unknown command: now\n/],
+    [['produce', '--count'], /^USAGE: --count needs a value\n/],
+    [['run', '--group', '--processor', './p.js'], /^USAGE: --group needs a value\n/],
+    [['emulator', '--port'], /^USAGE: --port needs a value\n/]
   ] as const) {
     const { code, out, err } = await ran(args, t.signal)
     assert.equal(code, 2, args.join(' '))
@@ -106,7 +119,7 @@ test('every command refuses flags that it does not have, together with its other
       ['produce', '--group', 'g', '--fil', 'f', '--count', '0'],
       /^OPTIONS_INVALID: 6 invalid options:\n {2}- unknown flag --group\n {2}- unknown flag --fil \(did you mean --file\?\)\n/,
       /--count is "0"/,
-      /topicIds is missing/
+      /topicIds is missing: Topics to upload to/
     ],
     [
       ['demo', '--sed', '1', '--count', '1'],

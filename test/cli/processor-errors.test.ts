@@ -31,6 +31,10 @@ before(async () => {
     CLS_HEARTBEAT_INTERVAL_MS: '1000',
     CLS_THREADS: '2'
   }
+  // What `npm init` writes.
+  await write('common/package.json', '{ "type": "commonjs" }')
+  // Also what is imported from there by a test that may be the first.
+  await write('common/es-module.js', 'import { join } from "node:path"\nexport default () => join("a", "b")')
   await produce({ count: String(LOG_COUNT), seed: '1' }, captureWorld({ env }))
 })
 after(async () => {
@@ -88,6 +92,20 @@ describe('processor errors', { concurrency: 2 }, () => {
       'untyped.js',
       '\n\nexport default { process ( }',
       { code: 'PROCESSOR_NOT_LOADED', exit: 2, says: /SyntaxError: .* at \S+untyped\.js:3 / }
+    ],
+    [
+      'common/es-module.js',
+      'import { join } from "node:path"\nexport default () => join("a", "b")',
+      {
+        code: 'PROCESSOR_NOT_LOADED',
+        exit: 2,
+        says: /es-module\.js:1; it is an ES module, and Node takes it for CommonJS: name it es-module\.mjs, or set "type": "module" in \S+common\/package\.json/
+      }
+    ],
+    [
+      'imports-common.mjs',
+      'import "./common/es-module.js"; export default () => {}',
+      { code: 'PROCESSOR_NOT_LOADED', exit: 2, says: /es-module\.js:1; it is an ES module/ }
     ],
     [
       'no-default.mjs',

@@ -20,7 +20,7 @@ export default function process(batch, context) {
   return { statuses, options: context.options }
 }`
 const BLOCKED = `
-export default async function process() { await new Promise(resolve => setTimeout(resolve, 3_600_000)) }`
+export default async function process(_, { log }) { log.info('blocking'); await new Promise(resolve => setTimeout(resolve, 3_600_000)) }`
 
 let folder = ''
 before(async () => {
@@ -153,6 +153,17 @@ test('a second signal ends a `run` whose processor hangs, at once', TIMEOUT, asy
     await cli.seen(/stopping in order/)
     cli.child.kill('SIGTERM')
     assert.deepEqual(await cli.ended, { code: 143, signal: null })
+  })
+})
+
+test('a stop that a processor holds up says what is waited for, and how long at most', TIMEOUT, async t => {
+  await withLogs(async (_, env) => {
+    const args = ['run', '--processor', 'blocked.mjs', '--drain-timeout-ms', '5100', '--abort-grace-ms', '0']
+    const cli = startCli(args, { env, cwd: folder, signal: t.signal })
+    await cli.seen(/ blocking/)
+    cli.child.kill('SIGINT')
+    await cli.seen(/WARN +still stopping: waiting for open batches.* afterMs=50\d\d .*\/\d.* drainTimeoutMs=5100 /)
+    assert.deepEqual(await cli.ended, { code: 0, signal: null }, cli.err())
   })
 })
 

@@ -57,6 +57,107 @@ describe('dispatcher: starting', () => {
   })
 })
 
+describe('dispatcher: a stop while start runs', () => {
+  const STOPPING = new ClsConsumerError('CONSUMER_STATE', 'the consumer is stopping')
+  const FAILURE = toFailure(new Error('no disk'), 'PROCESSOR_START_FAILED')
+
+  /** Two threads with `start` under way on each, and the signal aborted. */
+  async function interrupted() {
+    const made = bench({ threads: 2 })
+    made.threads.doneAtOnce.delete('start')
+    made.threads.exitsWhenKilled = true
+    const stopping = new AbortController()
+    const rejected = rejection('CONSUMER_STATE', made.dispatcher.start(stopping.signal))
+    await turn()
+    stopping.abort(STOPPING)
+    await rejected
+    assert.equal(made.time.clock.monotonic(), 0, 'at once')
+    return made
+  }
+
+  test(
+    'I8: start() rejects at once; what does not return within abortGraceMs ends with its thread',
+    BOUNDED,
+    async () => {
+      const { threads, dispatcher, time, broken, log } = await interrupted()
+      threads.hook('start@1').answer({ kind: 'done' })
+      const stopped = dispatcher.stop()
+      await time.advance(GRACE_MS - 1)
+      assert.deepEqual([threads.kills.asks, threads.closeCount], [[], 0])
+      await time.advance(1)
+      await stopped
+      assert.deepEqual([threads.kills.asks, threads.tasks.slice(2), threads.closeCount], [[0], ['stop@1'], 1])
+      assert.deepEqual([broken, time.pendingCount], [[], 0])
+      assert.deepEqual(
+        log.lines.map(({ level, message, fields }) => `${level} ${message} ${fields.thread}`),
+        ['warn terminating a thread whose start does not return 0']
+      )
+    }
+  )
+
+  test('a start that returns within abortGraceMs has its stop', BOUNDED, async () => {
+    const { threads, dispatcher, time } = await interrupted()
+    const stopped = dispatcher.stop()
+    await time.advance(GRACE_MS - 1)
+    for (const thread of [0, 1]) threads.hook(`start@${thread}`).answer({ kind: 'done' })
+    await stopped
+    assert.deepEqual([threads.tasks.slice(2), threads.kills.asks], [['stop@0', 'stop@1'], []])
+  })
+
+  test('a start that fails then is a warning: nobody waits for it', BOUNDED, async () => {
+    const { threads, dispatcher, broken, log } = await interrupted()
+    threads.hook('start@0').answer({ kind: 'failed', stage: 'lifecycle', failure: FAILURE })
+    threads.hook('start@1').answer({ kind: 'done' })
+    await dispatcher.stop()
+    assert.deepEqual([broken, threads.tasks.slice(2)], [[], ['stop@1']])
+    assert.match(JSON.stringify(log.lines), /processor start failed.*no disk/)
+  })
+
+  test('a thread that is replaced then gets no start', BOUNDED, async () => {
+    const { threads, dispatcher, broken } = await interrupted()
+    await threads.exit(0)
+    await threads.replace(0)
+    threads.hook('start@1').answer({ kind: 'done' })
+    await dispatcher.stop()
+    assert.deepEqual([broken, threads.tasks], [[], ['start@0', 'start@1', 'stop@1']])
+  })
+
+  test('nothing starts where the signal aborts before the threads have booted', BOUNDED, async () => {
+    for (const isBooting of [true, false]) {
+      const { threads, dispatcher } = bench()
+      const stopping = new AbortController()
+      if (!isBooting) stopping.abort(STOPPING)
+      const rejected = rejection('CONSUMER_STATE', dispatcher.start(stopping.signal))
+      stopping.abort(STOPPING)
+      await rejected
+      await dispatcher.stop()
+      assert.deepEqual([threads.tasks, threads.closeCount], [[], 1])
+    }
+  })
+
+  test('a signal that aborts later changes nothing', BOUNDED, async () => {
+    const { threads, dispatcher, broken } = bench()
+    const stopping = new AbortController()
+    await dispatcher.start(stopping.signal)
+    stopping.abort(STOPPING)
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.deepEqual([threads.tasks, broken], [['start@0', 'start@0'], []])
+  })
+
+  test('I8: stop() without a signal ends start() too', BOUNDED, async () => {
+    const { threads, dispatcher, time } = bench()
+    threads.doneAtOnce.delete('start')
+    threads.exitsWhenKilled = true
+    const rejected = rejection('CONSUMER_STATE', dispatcher.start())
+    await turn()
+    const stopped = dispatcher.stop()
+    await rejected
+    await time.settle(stopped)
+    assert.equal(time.clock.monotonic(), GRACE_MS)
+  })
+})
+
 describe('dispatcher: batches', () => {
   test('a task carries the batch as it is, the body without a copy', BOUNDED, async () => {
     const { threads, start, batchOf, dispatcher } = bench()
@@ -702,6 +803,17 @@ describe('dispatcher: threads that end', () => {
     threads.handlers.onBroken(new ClsConsumerError('POOL_BROKEN', 'no'))
     threads.handlers.onBroken(new Error('what is this'))
     assert.deepEqual(broken, ['POOL_BROKEN', 'POOL_BROKEN'])
+  })
+
+  test('a batch that is answered as a hook is breaks an invariant, and counts as failed', BOUNDED, async () => {
+    const { threads, start, enqueue, answered } = bench()
+    await start(0)
+    enqueue(0)
+    threads.batch(1).call.answer({ kind: 'done' })
+    await turn()
+    const answer = answered.asks[0]?.answer
+    assert.ok(answer?.kind === 'failed', answer?.kind)
+    assert.equal(answer.failure.code, 'INVARIANT_BROKEN')
   })
 
   test('an error of the pool is an answer, not a crash', BOUNDED, async () => {

@@ -279,7 +279,7 @@ describe('a move that meets a new epoch', () => {
     assert.deepEqual(since(), ['revoke 0@0', 'assign 0@1', 'batch 1@1'])
   })
 
-  test('and the death of its thread: it stays, and is assigned on the replacement', BOUNDED, async () => {
+  test('while its thread dies: the partition stays, and is assigned on the replacement', BOUNDED, async () => {
     const { dispatcher, enqueue, threads, since } = await seated()
     enqueue(0)
     const moved = dispatcher.move(epochOf(0), 1)

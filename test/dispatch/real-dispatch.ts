@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext } from 'node:test'
-import type { Epoch } from '../../src/batch.ts'
-import { Dispatcher } from '../../src/dispatch/dispatcher.ts'
+import type { Batch, Epoch } from '../../src/batch.ts'
+import { Dispatcher, type DispatchHandlers } from '../../src/dispatch/dispatcher.ts'
 import type { ProcessorSource } from '../../src/dispatch/messages.ts'
 import { SharedThreads, type SharedThreadsOptions } from '../../src/dispatch/shared-threads.ts'
 import { realClock, realTimers } from '../../src/real-world.ts'
@@ -42,6 +42,7 @@ export interface Answered {
 }
 
 interface Limits {
+  readonly abortGraceMs?: number
   readonly hookTimeoutMs?: number
 }
 
@@ -56,86 +57,110 @@ export function sharers(t: TestContext, options: SharedThreadsOptions) {
     clearInterval(stayUp)
   })
 
-  /** A consumer that has started, with three partitions. */
-  async function consumer(source: string | ProcessorSource, limits: Limits = {}, processorOptions: unknown = null) {
+  /** One that has not started. */
+  async function idle(source: string | ProcessorSource, limits: Limits = {}, processorOptions: unknown = null) {
     const processor =
       typeof source === 'string' ? { file: await processorFile(source), options: processorOptions } : source
-    const noted = new Notes()
-    const { threads } = shared.client({
-      log: noted.log,
-      clock: realClock,
-      timers: realTimers,
-      env: process.env,
-      responseBytesMax: 1 << 20
-    })
-    const leaseEndMs = new SharedArrayBuffer(8)
-    new Float64Array(leaseEndMs)[0] = Number.POSITIVE_INFINITY
-    let openCount = 0
-    const dispatcher = new Dispatcher({
-      world: { timers: realTimers, threads, log: noted.log },
-      settings: { abortGraceMs: 20, threadExitMs: 5000, hookTimeoutMs: 10_000, responseBytesMax: 1 << 20, ...limits },
-      processor,
-      leaseEndMs,
-      handlers: {
-        mayStart: () => true,
-        tryOpen: () => {
-          openCount += 1
-          return true
-        },
-        close: () => {
-          openCount -= 1
-        },
-        nextOffset: () => undefined,
-        answered: async ({ batchId }, answer) => {
-          assert.ok(answer.kind === 'processed', answer.kind === 'failed' ? answer.failure.message : answer.kind)
-          noted.add(noted.answers, { batchId, result: answer.result })
-        },
-        dropped: () => undefined,
-        retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS : undefined),
-        retried: ({ batchId }, error) => noted.retried.push(`${batchId} ${error.code}`),
-        broken: error => noted.add(noted.broken, error.message)
-      }
-    })
-    let stopped: Promise<void> | undefined
-    const stop = (): Promise<void> => {
-      stopped ??= dispatcher.stop()
-      return stopped
-    }
-    ends.push(stop)
+    const sharer = sharerOf(shared, processor, limits)
+    ends.push(sharer.stop)
+    return sharer
+  }
+
+  /** One that has started, with three partitions. */
+  async function consumer(...given: Parameters<typeof idle>) {
+    const sharer = await idle(...given)
+    await sharer.start()
+    return sharer
+  }
+  return { idle, consumer, write: processorFile }
+}
+
+function sharerOf(shared: SharedThreads, processor: ProcessorSource, limits: Limits) {
+  const noted = new Notes()
+  const responseBytesMax = 1 << 20
+  const world = { log: noted.log, clock: realClock, timers: realTimers, env: process.env, responseBytesMax }
+  const { threads } = shared.client(world)
+  const leaseEndMs = new SharedArrayBuffer(8)
+  new Float64Array(leaseEndMs)[0] = Number.POSITIVE_INFINITY
+  const { handlers, openCount } = notingHandlers(noted)
+  const dispatcher = new Dispatcher({
+    world: { timers: realTimers, threads, log: noted.log },
+    settings: { abortGraceMs: 20, threadExitMs: 5000, hookTimeoutMs: 10_000, responseBytesMax, ...limits },
+    processor,
+    leaseEndMs,
+    handlers
+  })
+  let stopped: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopped ??= dispatcher.stop()
+    return stopped
+  }
+  const start = async (signal?: AbortSignal): Promise<void> => {
     try {
-      await dispatcher.start()
+      await dispatcher.start(signal)
     } catch (error) {
       await stop()
       throw error
     }
     for (const partition of PARTITIONS) dispatcher.assign({ ...PARTITION, partition })
-    let batchCount = 0
-    return {
-      dispatcher,
-      stop,
-      retried: noted.retried,
-      broken: noted.broken,
-      openCount: () => openCount,
-      enqueue: (partition = 0) => {
-        batchCount += 1
-        dispatcher.enqueue({
-          ...PARTITION,
-          partition,
-          batchId: batchCount,
-          startOffset: BigInt(batchCount),
-          endOffset: undefined,
-          peekedOffset: undefined,
-          body: bodyOf(responseText(BigInt(batchCount + 1), messagesOf({ a: '1' }))),
-          decodedBytes: 100
-        })
-      },
-      failed: (count: number) => noted.when(noted.broken, found => found.length >= count),
-      answers: (count: number) => noted.when(noted.answers, found => found.length >= count),
-      said: (line: string, count = 1) =>
-        noted.when(noted.lines, lines => lines.filter(said => said === line).length >= count)
-    }
   }
-  return { consumer, write: processorFile }
+  let batchCount = 0
+  return {
+    dispatcher,
+    threads,
+    start,
+    stop,
+    retried: noted.retried,
+    broken: noted.broken,
+    lines: noted.lines,
+    openCount,
+    enqueue: (partition = 0) => {
+      batchCount += 1
+      dispatcher.enqueue(batchOf(batchCount, partition))
+    },
+    failed: (count: number) => noted.when(noted.broken, found => found.length >= count),
+    answers: (count: number) => noted.when(noted.answers, found => found.length >= count),
+    said: (line: string, count = 1) =>
+      noted.when(noted.lines, lines => lines.filter(said => said === line).length >= count)
+  }
+}
+
+/** They note what they are told, and count the batches that are open. */
+function notingHandlers(noted: Notes): { readonly handlers: DispatchHandlers; readonly openCount: () => number } {
+  let openCount = 0
+  const handlers: DispatchHandlers = {
+    mayStart: () => true,
+    tryOpen: () => {
+      openCount += 1
+      return true
+    },
+    close: () => {
+      openCount -= 1
+    },
+    nextOffset: () => undefined,
+    answered: async ({ batchId }, answer) => {
+      assert.ok(answer.kind === 'processed', answer.kind === 'failed' ? answer.failure.message : answer.kind)
+      noted.add(noted.answers, { batchId, result: answer.result })
+    },
+    dropped: () => undefined,
+    retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS : undefined),
+    retried: ({ batchId }, error) => noted.retried.push(`${batchId} ${error.code}`),
+    broken: error => noted.add(noted.broken, error.message)
+  }
+  return { handlers, openCount: () => openCount }
+}
+
+function batchOf(batchId: number, partition: number): Batch {
+  return {
+    ...PARTITION,
+    partition,
+    batchId,
+    startOffset: BigInt(batchId),
+    endOffset: undefined,
+    peekedOffset: undefined,
+    body: bodyOf(responseText(BigInt(batchId + 1), messagesOf({ a: '1' }))),
+    decodedBytes: 100
+  }
 }
 
 /** What a consumer has told so far, and who waits for more. */

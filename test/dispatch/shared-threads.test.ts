@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { SharedThreads } from '../../src/dispatch/shared-threads.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
 import { ATTEMPTS, BOUNDED, folder, PARTITION, processorFile, sharers } from './real-dispatch.ts'
 
 describe('consumers on shared threads', () => {
@@ -85,6 +86,45 @@ describe('consumers on shared threads', () => {
       assert.equal((await y.answers(1))[0]?.result, 'up')
     }
   )
+
+  test('a consumer that starts while a thread is being replaced starts, works and stops', BOUNDED, async t => {
+    const { consumer } = sharers(t, { threads: 2 })
+    const x = await consumer('export default () => "up"')
+    const killed = x.threads.kill(0)
+    const y = await consumer('export default () => "up"')
+    await killed
+    y.enqueue()
+    assert.equal((await y.answers(1))[0]?.result, 'up')
+    await y.stop()
+    assert.deepEqual([x.broken, y.broken, y.lines], [[], [], []])
+  })
+
+  for (const [name, hang] of [
+    ['blocks its thread', 'while (true) {}'],
+    ['waits for ever', 'return new Promise(() => {})']
+  ] as const) {
+    test(
+      `I8: a consumer that is stopped while its start ${name} ends after abortGraceMs; the other goes on`,
+      BOUNDED,
+      async t => {
+        const { consumer, idle } = sharers(t, { threads: 1 })
+        const y = await consumer('export default () => "up"')
+        // Its limit is longer than the test's.
+        const x = await idle(`export default { start ({ log }) { log.info('in'); ${hang} }, process () {} }`, {
+          abortGraceMs: 50,
+          hookTimeoutMs: 60_000
+        })
+        const stopping = new AbortController()
+        const rejected = assert.rejects(x.start(stopping.signal), { code: 'CONSUMER_STATE' })
+        await x.said('in')
+        stopping.abort(new ClsConsumerError('CONSUMER_STATE', 'the consumer is stopping'))
+        await rejected
+        assert.deepEqual([x.broken, x.lines], [[], ['in', 'terminating a thread whose start does not return']])
+        y.enqueue()
+        assert.deepEqual([(await y.answers(1))[0]?.result, y.broken], ['up', []])
+      }
+    )
+  }
 
   test('a stop that never returns does not keep the other from its thread', BOUNDED, async t => {
     const { consumer } = sharers(t, { threads: 1 })

@@ -516,6 +516,40 @@ describe('threads that end under a hook', () => {
     await stopped
   })
 
+  test('a thread given up before its start could begin keeps the consumer from starting', BOUNDED, async () => {
+    const { threads, dispatcher, broken } = bench({ threads: 2 })
+    const rejected = rejection('PROCESSOR_FAILED', dispatcher.start())
+    // In the very turn in which the threads have booted.
+    void threads.exit(0, { fault: 'own', error: LATE, idleCount: 1 })
+    await rejected
+    assert.deepEqual([threads.tasks, broken], [['start@1'], []])
+  })
+
+  test('a thread terminated before its start could begin starts as its replacement', BOUNDED, async () => {
+    const { threads, dispatcher } = bench()
+    const started = dispatcher.start()
+    void threads.kill(0)
+    await turn()
+    assert.deepEqual(threads.tasks, [])
+    await threads.exit(0)
+    await threads.replace(0)
+    await started
+    assert.deepEqual(threads.tasks, ['start@0'])
+  })
+
+  test('a replacement that rests and is terminated is not started before the next one is there', BOUNDED, async () => {
+    const { threads, start, time } = bench()
+    await start()
+    await threads.exit(0, { fault: 'unknown', idleCount: 1 })
+    await threads.replace(0)
+    void threads.kill(0)
+    await time.advance(BACKOFF_MS)
+    assert.deepEqual(threads.tasks, ['start@0'])
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.deepEqual(threads.tasks, ['start@0', 'start@0'])
+  })
+
   test('I8: an assign that threads die of is tried so often, then stops the consumer', BOUNDED, async () => {
     const { threads, dispatcher, broken } = bench()
     threads.doneAtOnce.delete('assign')

@@ -3,25 +3,43 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Fault, FaultRule } from '../../src/emulator/start.ts'
 import { finishSound } from './harness/ending.ts'
-import { playFaulted } from './harness/faulted.ts'
+import { hasTold, playFaulted } from './harness/faulted.ts'
 import { play } from './harness/play.ts'
 import { until } from './harness/until.ts'
+import type { Exchange } from './harness/wire-tap.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const TEN_MINUTES_MS = 600_000
 
 describe('faults of the server as a whole', { concurrency: 2 }, () => {
-  test('under the service’s rate limits a backlog of tiny pulls and a hasty committer lose nothing', TIMEOUT, () =>
+  test('under the service’s rate limits a backlog of tiny pulls loses nothing, and stays below the limit', TIMEOUT, () =>
     play({ partitionCount: 1, rateLimits: 'service' }, async stage => {
       const tap = await stage.tap()
-      const lanes = stage.producer.lanes(stage.topicId, 2)
+      const [lane] = stage.producer.lanes(stage.topicId, 1)
+      assert.ok(lane !== undefined)
       // Each log alone is as large as a pull: a pull a log, at loopback's speed.
-      for (const lane of lanes) await stage.producer.send(lane, 450, () => 'x'.repeat(1200))
+      await stage.producer.send(lane, 400, () => 'x'.repeat(1200))
       const options = { pullBytes: 1024, commitIntervalMs: 50, pollIntervalMs: 50 }
       stage.run('run', { options })
       await finishSound(stage)
       const throttled = tap.of('pull_log').filter(({ answer }) => answer?.status === 429)
       assert.deepEqual(throttled, [], 'the consumer keeps to 200 pulls a second by itself')
+    })
+  )
+
+  test('hasty committers that meet the service’s limit of 20 requests a second lose nothing', TIMEOUT, () =>
+    play({ partitionCount: 3, rateLimits: 'service' }, async stage => {
+      const tap = await stage.tap()
+      const load = stage.producer.keepSending(stage.producer.lanes(stage.topicId, 3))
+      // The smallest interval is 20 a second of one consumer alone: it takes more of them.
+      const options = { commitIntervalMs: 50, pollIntervalMs: 50 }
+      const runs = ['A', 'B', 'C'].map(name => stage.run(name, { options }))
+      const isThrottled = ({ answer }: Exchange): boolean => answer?.body.includes('"RequestLimitExceeded') === true
+      await stage.until('commits meet the limit', () => tap.of('CommitConsumerOffsets').some(isThrottled))
+      await stage.until('a consumer says so', () => runs.some(run => hasTold(run, 'API_THROTTLED')))
+      await load.rounds(5)
+      await load.stop()
+      await finishSound(stage)
     })
   )
 

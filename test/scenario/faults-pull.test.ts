@@ -1,8 +1,9 @@
 /** Pulls that the server refuses, breaks off or garbles: pulled again from where they began, and in order. */
 import { describe } from 'node:test'
-import type { Fault } from '../../src/emulator/start.ts'
+import type { Fault, Quirks } from '../../src/emulator/start.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import { COMMON_FAULTS, type FaultedRow, testRows } from './harness/faulted.ts'
+import { describeReading } from './harness/readings.ts'
 
 const action = 'pull_log'
 
@@ -36,6 +37,29 @@ const ROWS = FAULTS.map(
   })
 )
 
+/** A damaged body in each compression, and where the next offset is at the end: nothing can be peeked at, then. */
+const DAMAGED: readonly (readonly [form: Partial<Quirks>, fault: Fault])[] = [
+  [{ compression: 'lz4' }, { kind: 'truncate' }],
+  [{ compression: 'none' }, { kind: 'truncate' }],
+  [{ compression: 'lz4', nextOffset: 'last' }, { kind: 'corrupt', what: 'bytes' }],
+  [{ compression: 'none', nextOffset: 'last' }, { kind: 'truncate' }],
+  [{ nextOffset: 'last' }, { kind: 'corrupt', what: 'json' }]
+]
+
+const DAMAGED_ROWS = DAMAGED.map(
+  ([quirks, fault]): FaultedRow => ({
+    title: `pulls with ${describeReading(quirks)} that meet ${describeFault(fault)}`,
+    rules: [0, 1].map(partition => ({ action, partition, fault, every: 3 })),
+    struckCount: 3,
+    code: 'BODY_CORRUPT',
+    emulator: { quirks }
+  })
+)
+
+function describeFault(fault: Fault): string {
+  return fault.kind === 'corrupt' ? `corrupt ${fault.what ?? 'bytes'}` : fault.kind
+}
+
 describe('faults of pulls', { concurrency: 3 }, () => {
-  testRows(ROWS)
+  testRows([...ROWS, ...DAMAGED_ROWS])
 })

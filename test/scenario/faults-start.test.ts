@@ -8,8 +8,10 @@ import type { FaultRule } from '../../src/emulator/start.ts'
 import { finishSound } from './harness/ending.ts'
 import { COMMON_FAULTS, hasTold, untilStruck } from './harness/faulted.ts'
 import { play } from './harness/play.ts'
+import { GROUP_TIMEOUT_MS } from './harness/stage.ts'
 
 const TIMEOUT = { timeout: 60_000 }
+const OTHER_TIMEOUT_S = 30
 
 const FAULTS = [
   ...COMMON_FAULTS,
@@ -57,6 +59,46 @@ describe('faults on the way in', { concurrency: 3 }, () => {
           await finishSound(stage)
         }
       )
+    )
+  }
+
+  for (const [title, fault] of FAULTS) {
+    test(`a group with another timeout is changed although the change meets ${title}`, TIMEOUT, () =>
+      play({ partitionCount: 2 }, async stage => {
+        const [group, topicIds] = [stage.group, [stage.topicId]]
+        await stage.control.createConsumerGroup({ group, timeoutSeconds: OTHER_TIMEOUT_S, topicIds })
+        await stage.emulator.setFaults([{ action: 'ModifyConsumerGroup', fault, times: 1 }])
+        for (const lane of stage.producer.lanes(stage.topicId, 2)) await stage.producer.send(lane, 20)
+        stage.run('run')
+        await untilStruck(stage, 1)
+        await finishSound(stage)
+        const { groups } = await stage.snapshot()
+        assert.deepEqual(
+          groups.map(({ timeoutSeconds }) => timeoutSeconds),
+          [GROUP_TIMEOUT_MS / 1000]
+        )
+      })
+    )
+
+    test(`a group made to ask for ends is deleted although its deletion meets ${title}`, TIMEOUT, () =>
+      play({ partitionCount: 2, quirks: { offsetType: 'refused', noOffset: 'position' } }, async stage => {
+        for (const lane of stage.producer.lanes(stage.topicId, 2)) await stage.producer.send(lane, 20)
+        // With everything committed, `OffsetType` 0 tells nothing of the end: it takes another group to ask.
+        stage.run('first')
+        await finishSound(stage)
+        for (const lane of stage.producer.lanes(stage.topicId, 2)) await stage.producer.send(lane, 20)
+        await stage.emulator.setFaults([{ action: 'DeleteConsumerGroup', fault, times: 1 }])
+        const run = stage.run('bounded', { options: { stopAt: 'now' } })
+        assert.equal((await run.finished()).code, undefined)
+        await untilStruck(stage, 1)
+        await finishSound(stage)
+        const { groups } = await stage.snapshot()
+        assert.deepEqual(
+          groups.map(({ name }) => name),
+          [stage.group],
+          'none is left behind'
+        )
+      })
     )
   }
 })

@@ -6,16 +6,24 @@ import { finishSound } from './harness/ending.ts'
 import { assertSound } from './harness/plant.ts'
 import { play } from './harness/play.ts'
 import { describeReading, everyReading } from './harness/readings.ts'
+import type { Stage } from './harness/stage.ts'
 import { until } from './harness/until.ts'
+import { type Exchange, partitionsIn, type TappedAnswer, type WireTap } from './harness/wire-tap.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const PARTITION_COUNT = 4
 
+/** Told by a commit of what another owns by now: that takes partitions given away while they are held, and a late owner. */
+function isOfForeignCommits(quirks: Partial<Quirks>): boolean {
+  return 'foreignCommit' in quirks || 'refusedCommit' in quirks
+}
+
+const LATE_ROWS = everyReading('group')
+  .filter(isOfForeignCommits)
+  .map((quirks): Partial<Quirks> => ({ handOver: 'at-once', ...quirks }))
+
 const ROWS: readonly Partial<Quirks>[] = [
-  ...everyReading('group'),
-  // Commits of what another owns by now: the calls carry what is still owned, too.
-  { handOver: 'at-once', foreignCommit: 'refuse', refusedCommit: 'rest-kept' },
-  { handOver: 'at-once', foreignCommit: 'ignore' },
+  ...everyReading('group').filter(quirks => !isOfForeignCommits(quirks)),
   { handOver: 'at-once', lastBeat: 'leaves' },
   { emptyLists: 'null', lastBeat: 'leaves' }
 ]
@@ -53,6 +61,12 @@ describe('readings of the group', { concurrency: 2 }, () => {
     )
   }
 
+  for (const quirks of LATE_ROWS) {
+    test(`with ${describeReading(quirks)} the old owner commits late, and nothing is lost`, TIMEOUT, () =>
+      play({ partitionCount: PARTITION_COUNT, quirks }, stage => playLateCommit(stage, quirks))
+    )
+  }
+
   test(
     'with lastBeat leaves a consumer that lost its lease leaves by its next heartbeat, and joins anew',
     TIMEOUT,
@@ -74,3 +88,83 @@ describe('readings of the group', { concurrency: 2 }, () => {
       })
   )
 })
+
+/**
+ * A is at the gate with a batch of each partition while two go to B, who processes and commits them to their ends. Then A's
+ * batches end, and A commits offsets far smaller than B's.
+ */
+async function playLateCommit(stage: Stage, quirks: Partial<Quirks>): Promise<void> {
+  const tap = await stage.tap()
+  for (const lane of stage.producer.lanes(stage.topicId, PARTITION_COUNT)) await stage.producer.send(lane, 80)
+  const ends = await stage.ends()
+  const gate = stage.gate('gate')
+  const a = stage.run('A', {
+    options: { pullBytes: 1024 },
+    behaviour: { hold: { gateFile: gate.gateFile, mode: 'wait' } }
+  })
+  const atGate = (): number => a.lines().filter(({ kind }) => kind === 'begin').length
+  await until('a batch of each partition is at the gate', () => atGate() === PARTITION_COUNT)
+  const b = stage.run('B')
+  await b.holds(2)
+  const taken = b.held()
+  await until('B has committed to the ends', async () => isAt(await stage.committed(), ends, taken))
+  await until('A has heard of it', () => a.events('revoked').length === taken.length)
+  const lateCommits = watchForeignCommits(stage, tap, taken)
+  gate.open()
+  await stage.processed(stage.producer.ids())
+  await until('A has released them', () => a.events('released').length === taken.length)
+  assert.equal((await a.stop()).code, undefined)
+  assert.equal((await b.stop()).code, undefined)
+
+  assertSound(stage.evidence({ interruptions: stage.shared() }))
+  assert.deepEqual(await stage.committed(), ends, 'the last owner has the last word')
+  assert.ok(lateCommits.length > 0, 'A committed what it owned no longer')
+  const isRefusal = quirks.foreignCommit === undefined || quirks.foreignCommit === 'refuse'
+  // Only such a call tells whether the rest of a refused one is kept.
+  if (isRefusal) assert.ok(lateCommits.some(({ own }) => own.size > 0), 'a call names what A still owns, too')
+  for (const late of lateCommits) assertTakenAs(quirks, late, ends)
+}
+
+function isAt(committed: ReadonlyMap<number, bigint>, ends: ReadonlyMap<number, bigint>, partitions: readonly number[]) {
+  return partitions.every(partition => committed.get(partition) === ends.get(partition))
+}
+
+/** A commit of A that names a partition of B's, and what the server held before its answer left. */
+interface ForeignCommit {
+  readonly isRefused: boolean
+  readonly foreign: ReadonlyMap<number, bigint>
+  readonly own: ReadonlyMap<number, bigint>
+  readonly committed: ReadonlyMap<number, bigint>
+}
+
+/** A's answers wait until the server was looked at: nothing else commits what A named, but B, who is at the ends. */
+function watchForeignCommits(stage: Stage, tap: WireTap, taken: readonly number[]): ForeignCommit[] {
+  const seen: ForeignCommit[] = []
+  tap.tamper = async (exchange: Exchange, answer: TappedAnswer) => {
+    if (exchange.action !== 'CommitConsumerOffsets' || exchange.request.Consumer !== 'A') return undefined
+    const named = partitionsIn(exchange).map(({ partition, offset }) => [partition, offset ?? -1n] as const)
+    const foreign = new Map(named.filter(([partition]) => taken.includes(partition)))
+    if (foreign.size === 0) return undefined
+    const own = new Map(named.filter(([partition]) => !taken.includes(partition)))
+    const isRefused = answer.body.includes('"OperationDenied"')
+    seen.push({ isRefused, foreign, own, committed: await stage.committed() })
+    return undefined
+  }
+  return seen
+}
+
+/** The server did what the row says: so the consumer has met it. */
+function assertTakenAs(quirks: Partial<Quirks>, late: ForeignCommit, ends: ReadonlyMap<number, bigint>): void {
+  const { foreignCommit = 'refuse', refusedCommit = 'whole' } = quirks
+  assert.equal(late.isRefused, foreignCommit === 'refuse')
+  for (const [partition, offset] of late.foreign) {
+    assert.ok(offset < (ends.get(partition) ?? 0n), 'it is late')
+    const kept = foreignCommit === 'accept' ? offset : ends.get(partition)
+    assert.equal(late.committed.get(partition), kept, `partition ${partition} of B`)
+  }
+  if (foreignCommit !== 'refuse') return
+  for (const [partition, offset] of late.own) {
+    const isKept = late.committed.get(partition) === offset
+    assert.equal(isKept, refusedCommit === 'rest-kept', `partition ${partition} of A`)
+  }
+}

@@ -1,13 +1,14 @@
 /** Bodies whose `NextOffset` is not at the front, or a lie there: pulling goes on ahead of the processor all the same. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { int64 } from '../../src/cls/json.ts'
 import type { Quirks } from '../../src/emulator/start.ts'
 import { finishSound } from './harness/ending.ts'
 import { noise } from './harness/noise.ts'
 import { play } from './harness/play.ts'
 import { describeReading } from './harness/readings.ts'
 import { until } from './harness/until.ts'
-import { readPull } from './harness/wire-tap.ts'
+import { readPull, type WireTap } from './harness/wire-tap.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 /** Far more than is looked at on the main thread. */
@@ -48,9 +49,10 @@ describe('a next offset that is hard to find', { concurrency: 2 }, () => {
   }
 
   for (const compression of ['snappy', 'lz4', 'none'] as const) {
-    const title = `a lie at the front of every body (${compression}), under load and a slow processor, loses and repeats nothing`
+    const title = `a lie at the front of every body (${compression}), under load and a slow processor, is believed at first and given up, and loses and repeats nothing`
     test(title, TIMEOUT, () =>
       play({ partitionCount: 2, quirks: { nextOffset: 'lying', compression } }, async stage => {
+        const tap = await stage.tap()
         const lanes = stage.producer.lanes(stage.topicId, 2)
         for (const lane of lanes) await stage.producer.send(lane, 100, seed => noise(seed, 500))
         const load = stage.producer.keepSending(lanes)
@@ -58,6 +60,7 @@ describe('a next offset that is hard to find', { concurrency: 2 }, () => {
         await load.rounds(20)
         await load.stop()
         await finishSound(stage)
+        for (const partition of [0, 1]) assertBelievedAndGivenUp(tap, partition)
       })
     )
   }
@@ -79,3 +82,18 @@ describe('a next offset that is hard to find', { concurrency: 2 }, () => {
       })
   )
 })
+
+/**
+ * A pull left from where no answer truly led: a guess was taken. And a later one from where the answer before had led, which
+ * nobody had pulled from until then: the chain went back and began again.
+ */
+function assertBelievedAndGivenUp(tap: WireTap, partition: number): void {
+  const pulls = tap.of('pull_log').filter(({ request }) => request.PartitionId === partition)
+  const starts = pulls.map(({ request }) => int64(request.Offset))
+  const truths = new Set(pulls.map(pull => readPull(pull)?.nextOffset))
+  const guess = starts.findIndex((start, index) => index > 0 && !truths.has(start))
+  assert.ok(guess > 0, `partition ${partition}: a pull left from a lie`)
+  const isGoneBack = (start: bigint | undefined, index: number): boolean =>
+    index > guess && truths.has(start) && !starts.slice(0, index).includes(start)
+  assert.ok(starts.some(isGoneBack), `partition ${partition}: the chain began again from the truth`)
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ClsConsumerError, type ErrorCode } from '../../src/errors.ts'
 import type { Processor } from '../../workers/define-processor.ts'
@@ -22,6 +22,7 @@ async function make(file: string, options?: unknown): Promise<Processor> {
 
 async function write(name: string, source: string): Promise<string> {
   const file = join(folder, name)
+  await mkdir(dirname(file), { recursive: true })
   await writeFile(file, source)
   return file
 }
@@ -37,6 +38,7 @@ async function refuses(file: string, code: ErrorCode, ...says: string[]): Promis
   })
 }
 
+const STRIPS_TYPES = typeof Reflect.get(process.features, 'typescript') === 'string'
 const OBJECT = '{ process (batch) { return [this.name, batch] }, name: "me" }'
 
 for (const [name, source] of [
@@ -133,6 +135,43 @@ test('a syntax error in an import is not taken for one of the file', async () =>
   await refuses(file, 'PROCESSOR_NOT_LOADED', 'SyntaxError', 'the file itself is sound')
 })
 
+test('an ES module that Node takes for CommonJS is told with the name to give it and the package.json to set', async () => {
+  const decides = await write('common/package.json', '{ "type": "commonjs" }')
+  await write('common/node_modules/a/package.json', '{ "type": "commonjs" }')
+  const sets = `set "type": "module" in ${decides}`
+  for (const [name, source, ...says] of [
+    ['imports.js', 'import { join } from "node:path"; export default () => join("a")', 'name it imports.mjs', sets],
+    ['lib/deep.exports.js', '\n\nexport default () => {}', 'lib/deep.exports.js:3', 'name it deep.exports.mjs', sets],
+    ['meta.js', 'module.exports = () => import.meta.url', 'name it meta.mjs', sets],
+    ['common.cjs', 'export default () => {}', 'name it common.mjs (file'],
+    [
+      'outer.js',
+      'module.exports = require("./lib/deep.exports.js")',
+      'lib/deep.exports.js:3; it is',
+      'deep.exports.mjs'
+    ],
+    ['node_modules/a/a.js', 'export default () => {}', 'its package lacks "type": "module"']
+  ] as const) {
+    await refuses(await write(`common/${name}`, source), 'PROCESSOR_NOT_LOADED', 'SyntaxError', 'ES module', ...says)
+  }
+})
+
+test('TypeScript that Node takes for CommonJS is told with the name to give it', { skip: !STRIPS_TYPES }, async () => {
+  const decides = await write('common/package.json', '{ "type": "commonjs" }')
+  const says = ['name it typed.mts', `set "type": "module" in ${decides}`]
+  await refuses(await write('common/typed.ts', 'export default (n: number) => n'), 'PROCESSOR_NOT_LOADED', ...says)
+})
+
+test('another syntax error of a CommonJS file is not taken for an ES module', async () => {
+  for (const source of ['module.exports = { process ( }', 'JSON.parse("export")']) {
+    await assert.rejects(loadProcessor(await write('common/plain.cjs', source)), (error: Error) => {
+      assert.match(error.message, /SyntaxError/)
+      assert.doesNotMatch(error.message, /ES module/)
+      return true
+    })
+  }
+})
+
 test('an import of a name that is not exported is told with its line', async () => {
   await write('names.mjs', 'export const there = 1')
   const file = await write('naming.mjs', '\nimport { gone } from "./names.mjs"; export default () => {}')
@@ -167,8 +206,6 @@ test('a file that this Node cannot run is told with the cure', async () => {
   )
   await refuses(await write('data.json', '{}'), 'PROCESSOR_NOT_LOADED', 'a processor is a JavaScript module')
 })
-
-const STRIPS_TYPES = typeof Reflect.get(process.features, 'typescript') === 'string'
 
 for (const [name, source] of [
   ['typed.ts', 'export default (batch: number): unknown => ["me", batch]'],
