@@ -9,8 +9,8 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, sep } from 'node:path'
 
-/** How its message ends: Node goes by these words of its engine itself, and gives no code. */
-const ES_MODULE_WORDS = ['outside a module', "Unexpected token 'export'"]
+/** Node goes by these words of its engine itself, and gives no code. */
+const ES_MODULE_WORDS = /outside a module$|^Unexpected \w+ 'export'$/
 
 /** Of an ES module, whatever any package.json says. */
 const SURE_ENDINGS = { '.js': '.mjs', '.cjs': '.mjs', '.ts': '.mts', '.cts': '.mts' } as const satisfies Record<
@@ -19,7 +19,7 @@ const SURE_ENDINGS = { '.js': '.mjs', '.cjs': '.mjs', '.ts': '.mts', '.cts': '.m
 >
 
 export function esModuleCure(file: string, error: SyntaxError): string | undefined {
-  if (!ES_MODULE_WORDS.some(words => error.message.endsWith(words))) return undefined
+  if (!ES_MODULE_WORDS.test(error.message)) return undefined
   const what = 'it is an ES module, and Node takes it for CommonJS'
   if (file.includes(`${sep}node_modules${sep}`)) return `${what}: its package lacks "type": "module"`
   for (const [ending, sure] of Object.entries(SURE_ENDINGS)) {

@@ -198,8 +198,13 @@ export class Seating {
   async #revoke(seat: Seat): Promise<void> {
     const { crew, hooks, log } = this.#parts
     const { thread } = seat
+    // Also on one that is ending: this waits for its exit (I2).
+    const wasUp = crew.isUp(thread)
     const error = await hooks.run(thread, { kind: 'revoke', ...seat.id, epoch: seat.epoch })
     if (error === undefined) return
+    // What a thread has died of is told by others, and where it has nothing is left to revoke. But a hook that was cut off,
+    // for the sake of another partition or consumer, has not flushed what it holds.
+    if (error.code === 'THREAD_LOST' && !(wasUp && crew.wasKilled(thread))) return
     log.warn('processor revoke failed', { ...seat.id, error: error.message })
     // A hook that never returns would share the partition's state with nobody knows what: its thread goes.
     if (error.code === 'PROCESSOR_STUCK') await crew.kill(thread)

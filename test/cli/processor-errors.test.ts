@@ -72,6 +72,7 @@ async function fails(file: string, { code, exit, says }: Expected, signal: Abort
   assert.ok(error.includes(file), `${file} is named in: ${error}`)
   // The other thread or partition may say the same, but nobody again and again.
   assert.ok([...err.matchAll(/another error while stopping/g)].length <= 1, err)
+  assert.doesNotMatch(err, /revoke failed/, 'none of them has a `revoke` that fails')
   assert.match(error, says)
   assert.match(advice, /\w+ .*\.$/)
   assert.deepEqual(more, [''], 'nothing comes after it')

@@ -581,6 +581,38 @@ describe('dispatcher: drain', () => {
     dispatcher.assign(epochOf(0, 2))
   })
 
+  test(
+    'of a thread that is dying, or dies, nobody is told that revoke failed: what it died of is',
+    BOUNDED,
+    async () => {
+      for (const moment of ['before', 'meanwhile'] as const) {
+        const { threads, start, dispatcher, log } = bench()
+        await start(0)
+        threads.doneAtOnce.delete('revoke')
+        if (moment === 'before') threads.handlers.onFailing(0)
+        const drained = dispatcher.drain(epochOf(0), PATIENCE_MS, 'revoked')
+        await turn()
+        if (moment === 'meanwhile') threads.handlers.onFailing(0)
+        assert.equal(await stateOf(drained), 'pending', 'I2: it runs until it has exited')
+        await threads.exit(0, { fault: 'own' })
+        await drained
+        assert.deepEqual(JSON.stringify(log.lines).match(/revoke failed/g), null, moment)
+      }
+    }
+  )
+
+  test('a revoke that is cut off with its thread, for the sake of another, is logged', BOUNDED, async () => {
+    const { threads, start, dispatcher, log } = bench()
+    await start(0)
+    threads.doneAtOnce.delete('revoke')
+    const drained = dispatcher.drain(epochOf(0), PATIENCE_MS, 'revoked')
+    await turn()
+    void threads.kill(0)
+    await threads.exit(0)
+    await drained
+    assert.match(JSON.stringify(log.lines), /revoke failed.*thread 0 ended/)
+  })
+
   test('I8: a revoke that never returns ends with its thread, after its limit', BOUNDED, async () => {
     const { threads, start, dispatcher, time } = bench()
     await start(0)

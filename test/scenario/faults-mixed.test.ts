@@ -12,19 +12,22 @@ const TIMEOUT = { timeout: 60_000 }
 const TEN_MINUTES_MS = 600_000
 
 describe('faults of the server as a whole', { concurrency: 2 }, () => {
-  test('under the service’s rate limits a backlog of tiny pulls loses nothing, and stays below the limit', TIMEOUT, () =>
-    play({ partitionCount: 1, rateLimits: 'service' }, async stage => {
-      const tap = await stage.tap()
-      const [lane] = stage.producer.lanes(stage.topicId, 1)
-      assert.ok(lane !== undefined)
-      // Each log alone is as large as a pull: a pull a log, at loopback's speed.
-      await stage.producer.send(lane, 400, () => 'x'.repeat(1200))
-      const options = { pullBytes: 1024, commitIntervalMs: 50, pollIntervalMs: 50 }
-      stage.run('run', { options })
-      await finishSound(stage)
-      const throttled = tap.of('pull_log').filter(({ answer }) => answer?.status === 429)
-      assert.deepEqual(throttled, [], 'the consumer keeps to 200 pulls a second by itself')
-    })
+  test(
+    'under the service’s rate limits a backlog of tiny pulls loses nothing, and stays below the limit',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: 1, rateLimits: 'service' }, async stage => {
+        const tap = await stage.tap()
+        const [lane] = stage.producer.lanes(stage.topicId, 1)
+        assert.ok(lane !== undefined)
+        // Each log alone is as large as a pull: a pull a log, at loopback's speed.
+        await stage.producer.send(lane, 400, () => 'x'.repeat(1200))
+        const options = { pullBytes: 1024, commitIntervalMs: 50, pollIntervalMs: 50 }
+        stage.run('run', { options })
+        await finishSound(stage)
+        const throttled = tap.of('pull_log').filter(({ answer }) => answer?.status === 429)
+        assert.deepEqual(throttled, [], 'the consumer keeps to 200 pulls a second by itself')
+      })
   )
 
   test('hasty committers that meet the service’s limit of 20 requests a second lose nothing', TIMEOUT, () =>

@@ -41,7 +41,10 @@ const ROWS = FAULTS.map(
 const DAMAGED: readonly (readonly [form: Partial<Quirks>, fault: Fault])[] = [
   [{ compression: 'lz4' }, { kind: 'truncate' }],
   [{ compression: 'none' }, { kind: 'truncate' }],
-  [{ compression: 'lz4', nextOffset: 'last' }, { kind: 'corrupt', what: 'bytes' }],
+  [
+    { compression: 'lz4', nextOffset: 'last' },
+    { kind: 'corrupt', what: 'bytes' }
+  ],
   [{ compression: 'none', nextOffset: 'last' }, { kind: 'truncate' }],
   [{ nextOffset: 'last' }, { kind: 'corrupt', what: 'json' }]
 ]

@@ -62,7 +62,8 @@ describe('faults on the way in', { concurrency: 3 }, () => {
     )
   }
 
-  for (const [title, fault] of FAULTS) {
+  // The kinds that differ in whether it took effect; pages and delays are no other matter here than above.
+  for (const [title, fault] of FAULTS.filter(([, { kind }]) => ['error', 'drop', 'truncate'].includes(kind))) {
     test(`a group with another timeout is changed although the change meets ${title}`, TIMEOUT, () =>
       play({ partitionCount: 2 }, async stage => {
         const [group, topicIds] = [stage.group, [stage.topicId]]
@@ -94,7 +95,7 @@ describe('faults on the way in', { concurrency: 3 }, () => {
         await finishSound(stage)
         const { groups } = await stage.snapshot()
         assert.deepEqual(
-          groups.map(({ name }) => name),
+          groups.map(({ group }) => group),
           [stage.group],
           'none is left behind'
         )

@@ -121,11 +121,19 @@ async function playLateCommit(stage: Stage, quirks: Partial<Quirks>): Promise<vo
   assert.ok(lateCommits.length > 0, 'A committed what it owned no longer')
   const isRefusal = quirks.foreignCommit === undefined || quirks.foreignCommit === 'refuse'
   // Only such a call tells whether the rest of a refused one is kept.
-  if (isRefusal) assert.ok(lateCommits.some(({ own }) => own.size > 0), 'a call names what A still owns, too')
+  if (isRefusal)
+    assert.ok(
+      lateCommits.some(({ own }) => own.size > 0),
+      'a call names what A still owns, too'
+    )
   for (const late of lateCommits) assertTakenAs(quirks, late, ends)
 }
 
-function isAt(committed: ReadonlyMap<number, bigint>, ends: ReadonlyMap<number, bigint>, partitions: readonly number[]) {
+function isAt(
+  committed: ReadonlyMap<number, bigint>,
+  ends: ReadonlyMap<number, bigint>,
+  partitions: readonly number[]
+) {
   return partitions.every(partition => committed.get(partition) === ends.get(partition))
 }
 
