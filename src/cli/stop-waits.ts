@@ -59,6 +59,6 @@ function waitOf(
     return [what, { partitions: which, drainTimeoutMs, abortGraceMs, hookTimeoutMs, callTimeoutMs }]
   }
   if (before === 'starting')
-    return ["the processor's `start`, or the service", { abortGraceMs, hookTimeoutMs, callTimeoutMs }]
+    return ["the processor's `start`, or the service", { abortGraceMs, callTimeoutMs }]
   return ["the processor's `stop`, or the service", { hookTimeoutMs, callTimeoutMs }]
 }
