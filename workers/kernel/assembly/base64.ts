@@ -1,0 +1,133 @@
+/**
+ * Base64 with the standard alphabet, strict: no white space, no `-` and `_`, padded to four.
+ *
+ * In: a text and where its bytes go, which may be the text's own place: what is written never overtakes what is read.
+ * Out: the bytes. Must never happen: a read outside the text, a write outside its decoded length. Bits that padding
+ * leaves over are not looked at, as nearly every decoder does: a log is worth more than they.
+ */
+
+const BAD: u8 = 0xff
+const PAD: u8 = 0x3d
+const BACKSLASH: u8 = 0x5c
+
+/** The six bits of each byte, or `BAD`. */
+// biome-ignore format: a table
+const SIX_BITS: usize = memory.data<u8>([
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 62, 255, 255, 255, 63,
+  52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 255, 255, 255, 255, 255, 255,
+  255, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+  15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 255, 255, 255, 255, 255,
+  255, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+  41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255
+])
+
+/** @returns How many bytes; or `-1 - n`, where character n of the text is in the four that do not fit. */
+export function decodeBase64(text: usize, textEnd: usize, output: usize): i32 {
+  const length = textEnd - text
+  if ((length & 3) != 0) return -1 - i32(length)
+  if (length == 0) return 0
+  let padCount: usize = 0
+  if (load<u8>(textEnd - 1) == PAD) padCount = load<u8>(textEnd - 2) == PAD ? 2 : 1
+  const outputEnd = output + (length >> 2) * 3 - padCount
+
+  let at = text
+  let written = output
+  // The classes of Wojciech Muła: a byte is in the alphabet where the bits of its two nibbles have nothing in common.
+  const lowClasses = i8x16(21, 17, 17, 17, 17, 17, 17, 17, 17, 17, 19, 26, 27, 27, 27, 26)
+  const highClasses = i8x16(16, 16, 1, 2, 4, 8, 4, 8, 16, 16, 16, 16, 16, 16, 16, 16)
+  // What to add for each high nibble; `/` shares one with `+` and takes the nibble below.
+  const shifts = i8x16(0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0)
+  const order = i8x16(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, 16, 16, 16, 16)
+  const nibble = i8x16.splat(15)
+  const slash = i8x16.splat(0x2f)
+  const evens = i16x8.splat(0x3f)
+  const weights = i16x8(4096, 1, 4096, 1, 4096, 1, 4096, 1)
+  // Twelve bytes are made of sixteen characters, and sixteen are written: four more must belong to the output. Then at
+  // least eight characters follow, so that no padding is in here.
+  while (outputEnd - written >= 16) {
+    const characters = v128.load(at)
+    const high = v128.and(i16x8.shr_u(characters, 4), nibble)
+    const wrong = v128.and(
+      i8x16.swizzle(lowClasses, v128.and(characters, nibble)),
+      i8x16.swizzle(highClasses, high)
+    )
+    if (v128.any_true(wrong)) break
+    const six = i8x16.add(characters, i8x16.swizzle(shifts, i8x16.add(i8x16.eq(characters, slash), high)))
+    const twelve = v128.or(i16x8.shl(v128.and(six, evens), 6), i16x8.shr_u(six, 8))
+    v128.store(written, i8x16.swizzle(i32x4.dot_i16x8_s(twelve, weights), order))
+    at += 16
+    written += 12
+  }
+
+  const wholeEnd = padCount == 0 ? textEnd : textEnd - 4
+  for (; at < wholeEnd; at += 4) {
+    const bits = readFour(at)
+    if (bits == u32.MAX_VALUE) return -1 - i32(at - text)
+    store<u8>(written, bits >> 16)
+    store<u8>(written + 1, bits >> 8)
+    store<u8>(written + 2, bits)
+    written += 3
+  }
+  if (padCount == 0) return i32(written - output)
+
+  const first = load<u8>(SIX_BITS + load<u8>(at))
+  const second = load<u8>(SIX_BITS + load<u8>(at + 1))
+  const third: u8 = padCount == 2 ? 0 : load<u8>(SIX_BITS + load<u8>(at + 2))
+  if (first == BAD || second == BAD || third == BAD) return -1 - i32(at - text)
+  store<u8>(written++, (first << 2) | (second >> 4))
+  if (padCount == 1) store<u8>(written++, (second << 4) | (third >> 2))
+  return i32(written - output)
+}
+
+/**
+ * Undoes the escapes of a JSON text that was found well-formed, in its own place. What is no ASCII becomes a byte that is
+ * not base64 either.
+ * @returns The new end.
+ */
+export function unescapeText(text: usize, textEnd: usize): usize {
+  let written = text
+  let at = text
+  while (at < textEnd) {
+    let byte = load<u8>(at++)
+    if (byte == BACKSLASH) {
+      const name = load<u8>(at++)
+      if (name == 0x75 /* u */) {
+        const unit = (hexDigit(at) << 12) | (hexDigit(at + 1) << 8) | (hexDigit(at + 2) << 4) | hexDigit(at + 3)
+        byte = unit < 0x80 ? u8(unit) : BAD
+        at += 4
+      } else {
+        // The control characters of \b \f \n \r \t, and the quote and the backslash, are no base64 either way.
+        byte = name == 0x2f /* / */ ? name : BAD
+      }
+    }
+    store<u8>(written++, byte)
+  }
+  return written
+}
+
+/** 24 bits, or the largest number. */
+// @ts-ignore: decorator
+@inline
+function readFour(at: usize): u32 {
+  const first: u32 = load<u8>(SIX_BITS + load<u8>(at))
+  const second: u32 = load<u8>(SIX_BITS + load<u8>(at + 1))
+  const third: u32 = load<u8>(SIX_BITS + load<u8>(at + 2))
+  const fourth: u32 = load<u8>(SIX_BITS + load<u8>(at + 3))
+  if ((first | second | third | fourth) > 63) return u32.MAX_VALUE
+  return (first << 18) | (second << 12) | (third << 6) | fourth
+}
+
+function hexDigit(at: usize): u32 {
+  const digit: u32 = load<u8>(at)
+  return digit <= 0x39 ? digit - 0x30 : (digit | 0x20) - 0x57
+}

@@ -1,0 +1,52 @@
+/**
+ * Third stage: from a message's base64 to its payload.
+ *
+ * In: where the text stands. Out: where the payload stands: the bytes take the text's own place, so that a response costs
+ * no memory twice. Must never happen: a message half decoded and taken for whole.
+ */
+import type { KernelMemory, Span } from './memory.ts'
+
+/** What is wrong with a message, and where in its bytes; `undefined` where no bytes came of it. */
+export interface MessageFault {
+  readonly reason: string
+  readonly bytePosition: number | undefined
+}
+
+export const HEADER_BYTES = 96
+const AT_VERSION = 0
+const AT_PAYLOAD_BYTES = 92
+
+/** The verdicts of `assembly/header.ts`. */
+const SHORT = -1
+const WRONG_VERSION = -2
+
+/** The decoded message, at the text's start. */
+export function decodeMessageText(memory: KernelMemory, text: Span): Span | MessageFault {
+  const byteCount = memory.kernel.decodeBase64(text.start, text.end, text.start)
+  if (byteCount < 0) return { reason: 'the message is not base64', bytePosition: undefined }
+  return { start: text.start, end: text.start + byteCount }
+}
+
+/** The payload of a decoded message, a `LogGroup`; what follows it is ignored. */
+export function payloadOf(memory: KernelMemory, message: Span): Span | MessageFault {
+  const payloadBytes = memory.kernel.checkHeader(message.start, message.end)
+  if (payloadBytes < 0) return faultOf(memory, message, payloadBytes)
+  const start = message.start + HEADER_BYTES
+  return { start, end: start + payloadBytes }
+}
+
+function faultOf({ bytes }: KernelMemory, { start, end }: Span, verdict: number): MessageFault {
+  if (verdict === SHORT) {
+    return { reason: `a message of ${end - start} bytes is shorter than its header`, bytePosition: end - start }
+  }
+  if (verdict === WRONG_VERSION) {
+    const version = bytes.readInt32BE(start + AT_VERSION)
+    return { reason: `version ${version} of a message is not 130`, bytePosition: AT_VERSION }
+  }
+  const declared = bytes.readInt32BE(start + AT_PAYLOAD_BYTES)
+  const there = end - start - HEADER_BYTES
+  return {
+    reason: `a message declares a payload of ${declared} bytes, but ${there} follow`,
+    bytePosition: AT_PAYLOAD_BYTES
+  }
+}
