@@ -78,7 +78,11 @@ function cases(): Case[] {
   const table = align(outputs.at(-1)?.end ?? 0)
   return [
     { stage: 'snappy', contender: 'npm snappy', work: () => void snappy.uncompressSync(bodies.snappy) },
-    { stage: 'snappy', contender: 'kernel', work: () => void decompressInto(whole, bodies.snappy, 'snappy', BYTES_MAX) },
+    {
+      stage: 'snappy',
+      contender: 'kernel',
+      work: () => void decompressInto(whole, bodies.snappy, 'snappy', BYTES_MAX)
+    },
     { stage: 'lz4', contender: 'lz4-napi', work: () => void uncompressLz4() },
     { stage: 'lz4', contender: 'kernel', work: () => void decompressInto(whole, bodies.lz4, 'lz4', BYTES_MAX) },
     { stage: 'JSON scan', contender: 'JSON.parse', work: () => void JSON.parse(text.toString('latin1')) },
@@ -157,7 +161,7 @@ function bodyToIndex(memory: KernelMemory): void {
 
 /** In turns, so that all meet the same moods of the machine. */
 function measure(all: readonly Case[]): Row[] {
-  const samples = all.map(() => ({ cpuMs: new Array<number>(), wallMs: new Array<number>() }))
+  const samples = all.map(() => ({ cpuMs: [] as number[], wallMs: [] as number[] }))
   for (let run = -WARM_UP_COUNT; run < RUN_COUNT; run++) {
     for (const [index, { work }] of all.entries()) {
       const cpuBefore = process.cpuUsage()

@@ -86,5 +86,9 @@ function malformed(body: Uint8Array, compression: Compression, verdict: number, 
 }
 
 function corrupt(body: Uint8Array, compression: Compression, why: string, place: ErrorPlace): ClsConsumerError {
-  return new ClsConsumerError('BODY_CORRUPT', `a body of ${body.length} bytes is not a ${compression} block: ${why}`, place)
+  return new ClsConsumerError(
+    'BODY_CORRUPT',
+    `a body of ${body.length} bytes is not a ${compression} block: ${why}`,
+    place
+  )
 }

@@ -12,7 +12,7 @@
  *     content (4) key: start, end; value: start, end. A log's contents follow it, and then the next log.
  *     tag (4)     as a content. Behind the logs.
  */
-import { type KernelMemory, type Span } from './memory.ts'
+import type { KernelMemory, Span } from './memory.ts'
 import type { MessageFault } from './message.ts'
 
 export const GROUP_WORDS = 16

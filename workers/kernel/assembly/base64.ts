@@ -116,7 +116,7 @@ export function unescapeText(text: usize, textEnd: usize): usize {
 }
 
 /** 24 bits, or the largest number. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function readFour(at: usize): u32 {
   const first: u32 = load<u8>(SIX_BITS + load<u8>(at))

@@ -316,7 +316,7 @@ function isHex(byte: u8): bool {
   return u8(byte - 0x30) <= 9 || u8((byte | 0x20) - 0x61) <= 5
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function isAt(at: usize, textEnd: usize, byte: u8): bool {
   return at < textEnd && load<u8>(at) == byte

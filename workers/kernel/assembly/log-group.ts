@@ -185,7 +185,7 @@ function indexLog(end: usize, head: usize, tableEnd: usize): usize {
 }
 
 /** The content whose tag is at `cursor`, if it has the usual form. @returns Behind it; 0: it has another, or is wrong. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function tryPair(cursor: usize, end: usize, pair: usize): usize {
   // Tag and length of the content, tag and length of the key; a value behind it has two bytes at least.
@@ -244,7 +244,7 @@ function readText(end: usize, entry: usize): void {
   at = textEnd
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function storeText(entry: usize, text: usize, textEnd: usize, readableEnd: usize): void {
   store<u32>(entry, text)
@@ -252,7 +252,7 @@ function storeText(entry: usize, text: usize, textEnd: usize, readableEnd: usize
 }
 
 /** Whether a text has a byte over 127. Vectors reach behind a short text, not behind `readableEnd`. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function isWide(text: usize, textEnd: usize, readableEnd: usize): bool {
   const length = textEnd - text

@@ -61,7 +61,7 @@ export function decompressLz4(source: usize, sourceEnd: usize, output: usize, ou
 }
 
 /** @returns A length of which the token has `first`, or a negative number where it does not end. */
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function readLength(first: usize, sourceEnd: usize): i64 {
   return first < LENGTH_MORE ? i64(first) : readMore(sourceEnd)

@@ -89,7 +89,7 @@ function readLittleEndian(at: usize, width: usize): usize {
   return value
 }
 
-// @ts-ignore: decorator
+// @ts-expect-error: decorator
 @inline
 function refuse(source: usize, element: usize): i32 {
   return -1 - i32(element - source)

@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { compress, decompress } from '../../../src/cls/compression.ts'
+import { ClsConsumerError } from '../../../src/errors.ts'
+import { decompressInto } from '../../../workers/kernel/decompress.ts'
+import { KernelMemory } from '../../../workers/kernel/memory.ts'
+import { Bench, ROUNDS, sharedData } from './setup.ts'
+
+const BYTES_MAX = 2 ** 22
+const memory = new KernelMemory()
+const bench = new Bench()
+
+/** Texts that repeat themselves at all distances, so that both compressors copy. */
+const repetitive = fc
+  .array(fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 90 }), fc.integer({ min: 1, max: 40 })), { maxLength: 12 })
+  .map(parts => Buffer.concat(parts.flatMap(([part, count]) => new Array<Uint8Array>(count).fill(part))))
+
+function uncompress(body: Uint8Array, compression: 'snappy' | 'lz4', plainBytesMax = BYTES_MAX): Buffer {
+  const { start, end } = decompressInto(memory, body, compression, plainBytesMax)
+  return Buffer.from(memory.bytes.subarray(start, end))
+}
+
+/** Plain bytes, or the code of the error. */
+function verdict(work: () => Buffer): string {
+  try {
+    return work().toString('hex')
+  } catch (error) {
+    assert.ok(error instanceof ClsConsumerError, String(error))
+    return error.code
+  }
+}
+
+/** The decoder alone, into exactly `plainBytes` between canaries. */
+function decodeBetweenCanaries(
+  body: Uint8Array,
+  compression: 'snappy' | 'lz4',
+  plainBytes: number
+): Buffer | undefined {
+  const [source, output] = bench.place(body, new Uint8Array(plainBytes))
+  assert.ok(source !== undefined && output !== undefined)
+  const { kernel } = bench.memory
+  const decode = compression === 'snappy' ? kernel.decompressSnappy : kernel.decompressLz4
+  const result = decode(source.start, source.end, output.start, output.end)
+  bench.assertUntouched(source)
+  bench.assertUntouched(output)
+  assert.ok(bench.read(source).equals(body), 'the source was written')
+  return result === 0 ? Buffer.from(bench.read(output)) : undefined
+}
+
+for (const compression of ['snappy', 'lz4'] as const) {
+  describe(`the kernel's ${compression}`, () => {
+    test('what is compressed comes back, between canaries', () => {
+      fc.assert(
+        fc.property(repetitive, plain => {
+          const body = compress(plain, compression)
+          assert.ok(uncompress(body, compression).equals(plain))
+          assert.deepEqual(decodeBetweenCanaries(body, compression, plain.length), plain)
+        }),
+        { numRuns: ROUNDS }
+      )
+    })
+
+    test('changed bytes get the verdict and the bytes of the present code, and nothing beside the output is written', () => {
+      const change = fc.tuple(fc.nat(), fc.nat(255))
+      fc.assert(
+        fc.property(repetitive, fc.array(change, { minLength: 1, maxLength: 4 }), (plain, changes) => {
+          const body = Buffer.from(compress(plain, compression))
+          for (const [at, byte] of changes) body[at % body.length] = byte
+          const ours = verdict(() => uncompress(body, compression, 2 ** 16))
+          const theirs = verdict(() => decompress(body, compression, 2 ** 16))
+          // lz4's own decoder also wants its last five bytes to be literals; ours reads what is whole.
+          if (compression === 'snappy' || theirs !== 'BODY_CORRUPT') assert.equal(ours, theirs)
+          decodeBetweenCanaries(body, compression, plain.length)
+        }),
+        { numRuns: ROUNDS * 4 }
+      )
+    })
+
+    test('a block cut at any length is refused', () => {
+      const plain = Buffer.from('a log, a log, a log, and one that is another: 0123456789'.repeat(8))
+      const body = compress(plain, compression)
+      for (let length = 0; length < body.length; length++) {
+        const cut = body.subarray(0, length)
+        assert.equal(decodeBetweenCanaries(cut, compression, plain.length), undefined, `cut at ${length}`)
+        if (compression === 'snappy')
+          assert.equal(
+            verdict(() => uncompress(cut, 'snappy')),
+            'BODY_CORRUPT'
+          )
+      }
+    })
+
+    test('a block that holds one byte more or less than its room is refused', () => {
+      const plain = Buffer.from('abcabcabcabcabcabcabcabcabcabcabcabcabcabcabc0123456789')
+      const body = compress(plain, compression)
+      for (const more of [-1, 1]) assert.equal(decodeBetweenCanaries(body, compression, plain.length + more), undefined)
+    })
+
+    for (const name of ['alice29.txt', 'html', 'html_x_4', 'urls.10K']) {
+      test(`shared data: ${name} comes back`, context => {
+        const plain = sharedData(context, `snappy/${name}`)
+        if (plain === undefined) return
+        assert.ok(uncompress(compress(plain, compression), compression).equals(plain))
+      })
+    }
+  })
+}
+
+describe("the kernel's snappy, by hand", () => {
+  const block = (hex: string) => Buffer.from(hex, 'hex')
+
+  for (const [name, hex, plain] of [
+    ['an empty block', '00', ''],
+    ['a literal', '0308616263', 'abc'],
+    ['a literal with its length in one byte', '03f002616263', 'abc'],
+    ['a literal with its length in two bytes', '03f40200616263', 'abc'],
+    ['a literal with its length in three bytes', '03f8020000616263', 'abc'],
+    ['a literal with its length in four bytes', '03fc02000000616263', 'abc'],
+    ['a copy with its offset in one byte', '0708616263' + '0103', 'abcabca'],
+    ['a copy with its offset in two bytes', '0508616263' + '060300', 'abcab'],
+    ['a copy with its offset in four bytes', '0508616263' + '0703000000', 'abcab'],
+    ['a size with bytes to spare', '8380800008616263', 'abc']
+  ] as const) {
+    test(`${name} is read`, () => {
+      assert.equal(uncompress(block(hex), 'snappy').toString(), plain)
+      assert.equal(decompress(block(hex), 'snappy', 100).toString(), plain)
+    })
+  }
+
+  for (const [name, hex] of [
+    ['no bytes', ''],
+    ['a size that does not end', 'ffffffffff'],
+    ['an offset of zero', '0508616263060000'],
+    ['an offset before the output', '0508616263060400'],
+    ['a huge offset', '050861626307ffffffff'],
+    ['a literal of 2^32 bytes', '03fcffffffff616263'],
+    ['a literal longer than the block', '03f0ff616263'],
+    ['a copy longer than the output', '0408616263fe0300'],
+    ['an element behind the whole output', '030861626300'],
+    ['less than it declares', '0408616263']
+  ] as const) {
+    test(`${name} is refused`, () => {
+      assert.throws(() => uncompress(block(hex), 'snappy'), { code: 'BODY_CORRUPT' })
+    })
+  }
+
+  test('copies of all lengths from all short offsets repeat what they write', () => {
+    for (let offset = 1; offset <= 40; offset++) {
+      const seed = Buffer.from(Array.from({ length: offset }, (_, index) => index + 1))
+      for (let length = 1; length <= 64; length++) {
+        for (const behind of [0, 1, 15, 16, 100]) {
+          const plainBytes = offset + length + behind
+          const body = Buffer.concat([
+            Buffer.from(plainBytes < 128 ? [plainBytes] : [(plainBytes & 127) | 128, plainBytes >> 7]),
+            Buffer.from([(offset - 1) << 2]),
+            seed,
+            Buffer.from([((length - 1) << 2) | 2, offset, 0]),
+            behind === 0
+              ? Buffer.alloc(0)
+              : behind <= 60
+                ? Buffer.from([(behind - 1) << 2])
+                : Buffer.from([0xf0, behind - 1]),
+            Buffer.alloc(behind, 0xee)
+          ])
+          const wanted = Buffer.alloc(plainBytes, 0xee)
+          for (let at = 0; at < offset + length; at++) wanted[at] = (at % offset) + 1
+          assert.deepEqual(decodeBetweenCanaries(body, 'snappy', plainBytes), wanted, `${offset} ${length} ${behind}`)
+        }
+      }
+    }
+  })
+
+  for (const name of ['baddata1', 'baddata2', 'baddata3']) {
+    test(`shared data: ${name} is refused`, context => {
+      const body = sharedData(context, `snappy/${name}.snappy`)
+      if (body === undefined) return
+      assert.throws(() => uncompress(body, 'snappy'), { code: 'BODY_CORRUPT' })
+    })
+  }
+})
+
+describe('bombs', () => {
+  test('100 bytes that declare 4 GB cost no memory: snappy', () => {
+    const body = Buffer.concat([block4Gb(), Buffer.alloc(95)])
+    const fresh = new KernelMemory()
+    const { byteCount } = fresh
+    assert.throws(() => decompressInto(fresh, body, 'snappy', 2 ** 26), { code: 'BODY_TOO_LARGE' })
+    assert.equal(fresh.byteCount, byteCount)
+  })
+
+  test('100 bytes that declare 64 MiB, which they cannot hold, cost no memory: snappy', () => {
+    const body = Buffer.concat([Buffer.from([0x80, 0x80, 0x80, 0x20]), Buffer.alloc(96)])
+    const fresh = new KernelMemory()
+    const { byteCount } = fresh
+    assert.throws(() => decompressInto(fresh, body, 'snappy', 2 ** 26), { code: 'BODY_CORRUPT' })
+    assert.equal(fresh.byteCount, byteCount)
+  })
+
+  test('an lz4 block of 64 KiB that holds 16 MiB costs no memory over the limit', () => {
+    const body = compress(Buffer.alloc(2 ** 24), 'lz4')
+    const fresh = new KernelMemory()
+    assert.throws(() => decompressInto(fresh, body, 'lz4', 2 ** 20), { code: 'BODY_TOO_LARGE' })
+    assert.ok(fresh.byteCount < 2 ** 18)
+  })
+
+  test('what is exactly as large as the limit passes, one byte more does not', () => {
+    for (const compression of ['snappy', 'lz4', 'none'] as const) {
+      const body = compress(Buffer.alloc(1000, 7), compression)
+      const { start, end } = decompressInto(memory, body, compression, 1000)
+      assert.equal(end - start, 1000)
+      assert.throws(() => decompressInto(memory, body, compression, 999), { code: 'BODY_TOO_LARGE' })
+    }
+  })
+
+  function block4Gb(): Buffer {
+    return Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f])
+  }
+})
