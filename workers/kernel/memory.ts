@@ -81,12 +81,12 @@ export class KernelMemory {
   }
 
   /** A word of the last call's report. */
-  report(byteOffset: number): number {
-    return this.#words[(this.kernel.REPORT.value + byteOffset) / 4] ?? 0
+  report(at: number): number {
+    return this.#words[(this.kernel.REPORT.value + at) / 4] ?? 0
   }
 
-  reportInt64(byteOffset: number): bigint {
-    return this.#times[(this.kernel.REPORT.value + byteOffset) / 8] ?? 0n
+  reportInt64(at: number): bigint {
+    return this.#times[(this.kernel.REPORT.value + at) / 8] ?? 0n
   }
 
   /** Makes addresses up to `end` usable. @throws RangeError where the host has no more memory. */

@@ -34,10 +34,10 @@ const SIX_BITS: usize = memory.data<u8>([
 /** @returns How many bytes; or `-1 - n`, where character n of the text is in the four that do not fit. */
 export function decodeBase64(text: usize, textEnd: usize, output: usize): i32 {
   const length = textEnd - text
-  if ((length & 3) != 0) return -1 - i32(length)
-  if (length == 0) return 0
+  if ((length & 3) !== 0) return -1 - i32(length)
+  if (length === 0) return 0
   let padCount: usize = 0
-  if (load<u8>(textEnd - 1) == PAD) padCount = load<u8>(textEnd - 2) == PAD ? 2 : 1
+  if (load<u8>(textEnd - 1) === PAD) padCount = load<u8>(textEnd - 2) === PAD ? 2 : 1
   const outputEnd = output + (length >> 2) * 3 - padCount
 
   let at = text
@@ -57,10 +57,7 @@ export function decodeBase64(text: usize, textEnd: usize, output: usize): i32 {
   while (outputEnd - written >= 16) {
     const characters = v128.load(at)
     const high = v128.and(i16x8.shr_u(characters, 4), nibble)
-    const wrong = v128.and(
-      i8x16.swizzle(lowClasses, v128.and(characters, nibble)),
-      i8x16.swizzle(highClasses, high)
-    )
+    const wrong = v128.and(i8x16.swizzle(lowClasses, v128.and(characters, nibble)), i8x16.swizzle(highClasses, high))
     if (v128.any_true(wrong)) break
     const six = i8x16.add(characters, i8x16.swizzle(shifts, i8x16.add(i8x16.eq(characters, slash), high)))
     const twelve = v128.or(i16x8.shl(v128.and(six, evens), 6), i16x8.shr_u(six, 8))
@@ -69,23 +66,23 @@ export function decodeBase64(text: usize, textEnd: usize, output: usize): i32 {
     written += 12
   }
 
-  const wholeEnd = padCount == 0 ? textEnd : textEnd - 4
+  const wholeEnd = padCount === 0 ? textEnd : textEnd - 4
   for (; at < wholeEnd; at += 4) {
     const bits = readFour(at)
-    if (bits == u32.MAX_VALUE) return -1 - i32(at - text)
+    if (bits === u32.MAX_VALUE) return -1 - i32(at - text)
     store<u8>(written, bits >> 16)
     store<u8>(written + 1, bits >> 8)
     store<u8>(written + 2, bits)
     written += 3
   }
-  if (padCount == 0) return i32(written - output)
+  if (padCount === 0) return i32(written - output)
 
   const first = load<u8>(SIX_BITS + load<u8>(at))
   const second = load<u8>(SIX_BITS + load<u8>(at + 1))
-  const third: u8 = padCount == 2 ? 0 : load<u8>(SIX_BITS + load<u8>(at + 2))
-  if (first == BAD || second == BAD || third == BAD) return -1 - i32(at - text)
+  const third: u8 = padCount === 2 ? 0 : load<u8>(SIX_BITS + load<u8>(at + 2))
+  if (first === BAD || second === BAD || third === BAD) return -1 - i32(at - text)
   store<u8>(written++, (first << 2) | (second >> 4))
-  if (padCount == 1) store<u8>(written++, (second << 4) | (third >> 2))
+  if (padCount === 1) store<u8>(written++, (second << 4) | (third >> 2))
   return i32(written - output)
 }
 
@@ -99,15 +96,15 @@ export function unescapeText(text: usize, textEnd: usize): usize {
   let at = text
   while (at < textEnd) {
     let byte = load<u8>(at++)
-    if (byte == BACKSLASH) {
+    if (byte === BACKSLASH) {
       const name = load<u8>(at++)
-      if (name == 0x75 /* u */) {
+      if (name === 0x75 /* u */) {
         const unit = (hexDigit(at) << 12) | (hexDigit(at + 1) << 8) | (hexDigit(at + 2) << 4) | hexDigit(at + 3)
         byte = unit < 0x80 ? u8(unit) : BAD
         at += 4
       } else {
         // The control characters of \b \f \n \r \t, and the quote and the backslash, are no base64 either way.
-        byte = name == 0x2f /* / */ ? name : BAD
+        byte = name === 0x2f /* / */ ? name : BAD
       }
     }
     store<u8>(written++, byte)
@@ -116,7 +113,6 @@ export function unescapeText(text: usize, textEnd: usize): usize {
 }
 
 /** 24 bits, or the largest number. */
-// @ts-expect-error: decorator
 @inline
 function readFour(at: usize): u32 {
   const first: u32 = load<u8>(SIX_BITS + load<u8>(at))

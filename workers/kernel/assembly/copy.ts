@@ -25,7 +25,6 @@ const REPEATS: usize = memory.data<u8>([
 ])
 
 /** `length` bytes of the source. Both have room for `length`; checked by the caller. */
-// @ts-expect-error: decorator
 @inline
 export function copyLiteral(source: usize, sourceEnd: usize, output: usize, outputEnd: usize, length: usize): void {
   const padded = length + 15
@@ -37,7 +36,6 @@ export function copyLiteral(source: usize, sourceEnd: usize, output: usize, outp
 }
 
 /** `length` bytes from `offset` bytes back, which may be bytes that this very copy writes. */
-// @ts-expect-error: decorator
 @inline
 export function copyBack(output: usize, outputEnd: usize, offset: usize, length: usize): void {
   const end = output + length

@@ -14,7 +14,7 @@ export const WRONG_PAYLOAD_BYTES: i32 = -3
 /** @returns The payload's bytes; -1: the message is shorter than its header; -2: its version; -3: its payload's bytes. */
 export function checkHeader(message: usize, messageEnd: usize): i32 {
   if (messageEnd - message < HEADER_BYTES) return SHORT
-  if (bswap<i32>(load<i32>(message)) != VERSION) return WRONG_VERSION
+  if (bswap<i32>(load<i32>(message)) !== VERSION) return WRONG_VERSION
   const payloadBytes = bswap<i32>(load<i32>(message + AT_PAYLOAD_BYTES))
   const thereBytes = i32(messageEnd - message - HEADER_BYTES)
   return payloadBytes < 0 || payloadBytes > thereBytes ? WRONG_PAYLOAD_BYTES : payloadBytes

@@ -54,18 +54,18 @@ export function scanResponse(text: usize, textEnd: usize, table: usize, tableEnd
   while (true) {
     const key = at
     at = skipKey(at, textEnd)
-    if (at == 0 || isEscaped) return ODD
+    if (at === 0 || isEscaped) return ODD
     if (isKey(key, RESPONSE, 8)) {
       at = isAt(at, textEnd, 0x7b) ? readMembers(at, textEnd, table, tableEnd) : 0
     } else at = skipValue(at, textEnd, 1)
     if (isFull) return NO_ROOM
-    if (at == 0) return ODD
+    if (at === 0) return ODD
     at = skipSpace(at, textEnd)
     if (isAt(at, textEnd, 0x7d /* } */)) break
     if (!isAt(at, textEnd, 0x2c /* , */)) return ODD
     at = skipSpace(at + 1, textEnd)
   }
-  if (skipSpace(at + 1, textEnd) != textEnd) return ODD
+  if (skipSpace(at + 1, textEnd) !== textEnd) return ODD
   if (!hasResponse || hasError || isOddNext || isOddMessages) return ODD
   store<u32>(REPORT, messageCount, 8)
   store<u32>(REPORT, u32(hasNext), 12)
@@ -88,7 +88,7 @@ function readMembers(start: usize, textEnd: usize, table: usize, tableEnd: usize
     const key = at
     at = skipKey(at, textEnd)
     // An escaped key might be any.
-    if (at == 0 || isEscaped) return 0
+    if (at === 0 || isEscaped) return 0
     if (isKey(key, MESSAGE, 7)) {
       at = readMessages(at, textEnd, table, tableEnd)
     } else if (isKey(key, NEXT_OFFSET, 10)) {
@@ -98,7 +98,7 @@ function readMembers(start: usize, textEnd: usize, table: usize, tableEnd: usize
       if (isKey(key, ERROR, 5)) hasError = !isAt(at, textEnd, 0x6e)
       at = skipValue(at, textEnd, 2)
     }
-    if (at == 0) return 0
+    if (at === 0) return 0
     at = skipSpace(at, textEnd)
     if (isAt(at, textEnd, 0x7d)) return at + 1
     if (!isAt(at, textEnd, 0x2c)) return 0
@@ -120,7 +120,7 @@ function readMessages(start: usize, textEnd: usize, table: usize, tableEnd: usiz
     if (isAt(at, textEnd, 0x22)) {
       const text = at + 1
       at = skipText(text, textEnd)
-      if (at == 0) return 0
+      if (at === 0) return 0
       if (tableEnd - span < SPAN_BYTES) {
         isFull = true
         return 0
@@ -132,7 +132,7 @@ function readMessages(start: usize, textEnd: usize, table: usize, tableEnd: usiz
     } else {
       isOddMessages = true
       at = skipValue(at, textEnd, 3)
-      if (at == 0) return 0
+      if (at === 0) return 0
     }
     at = skipSpace(at, textEnd)
     if (isAt(at, textEnd, 0x5d)) return at + 1
@@ -147,7 +147,7 @@ function readNext(start: usize, textEnd: usize): usize {
   isOddNext = false
   hasNext = false
   next = 0
-  if (end == 0 || isAt(start, textEnd, 0x6e)) return end
+  if (end === 0 || isAt(start, textEnd, 0x6e)) return end
   const isNegative = isAt(start, textEnd, 0x2d /* - */)
   const digits = isNegative ? start + 1 : start
   if (end - digits > INT64_DIGITS) {
@@ -174,7 +174,7 @@ function readNext(start: usize, textEnd: usize): usize {
 function skipKey(at: usize, textEnd: usize): usize {
   if (!isAt(at, textEnd, 0x22)) return 0
   at = skipText(at + 1, textEnd)
-  if (at == 0) return 0
+  if (at === 0) return 0
   at = skipSpace(at, textEnd)
   return isAt(at, textEnd, 0x3a /* : */) ? skipSpace(at + 1, textEnd) : 0
 }
@@ -182,9 +182,9 @@ function skipKey(at: usize, textEnd: usize): usize {
 /** Of a key that was skipped, without escapes: its closing quote ends the comparison at the latest. */
 function isKey(quote: usize, name: usize, length: usize): bool {
   for (let index: usize = 0; index < length; index++) {
-    if (load<u8>(quote + 1 + index) != load<u8>(name + index)) return false
+    if (load<u8>(quote + 1 + index) !== load<u8>(name + index)) return false
   }
-  return load<u8>(quote + 1 + length) == 0x22
+  return load<u8>(quote + 1 + length) === 0x22
 }
 
 /** @returns Behind the value; 0 where there is none, or too deep a one. */
@@ -217,10 +217,10 @@ function skipList(at: usize, textEnd: usize, depth: i32, isObject: bool): usize 
   while (true) {
     if (isObject) {
       at = skipKey(at, textEnd)
-      if (at == 0) return 0
+      if (at === 0) return 0
     }
     at = skipValue(at, textEnd, depth + 1)
-    if (at == 0) return 0
+    if (at === 0) return 0
     at = skipSpace(at, textEnd)
     if (isAt(at, textEnd, closing)) return at + 1
     if (!isAt(at, textEnd, 0x2c)) return 0
@@ -229,7 +229,7 @@ function skipList(at: usize, textEnd: usize, depth: i32, isObject: bool): usize 
 }
 
 function skipWord(at: usize, textEnd: usize, word: u32): usize {
-  return textEnd - at >= 4 && load<u32>(at) == word ? at + 4 : 0
+  return textEnd - at >= 4 && load<u32>(at) === word ? at + 4 : 0
 }
 
 function skipNumber(start: usize, textEnd: usize): usize {
@@ -238,18 +238,18 @@ function skipNumber(start: usize, textEnd: usize): usize {
   else {
     const whole = at
     at = skipDigits(at, textEnd)
-    if (at == whole) return 0
+    if (at === whole) return 0
   }
   if (isAt(at, textEnd, 0x2e /* . */)) {
     const fraction = at + 1
     at = skipDigits(fraction, textEnd)
-    if (at == fraction) return 0
+    if (at === fraction) return 0
   }
   if (isAt(at, textEnd, 0x65) || isAt(at, textEnd, 0x45)) {
     let exponent = at + 1
     if (isAt(exponent, textEnd, 0x2b) || isAt(exponent, textEnd, 0x2d)) exponent++
     at = skipDigits(exponent, textEnd)
-    if (at == exponent) return 0
+    if (at === exponent) return 0
   }
   return at - start > NUMBER_BYTES_MAX ? 0 : at
 }
@@ -278,12 +278,12 @@ function skipText(at: usize, textEnd: usize): usize {
     // To the end, or to an escape; behind that the vectors go on.
     while (at < textEnd) {
       const byte = load<u8>(at++)
-      if (byte == 0x22) return at
+      if (byte === 0x22) return at
       if (byte < 0x20) return 0
-      if (byte != 0x5c) continue
+      if (byte !== 0x5c) continue
       isEscaped = true
       at = skipEscape(at, textEnd)
-      if (at == 0) return 0
+      if (at === 0) return 0
       break
     }
   }
@@ -316,16 +316,15 @@ function isHex(byte: u8): bool {
   return u8(byte - 0x30) <= 9 || u8((byte | 0x20) - 0x61) <= 5
 }
 
-// @ts-expect-error: decorator
 @inline
 function isAt(at: usize, textEnd: usize, byte: u8): bool {
-  return at < textEnd && load<u8>(at) == byte
+  return at < textEnd && load<u8>(at) === byte
 }
 
 function skipSpace(at: usize, textEnd: usize): usize {
   while (at < textEnd) {
     const byte = load<u8>(at)
-    if (byte != 0x20 && byte != 0x0a && byte != 0x0d && byte != 0x09) break
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break
     at++
   }
   return at

@@ -54,7 +54,7 @@ export function indexLogGroup(payload: usize, payloadEnd: usize, table: usize, t
   const end = indexGroup(payload, payloadEnd, table, tableEnd)
   store<i32>(REPORT, reason)
   store<u32>(REPORT, at - payload, 4)
-  return reason == 0 ? end : 0
+  return reason === 0 ? end : 0
 }
 
 function indexGroup(payload: usize, payloadEnd: usize, head: usize, tableEnd: usize): usize {
@@ -67,23 +67,23 @@ function indexGroup(payload: usize, payloadEnd: usize, head: usize, tableEnd: us
   let tagCount: u32 = 0
   while (at < payloadEnd) {
     const tag = readTag(payloadEnd)
-    if (reason != 0) return 0
+    if (reason !== 0) return 0
     switch (tag) {
       case LOG: {
         const end = readEnd(payloadEnd)
-        if (reason != 0) return 0
+        if (reason !== 0) return 0
         table = indexLog(end, table, tableEnd)
-        if (reason != 0) return 0
+        if (reason !== 0) return 0
         logCount++
         break
       }
       case TAG: {
         const end = readEnd(payloadEnd)
-        if (reason != 0) return 0
+        if (reason !== 0) return 0
         if (tableEnd - table < PAIR_BYTES) return fail(NO_ROOM)
         // Only checked: the tags are to stand together, behind the logs. The next log writes over it.
         indexPair(end, table)
-        if (reason != 0) return 0
+        if (reason !== 0) return 0
         tagCount++
         break
       }
@@ -102,7 +102,7 @@ function indexGroup(payload: usize, payloadEnd: usize, head: usize, tableEnd: us
       default:
         skipField(tag, payloadEnd, 0)
     }
-    if (reason != 0) return 0
+    if (reason !== 0) return 0
   }
   store<u32>(head, logCount)
   store<u32>(head, tagCount, 4)
@@ -117,13 +117,13 @@ function indexTags(payload: usize, payloadEnd: usize, table: usize, tableEnd: us
   at = payload
   while (at < payloadEnd) {
     const tag = readTag(payloadEnd)
-    if (tag == TAG) {
+    if (tag === TAG) {
       const end = readEnd(payloadEnd)
       if (tableEnd - table < PAIR_BYTES) return fail(NO_ROOM)
       indexPair(end, table)
       table += PAIR_BYTES
     } else skipField(tag, payloadEnd, 0)
-    if (reason != 0) return 0
+    if (reason !== 0) return 0
   }
   return table
 }
@@ -138,11 +138,11 @@ function indexLog(end: usize, head: usize, tableEnd: usize): usize {
   let collectTime: i64 = 0
   let cursor = at
   while (cursor < end) {
-    if (load<u8>(cursor) == CONTENT) {
+    if (load<u8>(cursor) === CONTENT) {
       if (tableEnd - pair < PAIR_BYTES) return stop(NO_ROOM, cursor)
       // As nearly every writer has it: lengths of one byte (a value's of two), the key, the value, no more.
       const next = tryPair(cursor, end, pair)
-      if (next != 0) {
+      if (next !== 0) {
         cursor = next
         pair += PAIR_BYTES
         continue
@@ -150,11 +150,11 @@ function indexLog(end: usize, head: usize, tableEnd: usize): usize {
     }
     at = cursor
     const tag = readTag(end)
-    if (reason != 0) return 0
+    if (reason !== 0) return 0
     switch (tag) {
       case CONTENT: {
         const contentEnd = readEnd(end)
-        if (reason != 0) return 0
+        if (reason !== 0) return 0
         if (tableEnd - pair < PAIR_BYTES) return fail(NO_ROOM)
         indexPair(contentEnd, pair)
         pair += PAIR_BYTES
@@ -171,7 +171,7 @@ function indexLog(end: usize, head: usize, tableEnd: usize): usize {
       default:
         skipField(tag, end, 1)
     }
-    if (reason != 0) return 0
+    if (reason !== 0) return 0
     cursor = at
   }
   at = end
@@ -185,7 +185,6 @@ function indexLog(end: usize, head: usize, tableEnd: usize): usize {
 }
 
 /** The content whose tag is at `cursor`, if it has the usual form. @returns Behind it; 0: it has another, or is wrong. */
-// @ts-expect-error: decorator
 @inline
 function tryPair(cursor: usize, end: usize, pair: usize): usize {
   // Tag and length of the content, tag and length of the key; a value behind it has two bytes at least.
@@ -198,11 +197,11 @@ function tryPair(cursor: usize, end: usize, pair: usize): usize {
     contentBytes = (contentBytes & 127) | (more << 7)
     keyAt++
   }
-  if (load<u8>(keyAt - 2) != KEY) return 0
+  if (load<u8>(keyAt - 2) !== KEY) return 0
   const contentEnd = keyAt - 2 + contentBytes
   const keyBytes: usize = load<u8>(keyAt - 1)
   const keyEnd = keyAt + keyBytes
-  if (contentEnd > end || keyBytes > 127 || keyEnd + 2 > contentEnd || load<u8>(keyEnd) != VALUE) return 0
+  if (contentEnd > end || keyBytes > 127 || keyEnd + 2 > contentEnd || load<u8>(keyEnd) !== VALUE) return 0
   let valueAt = keyEnd + 2
   let valueBytes: usize = load<u8>(keyEnd + 1)
   if (valueBytes > 127) {
@@ -211,7 +210,7 @@ function tryPair(cursor: usize, end: usize, pair: usize): usize {
     if (more > 127) return 0
     valueBytes = (valueBytes & 127) | (more << 7)
   }
-  if (valueAt + valueBytes != contentEnd) return 0
+  if (valueAt + valueBytes !== contentEnd) return 0
   storeText(pair, keyAt, keyEnd, end)
   storeText(pair + 8, valueAt, contentEnd, end)
   return contentEnd
@@ -223,15 +222,15 @@ function indexPair(end: usize, pair: usize): void {
   let hasValue = false
   while (at < end) {
     const tag = readTag(end)
-    if (reason != 0) return
-    if (tag == KEY) {
+    if (reason !== 0) return
+    if (tag === KEY) {
       readText(end, pair)
       hasKey = true
-    } else if (tag == VALUE) {
+    } else if (tag === VALUE) {
       readText(end, pair + 8)
       hasValue = true
     } else skipField(tag, end, 2)
-    if (reason != 0) return
+    if (reason !== 0) return
   }
   if (!hasKey) fail(NO_KEY)
   else if (!hasValue) fail(NO_VALUE)
@@ -239,12 +238,11 @@ function indexPair(end: usize, pair: usize): void {
 
 function readText(end: usize, entry: usize): void {
   const textEnd = readEnd(end)
-  if (reason != 0) return
+  if (reason !== 0) return
   storeText(entry, at, textEnd, end)
   at = textEnd
 }
 
-// @ts-expect-error: decorator
 @inline
 function storeText(entry: usize, text: usize, textEnd: usize, readableEnd: usize): void {
   store<u32>(entry, text)
@@ -252,18 +250,17 @@ function storeText(entry: usize, text: usize, textEnd: usize, readableEnd: usize
 }
 
 /** Whether a text has a byte over 127. Vectors reach behind a short text, not behind `readableEnd`. */
-// @ts-expect-error: decorator
 @inline
 function isWide(text: usize, textEnd: usize, readableEnd: usize): bool {
   const length = textEnd - text
   if (length < 16) {
     if (readableEnd - text < 16) return isWideByBytes(text, textEnd)
-    return (i8x16.bitmask(v128.load(text)) & ((1 << i32(length)) - 1)) != 0
+    return (i8x16.bitmask(v128.load(text)) & ((1 << i32(length)) - 1)) !== 0
   }
   // The last vector overlaps the one before.
   let bits = v128.load(textEnd - 16)
   for (let each = text; each < textEnd - 16; each += 16) bits = v128.or(bits, v128.load(each))
-  return i8x16.bitmask(bits) != 0
+  return i8x16.bitmask(bits) !== 0
 }
 
 function isWideByBytes(text: usize, textEnd: usize): bool {
@@ -278,11 +275,11 @@ function readTag(end: usize): u32 {
   for (let shift: u32 = 0; shift < 35; shift += 7) {
     if (at >= end) return u32(fail(TRUNCATED))
     const byte: u32 = load<u8>(at++)
-    if (shift == 28 && byte > 15) return u32(fail(BAD_TAG))
+    if (shift === 28 && byte > 15) return u32(fail(BAD_TAG))
     tag |= (byte & 127) << shift
     if (byte < 128) break
   }
-  return tag >>> 3 == 0 ? u32(fail(FIELD_ZERO)) : tag
+  return tag >>> 3 === 0 ? u32(fail(FIELD_ZERO)) : tag
 }
 
 /** A length of at most five bytes and 31 bits, that fits. @returns Where what is so long ends. */
@@ -291,7 +288,7 @@ function readEnd(end: usize): usize {
   for (let shift: usize = 0; shift < 35; shift += 7) {
     if (at >= end) return fail(TRUNCATED)
     const byte: usize = load<u8>(at++)
-    if (shift == 28 && byte > 7) return fail(BAD_LENGTH)
+    if (shift === 28 && byte > 7) return fail(BAD_LENGTH)
     length |= (byte & 127) << shift
     if (byte < 128) break
   }
@@ -327,16 +324,19 @@ function skipField(tag: u32, end: usize, depth: i32): void {
       } while (load<u8>(at++) > 127)
       return
     case FIXED64:
-      return skipBytes(8, end)
+      skipBytes(8, end)
+      return
     case BYTES: {
       const next = readEnd(end)
-      if (reason == 0) at = next
+      if (reason === 0) at = next
       return
     }
     case GROUP:
-      return skipGroup(tag >>> 3, end, depth)
+      skipGroup(tag >>> 3, end, depth)
+      return
     case FIXED32:
-      return skipBytes(4, end)
+      skipBytes(4, end)
+      return
     default:
       fail(BAD_WIRE_TYPE)
   }
@@ -345,13 +345,13 @@ function skipField(tag: u32, end: usize, depth: i32): void {
 function skipGroup(field: u32, end: usize, depth: i32): void {
   while (true) {
     const tag = readTag(end)
-    if (reason != 0) return
-    if ((tag & 7) == GROUP_END) {
-      if (tag >>> 3 != field) fail(BAD_GROUP_END)
+    if (reason !== 0) return
+    if ((tag & 7) === GROUP_END) {
+      if (tag >>> 3 !== field) fail(BAD_GROUP_END)
       return
     }
     skipField(tag, end, depth + 1)
-    if (reason != 0) return
+    if (reason !== 0) return
   }
 }
 

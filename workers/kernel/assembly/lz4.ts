@@ -18,16 +18,16 @@ export function lz4PlainBytes(source: usize, sourceEnd: usize): i64 {
   at = source
   while (true) {
     if (at >= sourceEnd) return -1
-    const token: usize = load<u8>(at++)
-    const literal = readLength(token >> 4, sourceEnd)
+    const head: usize = load<u8>(at++)
+    const literal = readLength(head >> 4, sourceEnd)
     if (literal < 0 || literal > i64(sourceEnd - at)) return -1
     at += usize(literal)
     plainBytes += literal
     // The last sequence ends with its literals.
-    if (at == sourceEnd) return plainBytes
+    if (at === sourceEnd) return plainBytes
     if (sourceEnd - at < 2) return -1
     at += 2
-    const match = readLength(token & 15, sourceEnd)
+    const match = readLength(head & 15, sourceEnd)
     if (match < 0) return -1
     plainBytes += match + MATCH_MIN
   }
@@ -40,18 +40,19 @@ export function decompressLz4(source: usize, sourceEnd: usize, output: usize, ou
   while (true) {
     const sequence = at
     if (at >= sourceEnd) return refuse(source, sequence)
-    const token: usize = load<u8>(at++)
-    const literal = readLength(token >> 4, sourceEnd)
-    if (literal < 0 || literal > i64(sourceEnd - at) || literal > i64(outputEnd - written)) return refuse(source, sequence)
+    const head: usize = load<u8>(at++)
+    const literal = readLength(head >> 4, sourceEnd)
+    if (literal < 0 || literal > i64(sourceEnd - at) || literal > i64(outputEnd - written))
+      return refuse(source, sequence)
     const literalBytes = usize(literal)
     copyLiteral(at, sourceEnd, written, outputEnd, literalBytes)
     at += literalBytes
     written += literalBytes
-    if (at == sourceEnd) return written == outputEnd ? 0 : refuse(source, sequence)
+    if (at === sourceEnd) return written === outputEnd ? 0 : refuse(source, sequence)
     if (sourceEnd - at < 2) return refuse(source, sequence)
     const offset: usize = load<u16>(at)
     at += 2
-    const match = readLength(token & 15, sourceEnd) + MATCH_MIN
+    const match = readLength(head & 15, sourceEnd) + MATCH_MIN
     if (match < MATCH_MIN || match > i64(outputEnd - written)) return refuse(source, sequence)
     // Zero is no offset, and wraps to the largest here.
     if (offset - 1 >= written - output) return refuse(source, sequence)
@@ -60,8 +61,7 @@ export function decompressLz4(source: usize, sourceEnd: usize, output: usize, ou
   }
 }
 
-/** @returns A length of which the token has `first`, or a negative number where it does not end. */
-// @ts-expect-error: decorator
+/** @returns A length of which the head has `first`, or a negative number where it does not end. */
 @inline
 function readLength(first: usize, sourceEnd: usize): i64 {
   return first < LENGTH_MORE ? i64(first) : readMore(sourceEnd)
@@ -73,7 +73,7 @@ function readMore(sourceEnd: usize): i64 {
     if (at >= sourceEnd) return -1 - MATCH_MIN
     const more = load<u8>(at++)
     length += more
-    if (more != 255) return length
+    if (more !== 255) return length
   }
 }
 

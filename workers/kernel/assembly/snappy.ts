@@ -12,13 +12,13 @@ const ROOM: usize = 64 + 16
 /** @returns 0, or `-1 - n` where byte n of the block begins what is wrong. */
 export function decompressSnappy(source: usize, sourceEnd: usize, output: usize, outputEnd: usize): i32 {
   let at = skipDeclaredSize(source, sourceEnd, outputEnd - output)
-  if (at == 0) return -1
+  if (at === 0) return -1
   let written = output
   while (at < sourceEnd) {
     const element = at
     const tag: usize = load<u8>(at++)
     const kind = tag & 3
-    if (kind == 0) {
+    if (kind === 0) {
       let length = (tag >> 2) + 1
       if (length <= 16 && sourceEnd - at >= 16 && outputEnd - written >= 16) {
         v128.store(written, v128.load(at))
@@ -28,7 +28,7 @@ export function decompressSnappy(source: usize, sourceEnd: usize, output: usize,
           if (sourceEnd - at < width) return refuse(source, element)
           const last = readLittleEndian(at, width)
           // 2^32 bytes would be 0 of them.
-          if (last == u32.MAX_VALUE) return refuse(source, element)
+          if (last === u32.MAX_VALUE) return refuse(source, element)
           length = last + 1
           at += width
         }
@@ -42,15 +42,15 @@ export function decompressSnappy(source: usize, sourceEnd: usize, output: usize,
 
     let length: usize
     let offset: usize
-    if (kind == 1) {
+    if (kind === 1) {
       if (at >= sourceEnd) return refuse(source, element)
       length = ((tag >> 2) & 7) + 4
       offset = ((tag >> 5) << 8) | load<u8>(at++)
     } else {
-      const width: usize = kind == 2 ? 2 : 4
+      const width: usize = kind === 2 ? 2 : 4
       if (sourceEnd - at < width) return refuse(source, element)
       length = (tag >> 2) + 1
-      offset = kind == 2 ? load<u16>(at) : load<u32>(at)
+      offset = kind === 2 ? load<u16>(at) : load<u32>(at)
       at += width
     }
     // Zero is no offset, and wraps to the largest here.
@@ -67,7 +67,7 @@ export function decompressSnappy(source: usize, sourceEnd: usize, output: usize,
     } else copyBack(written, outputEnd, offset, length)
     written += length
   }
-  return written == outputEnd ? 0 : refuse(source, sourceEnd)
+  return written === outputEnd ? 0 : refuse(source, sourceEnd)
 }
 
 /** @returns Where the elements begin; 0 where the block does not declare `plainBytes`. */
@@ -77,7 +77,7 @@ function skipDeclaredSize(source: usize, sourceEnd: usize, plainBytes: usize): u
     if (source + index >= sourceEnd) return 0
     const byte = load<u8>(source + index)
     size |= u64(byte & 0x7f) << (7 * index)
-    if (byte < 0x80) return size == u64(plainBytes) ? source + index + 1 : 0
+    if (byte < 0x80) return size === u64(plainBytes) ? source + index + 1 : 0
   }
   return 0
 }
@@ -89,8 +89,6 @@ function readLittleEndian(at: usize, width: usize): usize {
   return value
 }
 
-// @ts-expect-error: decorator
-@inline
 function refuse(source: usize, element: usize): i32 {
   return -1 - i32(element - source)
 }
