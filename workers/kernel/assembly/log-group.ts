@@ -46,11 +46,16 @@ const WIDE: u32 = 0x8000_0000
 let at: usize = 0
 /** Why it stopped; 0 as long as it has not. */
 let reason: i32 = 0
+/** The first byte over 127 at or behind the text that was last looked for one; before any, the payload's start. */
+let wideAt: usize = 0
+let wideEnd: usize = 0
 
 /** @returns Where the table goes on; 0: the group is poisoned, or has no room: the report has the reason and the place. */
 export function indexLogGroup(payload: usize, payloadEnd: usize, table: usize, tableEnd: usize): usize {
   at = payload
   reason = 0
+  wideEnd = payloadEnd
+  wideAt = findWide(payload)
   const end = indexGroup(payload, payloadEnd, table, tableEnd)
   store<i32>(REPORT, reason)
   store<u32>(REPORT, at - payload, 4)
@@ -115,6 +120,7 @@ function indexGroup(payload: usize, payloadEnd: usize, head: usize, tableEnd: us
 /** A second way through a group that is sound, for few have tags. */
 function indexTags(payload: usize, payloadEnd: usize, table: usize, tableEnd: usize): usize {
   at = payload
+  wideAt = findWide(payload)
   while (at < payloadEnd) {
     const tag = readTag(payloadEnd)
     if (tag === TAG) {
@@ -211,8 +217,8 @@ function tryPair(cursor: usize, end: usize, pair: usize): usize {
     valueBytes = (valueBytes & 127) | (more << 7)
   }
   if (valueAt + valueBytes !== contentEnd) return 0
-  storeText(pair, keyAt, keyEnd, end)
-  storeText(pair + 8, valueAt, contentEnd, end)
+  storeText(pair, keyAt, keyEnd)
+  storeText(pair + 8, valueAt, contentEnd)
   return contentEnd
 }
 
@@ -239,34 +245,29 @@ function indexPair(end: usize, pair: usize): void {
 function readText(end: usize, entry: usize): void {
   const textEnd = readEnd(end)
   if (reason !== 0) return
-  storeText(entry, at, textEnd, end)
+  storeText(entry, at, textEnd)
   at = textEnd
 }
 
 @inline
-function storeText(entry: usize, text: usize, textEnd: usize, readableEnd: usize): void {
+function storeText(entry: usize, text: usize, textEnd: usize): void {
   store<u32>(entry, text)
-  store<u32>(entry, u32(textEnd) | (isWide(text, textEnd, readableEnd) ? WIDE : 0), 4)
+  if (textEnd > wideAt && wideAt < text) wideAt = findWide(text)
+  store<u32>(entry, u32(textEnd) | (textEnd > wideAt ? WIDE : 0), 4)
 }
 
-/** Whether a text has a byte over 127. Vectors reach behind a short text, not behind `readableEnd`. */
-@inline
-function isWide(text: usize, textEnd: usize, readableEnd: usize): bool {
-  const length = textEnd - text
-  if (length < 16) {
-    if (readableEnd - text < 16) return isWideByBytes(text, textEnd)
-    return (i8x16.bitmask(v128.load(text)) & ((1 << i32(length)) - 1)) !== 0
+/**
+ * The first byte over 127 from `from` on; the payload's end where there is none. Texts are met in their order, and only
+ * one behind `wideAt` asks anew, so that each byte is looked at once: far less than a look at every text by itself.
+ */
+function findWide(from: usize): usize {
+  while (wideEnd - from >= 16) {
+    const bits = i8x16.bitmask(v128.load(from))
+    if (bits !== 0) return from + ctz(bits)
+    from += 16
   }
-  // The last vector overlaps the one before.
-  let bits = v128.load(textEnd - 16)
-  for (let each = text; each < textEnd - 16; each += 16) bits = v128.or(bits, v128.load(each))
-  return i8x16.bitmask(bits) !== 0
-}
-
-function isWideByBytes(text: usize, textEnd: usize): bool {
-  let bits: u8 = 0
-  for (let each = text; each < textEnd; each++) bits |= load<u8>(each)
-  return bits > 127
+  while (from < wideEnd && load<u8>(from) < 128) from++
+  return from
 }
 
 /** At most five bytes, of 32 bits. 0 after a failure. */
