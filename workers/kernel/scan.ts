@@ -1,6 +1,8 @@
 /**
  * Second stage: from the response's text to its next offset and where its messages stand.
  *
+ * In the kernel: JavaScript would find the quotes as fast (`indexOf`), but not the escapes and control characters between.
+ *
  * In: JSON, untrusted. Out: those, or `undefined` for what only the full parser (`workers/response.ts`) may judge: an
  * error, what is no pull response, no JSON, or merely rare. Must never happen: a response taken that the full parser
  * reads otherwise.

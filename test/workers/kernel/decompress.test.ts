@@ -135,7 +135,10 @@ describe("the kernel's snappy, by hand", () => {
     ['an offset before the output', '0508616263060400'],
     ['a huge offset', '050861626307ffffffff'],
     ['a literal of 2^32 bytes', '03fcffffffff616263'],
+    ['a literal of 2^32 bytes, which are not none', '03fcffffffff08616263'],
     ['a literal longer than the block', '03f0ff616263'],
+    ['a last literal longer than the block', '0a24616263'],
+    ['a last literal longer than the block, with its length in one byte', '64f063616263'],
     ['a copy longer than the output', '0408616263fe0300'],
     ['an element behind the whole output', '030861626300'],
     ['less than it declares', '0408616263']
@@ -169,6 +172,14 @@ describe("the kernel's snappy, by hand", () => {
         }
       }
     }
+  })
+
+  test('a body in shared memory, as the main thread hands it over, is read', () => {
+    const plain = Buffer.from('abcabcabcabcabcabcabcabc')
+    const compressed = compress(plain, 'snappy')
+    const body = new Uint8Array(new SharedArrayBuffer(100), 7, compressed.length)
+    body.set(compressed)
+    assert.deepEqual(uncompress(body, 'snappy'), plain)
   })
 
   for (const name of ['baddata1', 'baddata2', 'baddata3']) {

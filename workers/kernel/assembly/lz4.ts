@@ -1,6 +1,9 @@
 /**
  * One raw lz4 block: no frame, no size in front.
  *
+ * lz4-napi's decoder takes as long, but wants a prefixed copy of the block and gives a fresh buffer; this one writes where
+ * the next stage reads (bench: `kernel-stages`).
+ *
  * In: the block. Out: the size of its plain bytes, from its sequences alone; then, into exactly that many bytes, they.
  * Must never happen: a read outside the block or the output so far, a write outside the output.
  */
