@@ -73,6 +73,20 @@ describe("the kernel's base64", () => {
     )
   })
 
+  test('a text that base64 follows is read to its own end, no further', () => {
+    const plain = Buffer.from('a message that is long enough for vectors and some more bytes')
+    const whole = Buffer.from(plain.toString('base64'))
+    for (let length = 0; length < whole.length; length++) {
+      const [source, output] = bench.place(whole, new Uint8Array(Math.floor(length / 4) * 3))
+      assert.ok(source !== undefined && output !== undefined)
+      const { start } = source
+      const byteCount = bench.memory.kernel.decodeBase64(start, start + length, output.start)
+      bench.assertUntouched(output)
+      if (length % 4 !== 0) assert.ok(byteCount < 0, `${length} characters`)
+      else assert.deepEqual(Buffer.from(bench.read(output)), plain.subarray(0, byteCount))
+    }
+  })
+
   test('a text cut at any length is whole quartets, or refused', () => {
     const text = Buffer.from('a message that is long enough for vectors and some more bytes').toString('base64')
     for (let length = 0; length <= text.length; length++) {
