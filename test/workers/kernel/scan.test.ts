@@ -204,6 +204,10 @@ describe("the kernel's JSON scan", () => {
     ],
     ['a Message that a later null takes back is none', '{"Response":{"Message":["bm8="],"Message":null}}'],
     ['an empty Response', '{"Response":{}}'],
+    [
+      'escapes that only look like base64 poison their message alone',
+      '{"Response":{"Message":["\\u0141AAA","\\nAAA","\\bAAA","\\u0041AAA","\\/AAA"]}}'
+    ],
     ['an empty message', '{"Response":{"Message":[""]}}']
   ] as const) {
     test(title, () => assertTaken(text))
