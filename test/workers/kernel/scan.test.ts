@@ -246,6 +246,18 @@ describe("the kernel's JSON scan", () => {
     test(`${title} is the full parser's`, () => assert.equal(scan(text), undefined))
   }
 
+  test('a quote, an escape and a control character are met at every place of a long text', () => {
+    for (let at = 0; at <= 100; at++) {
+      const withAt = (middle: string) =>
+        `{"Response":{"Message":["${'A'.repeat(at)}${middle}${'A'.repeat(100 - at)}"]}}`
+      assert.equal(scan(withAt('\u001f')), undefined)
+      assert.equal(scan(withAt('"')), undefined)
+      assertTaken(withAt('\\/AAA'))
+      assertTaken(withAt('\u007f'))
+      assertTaken(withAt('\u00ff'))
+    }
+  })
+
   test('more messages than the table first has room for are all found, and repeated lists do not add up', () => {
     const list = JSON.stringify(Array.from({ length: 30_000 }, () => 'YQ=='))
     assertTaken(`{"Response":{"Message":${list},"NextOffset":30001}}`)
