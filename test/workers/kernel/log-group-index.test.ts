@@ -334,6 +334,12 @@ describe("the kernel's index", () => {
       log1(field(2, 2, Buffer.from('060a016b120576', 'hex'), Buffer.alloc(20))),
       false
     ],
+    // The last two bytes of the value would be a field of the group.
+    [
+      'a content longer than its log',
+      Buffer.concat([field(1, 2, varintOf(9n)), Buffer.from('0801' + '1207' + '0a016b' + '12024801', 'hex')]),
+      false
+    ],
     ['invalid UTF-8', log1(field(2, 2, lengthOf(Buffer.from('0a01ff1202c328', 'hex')))), true]
   ] as const) {
     test(`${title}: ${isGood ? 'read' : 'poisoned'}, as by protobufjs`, () => {
