@@ -11,6 +11,9 @@ const TIMEOUT = { timeout: 60_000 }
 const action = 'CommitConsumerOffsets'
 
 /** Every third commit is struck, and the very last one for sure. */
+/** A commit is given up after this, to the millisecond; `requestTimeoutMs` is as coarse as the HTTP client's own timers. */
+const GIVEN_UP_BEFORE = { callTimeoutMs: 1000 }
+
 const ROWS: readonly FaultedRow[] = [
   ...COMMON_FAULTS.map(
     ([title, fault, code]): FaultedRow => ({
@@ -35,17 +38,17 @@ const ROWS: readonly FaultedRow[] = [
   {
     // The next one is there before it, so that it takes the offset back until that is sent once more.
     title: 'commits that are given up, and taken by the server after a newer one',
-    rules: [{ action, fault: { kind: 'delay', ms: 900 }, every: 3 }],
+    rules: [{ action, fault: { kind: 'delay', ms: 1300 }, every: 3 }],
     struckCount: 2,
     code: 'API_TIMEOUT',
-    options: { requestTimeoutMs: 500 }
+    options: GIVEN_UP_BEFORE
   },
   {
     title: 'commits that are taken, and answered after they were given up',
-    rules: [{ action, fault: { kind: 'delay', ms: 900, when: 'after' }, every: 3 }],
+    rules: [{ action, fault: { kind: 'delay', ms: 1300, when: 'after' }, every: 3 }],
     struckCount: 2,
     code: 'API_TIMEOUT',
-    options: { requestTimeoutMs: 500 }
+    options: GIVEN_UP_BEFORE
   },
   {
     title: 'commits of which every second one takes effect and is never answered',
