@@ -58,7 +58,6 @@ function waitOf(
     const what = 'open batches, `revoke` and the last commit of these partitions'
     return [what, { partitions: which, drainTimeoutMs, abortGraceMs, hookTimeoutMs, callTimeoutMs }]
   }
-  if (before === 'starting')
-    return ["the processor's `start`, or the service", { abortGraceMs, callTimeoutMs }]
+  if (before === 'starting') return ["the processor's `start`, or the service", { abortGraceMs, callTimeoutMs }]
   return ["the processor's `stop`, or the service", { hookTimeoutMs, callTimeoutMs }]
 }
