@@ -36,8 +36,8 @@ export interface TenureHandlers {
   /** A batch is processed, its result delivered, and it counts. `latencyMs`: since its body had arrived. */
   processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
-  /** The service answers pulls. */
-  answered(): void
+  /** The service has answered a pull; `wasRefused`: the one before it was refused. */
+  answered(wasRefused: boolean): void
   /** The chain cannot go on from `offset`; everything before it is settled. */
   stuck(error: ClsConsumerError, offset: bigint): void
   /** A batch failed for good; the frontier stays before it. */
@@ -113,10 +113,11 @@ export class Tenure {
       advanced: (_from, to) => this.#advance(to),
       ended: () => this.#checkRest(),
       answered: () => {
+        const wasRefused = this.isRefused
         this.#refusedCount = 0
         // Nothing is open that may be broken: a quiet partition may meet a broken body now and then, for ever.
         if (this.#frontier?.openCount === 0) this.#repullCount = 0
-        this.#handlers.answered()
+        this.#handlers.answered(wasRefused)
       },
       retried: (error, offset, waitMs) => {
         this.#chainFailure = undefined
@@ -141,6 +142,11 @@ export class Tenure {
 
   setBound(bound: PullBound): void {
     this.#chain?.setBound(bound)
+  }
+
+  /** The service has refused its last pull. */
+  get isRefused(): boolean {
+    return this.#refusedCount > 0
   }
 
   /** How often in a row the service has refused its pulls, this time included. */

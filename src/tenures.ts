@@ -214,7 +214,7 @@ export class Tenures implements Iterable<Tenure> {
               }),
       processed: (batch, answer, nextOffset, latencyMs) => handlers.processed(batch, answer, nextOffset, latencyMs),
       retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),
-      answered: () => handlers.topicAnswered(epoch.topicId, 'pull'),
+      answered: wasRefused => this.#answered(epoch.topicId, wasRefused),
       stuck: (error, offset) => this.#moveOnOrFail(tenure, error, offset),
       failed: error => handlers.failed(error),
       done: nextOffset => handlers.done(epoch, nextOffset),
@@ -239,6 +239,15 @@ export class Tenures implements Iterable<Tenure> {
     this.#moveOn(tenure, settings.onInvalidOffset, error, offset).catch(thrown => {
       if (!signal.aborted) handlers.failed(toClsError(thrown))
     })
+  }
+
+  /**
+   * Partition 1 is refused; partition 0 is answered, to a pull that had left before → the topic is not permitted again.
+   * Only who was refused can tell, or anybody once no such partition is left.
+   */
+  #answered(topicId: string, wasRefused: boolean): void {
+    const isRefused = ({ epoch, isRefused }: Tenure): boolean => epoch.topicId === topicId && isRefused
+    if (wasRefused || ![...this].some(isRefused)) this.#parts.handlers.topicAnswered(topicId, 'pull')
   }
 
   /** The topic is refused: this partition stays ours, and is tried again by itself. */

@@ -76,6 +76,37 @@ describe('a topic whose pulls are refused', () => {
     assert.equal(pullsOf(it, 'topic-b').length, count + 1)
   })
 
+  test(
+    'it is not restored by an answer to another partition, whose pull had left before the refusal',
+    BOUNDED,
+    async t => {
+      const it = bench(t, TWO)
+      const told = watch(it)
+      it.grant(0, 1)
+      await it.start()
+      const [first, second] = pullsOf(it, 'topic-b')
+      await second?.fail(fail('API_TOPIC_CLOSED'))
+      await first?.complete(withoutMessages(90n))
+      assert.deepEqual(told, ['refused topic-b API_TOPIC_CLOSED'])
+      await it.time.advance(1000)
+      for (const pull of pullsOf(it, 'topic-b').slice(2))
+        await pull.complete(withoutMessages(90n)).catch(() => undefined)
+      assert.deepEqual(told, ['refused topic-b API_TOPIC_CLOSED', 'restored topic-b'])
+    }
+  )
+
+  test('it is restored by any answer once the partition that was refused is gone', BOUNDED, async t => {
+    const it = bench(t, TWO)
+    const told = watch(it)
+    it.grant(0, 1)
+    await it.start()
+    await pullsOf(it, 'topic-b')[1]?.fail(fail('API_TOPIC_CLOSED'))
+    it.grant(0)
+    await it.time.advance(INTERVAL_MS)
+    await pullsOf(it, 'topic-b')[0]?.complete(withoutMessages(90n))
+    assert.deepEqual(told.slice(0, 2), ['refused topic-b API_TOPIC_CLOSED', 'restored topic-b'])
+  })
+
   test('where every topic is refused, the consumer stops with the error', BOUNDED, async t => {
     const it = bench(t, TWO)
     const told = watch(it)
