@@ -124,11 +124,18 @@ async function forgettableWork(stage: Stage, consumers: readonly ScenarioConsume
   return (await Promise.all(consumers.map(consumer => stage.interruptions(consumer, 'lease-lost', 0)))).flat()
 }
 
-/** Work was cut off where its consumer heard that the partition is lost: with the group, or before. */
+/**
+ * Work was cut off where its consumer gave the partition up: with the group, or before. A batch that was on its way to the
+ * thread when its epoch ended may still have begun, and ends before the release.
+ */
 function markLost(consumer: ScenarioConsumer, forgotten: readonly Interruption[]): Interruption[] {
   const own = forgotten.filter(({ process }) => process === consumer.name)
   return own.map(interruption => {
-    const lost = consumer.events('leaseLost', ({ partition }) => partition === interruption.partition).at(-1)
-    return { ...interruption, atMs: lost?.atMs ?? 0 }
+    const { partition } = interruption
+    const lost = consumer.events('leaseLost', event => event.partition === partition).at(-1)
+    // It never had it: nothing of it was cut off.
+    if (lost === undefined) return { ...interruption, atMs: 0 }
+    const released = consumer.events('released', event => event.partition === partition && event.atMs >= lost.atMs)
+    return { ...interruption, kind: 'unclean', atMs: released[0]?.atMs ?? lost.atMs }
   })
 }
