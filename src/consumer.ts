@@ -184,9 +184,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   // ---- Starting and stopping ----
 
   async #begin(signal: AbortSignal): Promise<void> {
-    const { log } = this.#world
+    const { log, threads } = this.#world
     const { group, topicIds } = this.#settings
-    const { threads } = this.#world
     warnOfName(log, 'group', group)
     warnOfName(log, 'consumer', this.name)
     await ensureGroup(this.#world, this.#settings, signal)
@@ -226,8 +225,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     // 5. Heartbeats stop last.
     await this.#membership.leave()
     await this.#committer.stop()
-    // 6. `stop` runs on every thread; threads and connections are closed.
     await this.#otherGroup.rest()
+    // 6. `stop` runs on every thread; threads and connections are closed.
     // Threads that do not exit must not keep the connections open.
     await this.#dispatcher.stop().catch(thrown => this.#fail(toClsError(thrown)))
     await this.#world.close().catch(thrown => this.#fail(toClsError(thrown)))

@@ -15,8 +15,8 @@ import type { Tenure } from './tenure.ts'
 import type { TenuresParts } from './tenures.ts'
 import { isTopicTrouble } from './topic-troubles.ts'
 
-/** Between two attempts to open partitions whose positions the service did not tell. */
-const OPEN_RETRY_MS = 1000
+/** Between two questions to a service that could not answer the first. */
+export const OPEN_RETRY_MS = 1000
 
 type OpenerParts = Pick<
   TenuresParts,

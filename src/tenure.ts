@@ -264,7 +264,6 @@ export class Tenure {
     try {
       return await deliver(answer.result, place, this.#closed.signal)
     } catch (error) {
-      if (this.#closed.signal.aborted) return false
       throw resultError(error, placeOfBatch(batch))
     }
   }

@@ -19,7 +19,7 @@ import { type PullBound, PullChain, type PullHandlers } from './fetch/pull-chain
 import type { Holdings } from './group/holdings.ts'
 import type { Membership } from './group/membership.ts'
 import type { Start } from './group/start-position.ts'
-import { Opener } from './opener.ts'
+import { OPEN_RETRY_MS, Opener } from './opener.ts'
 import type { ResultPlace, Settings } from './options.ts'
 import type { Starts } from './starts.ts'
 import { Tenure } from './tenure.ts'
@@ -29,9 +29,6 @@ import type { World } from './world.ts'
 
 /** A partition is released without its last commit after this: its uncommitted work repeats elsewhere. */
 const LAST_COMMIT_MS = 15_000
-
-/** Between two attempts to open partitions whose positions the service did not tell. */
-const OPEN_RETRY_MS = 1000
 
 /** A partition that is taken back while it opens is given up after this. */
 const OPENING_WAIT_MS = 1000
@@ -210,7 +207,13 @@ export class Tenures implements Iterable<Tenure> {
                 mayOffer: () => membership.checkLease(),
                 signal,
                 retried: (error, waitMs) =>
-                  handlers.retried(resultError(error, resultPlace(place)), resultPlace(place), waitMs)
+                  handlers.retried(resultError(error, resultPlace(place)), resultPlace(place), waitMs),
+                gaveUp: error => {
+                  const { message } = resultError(error, resultPlace(place))
+                  world.log.warn('a result was not taken while its partition closes: its batch repeats', {
+                    error: message
+                  })
+                }
               }),
       processed: (batch, answer, nextOffset, latencyMs) => handlers.processed(batch, answer, nextOffset, latencyMs),
       retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),

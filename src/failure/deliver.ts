@@ -15,10 +15,12 @@ import { retryDelayMs } from './retry-policy.ts'
 export interface DeliverHooks {
   /** Asked before each attempt: the process may have been stopped meanwhile, for longer than the lease (I12). */
   mayOffer(): boolean
-  /** Ends the waiting between attempts: rejects with its reason. */
+  /** Ends the attempts, and the waiting between them. */
   readonly signal: AbortSignal
   /** Before each wait. */
   retried(error: unknown, waitMs: number): void
+  /** It failed when `signal` had aborted: it is not offered again. */
+  gaveUp(error: unknown): void
 }
 
 /** Resolves to whether it was taken: false where it may not be offered any more. */
@@ -26,17 +28,22 @@ export async function deliver(
   offer: () => unknown,
   world: Pick<World, 'timers' | 'random'>,
   limits: Pick<Settings, 'attempts' | 'backoffMs' | 'backoffMaxMs'>,
-  { mayOffer, signal, retried }: DeliverHooks
+  { mayOffer, signal, retried, gaveUp }: DeliverHooks
 ): Promise<boolean> {
   for (let attempt = 1; mayOffer(); attempt++) {
     try {
       await offer()
       return true
     } catch (error) {
+      if (signal.aborted) {
+        gaveUp(error)
+        return false
+      }
       const waitMs = retryDelayMs({ ...limits, attempt, chance: world.random.next() })
-      if (waitMs === undefined || signal.aborted) throw error
+      if (waitMs === undefined) throw error
       retried(error, waitMs)
-      await world.timers.sleep(waitMs, signal)
+      await world.timers.sleep(waitMs, signal).catch(() => undefined)
+      if (signal.aborted) return false
     }
   }
   return false
