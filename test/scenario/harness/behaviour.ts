@@ -15,7 +15,14 @@ export interface Behaviour {
   readonly batchMs?: number
   readonly slowTopicId?: string
   /** Batches (of this partition alone, where it is given) wait at the gate. */
-  readonly hold?: { readonly gateFile: string; readonly mode: HoldMode; readonly partition?: number }
+  readonly hold?: {
+    readonly gateFile: string
+    readonly mode: HoldMode
+    /** Only this one. */
+    readonly partition?: number
+    /** Each has a gate of its own: the file with its number behind a dot. */
+    readonly perPartition?: boolean
+  }
   /** Throws for a batch that holds this log. */
   readonly failOn?: string
   /** Ends its thread, if this file exists; the first who finds it takes it away. */

@@ -73,8 +73,9 @@ function dieOnce({ dieFile }: Behaviour): void {
 
 async function hold({ hold }: Behaviour, { partition, signal }: ProcessorContext, tell: () => void): Promise<void> {
   if (hold === undefined || (hold.partition !== undefined && hold.partition !== partition)) return
-  const { gateFile, mode } = hold
-  while (existsSync(gateFile)) {
+  const { gateFile, mode, perPartition = false } = hold
+  const file = perPartition ? `${gateFile}.${partition}` : gateFile
+  while (existsSync(file)) {
     tell()
     if (mode === 'block') block(LOOK_INTERVAL_MS)
     else await sleep(LOOK_INTERVAL_MS)
