@@ -19,6 +19,7 @@ import { Consumer } from '../src/consumer.ts'
 import { type EmulatorHandle, startEmulator } from '../src/emulator/start.ts'
 import { createLogger } from '../src/observe/logger.ts'
 import { realClock, realRandom, realTimers } from '../src/real-world.ts'
+import { median } from './statistics.ts'
 
 const LOG_COUNT = 400_000
 const LOGS_PER_GROUP = 1000
@@ -173,11 +174,6 @@ function report(runs: readonly Run[]): void {
   if (process.argv.includes('--json') && file !== undefined) {
     writeFileSync(file, `${JSON.stringify({ ratios, context, runs }, undefined, 2)}\n`)
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
 function spread(values: readonly number[]): string {

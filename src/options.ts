@@ -100,8 +100,10 @@ function isSharedThreads(input: unknown): input is SharedThreads {
 
 const MIB = 1024 * 1024
 
-/** Of `heldBytesMax`: what may be held compressed, or reserved for it. The rest is for decoded batches. */
-export const PULLED_SHARE = 0.75
+/** Of `heldBytesMax`: what may be held compressed, or reserved for it. */
+export const PULLED_SHARE = 0.625
+/** Of `heldBytesMax`: what all threads together may keep of the memory of closed batches. The rest is for open ones. */
+export const KEPT_SHARE = 0.125
 
 /** One row an option. Order is the order of help and README. */
 export const OPTIONS = {

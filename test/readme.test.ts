@@ -49,6 +49,7 @@ test('the examples of the README are found', () => {
     readExamples(readReadme()).map(({ file }) => file),
     [
       'count-errors.mjs',
+      'failed-reads.mjs',
       'to-files.mjs',
       'to-files.sh',
       'consume.mjs',
@@ -80,6 +81,23 @@ test('consume.mjs counts the errors that were uploaded', { timeout: 2 * RUN_TIME
   assert.equal(status, 0, output)
   const errors = Number(/^(\d+) errors$/m.exec(output)?.[1])
   assert.ok(errors > 0 && errors < LOG_COUNT / 10, output)
+})
+
+test('failed-reads.mjs picks what it says, with its time', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
+  const consume = readFileSync(join(folder, 'consume.mjs'), 'utf8')
+    .replace('count-errors.mjs', 'failed-reads.mjs')
+    .replace('error-count', 'failed-reads')
+    .replace(/errors \+= .*/, 'for (const log of result) console.log(JSON.stringify(log))')
+  writeFileSync(join(folder, 'consume-failed.mjs'), consume)
+  const { status, output } = await run(process.execPath, ['consume-failed.mjs'])
+  assert.equal(status, 0, output)
+  const picked = output.split('\n').flatMap(line => (line.startsWith('{"ms"') ? [JSON.parse(line)] : []))
+  assert.ok(picked.length > 0 && picked.length < LOG_COUNT / 10, output)
+  for (const { ms, status: code, method } of picked) {
+    assert.match(code, /^5/)
+    assert.equal(method, 'GET')
+    assert.equal(new Date(ms).getUTCFullYear(), 2023)
+  }
 })
 
 test('consume.sh runs to its end', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {

@@ -223,8 +223,8 @@ describe('options: what contradicts', () => {
   test('I5: a budget of less than two pulls', () => {
     const pullBytes = 6 * 1024 * 1024
     // Three quarters of the budget are for pulls.
-    const heldBytesMax = 16 * 1024 * 1024
-    assert.match(onlyProblem({ pullBytes, heldBytesMax: heldBytesMax - 1 }), /no room for two pulls.*at least 16777216/)
+    const heldBytesMax = 20_132_660 // of which 625 in 1000 are for pulls
+    assert.match(onlyProblem({ pullBytes, heldBytesMax: heldBytesMax - 1 }), /no room for two pulls.*at least 20132660/)
     assert.deepEqual(problems({ pullBytes, heldBytesMax }), [])
   })
 

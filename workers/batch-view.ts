@@ -1,15 +1,20 @@
 /**
  * What a processor sees of a response: `LogBatch`, `LogGroup` and `Log`, as views.
  *
- * In: decoded log groups and their place. Out: views that read them on demand. Must never be readable once `process`
- * has settled: the memory behind them goes to other batches. What was read before (strings, `toObject()`) stays good.
+ * In: an indexed response and its place. Out: views that read it on demand. Must never be readable once `process` has
+ * settled: the memory behind them goes to other batches. What was read before (strings, `toObject()`) stays good.
  *
  * A key may repeat within a log. `get`, `equals`, `startsWith` and `toObject` all take its first value; `entries` has
- * every pair.
+ * every pair. A text that is not valid UTF-8 has U+FFFD where a `TextDecoder` puts it.
+ *
+ * A string that is kept may keep up to 16 KiB of its neighbours alive, or as much as itself where it is longer; one from
+ * a text with other characters than ASCII, a key, a tag and what is said of a group keep only themselves. To keep many
+ * short strings for long, copy them: `Buffer.from(text).toString()`.
  */
-import type { LogGroup as RawGroup, Log as RawLog } from '../src/cls/log-group.ts'
-import { ClsConsumerError, type ErrorPlace } from '../src/errors.ts'
-import { toUnixMs } from './log-time.ts'
+import type { ClsConsumerError, ErrorPlace } from '../src/errors.ts'
+import { BatchAccess } from './batch-access.ts'
+import { BatchReader, NOWHERE } from './batch-reader.ts'
+import type { IndexedGroups } from './kernel/log-group-index.ts'
 
 export interface BatchHead {
   readonly topicId: string
@@ -19,47 +24,14 @@ export interface BatchHead {
   readonly messageCount: number
 }
 
-/** The decoded groups of one open batch. Every view asks it before it reads. */
-class BatchMemory {
-  #groups: readonly RawGroup[] | undefined
-  #tellLateUse: ((error: ClsConsumerError) => void) | undefined
-  readonly #place: ErrorPlace
-
-  constructor(groups: readonly RawGroup[], place: ErrorPlace) {
-    this.#groups = groups
-    this.#place = place
-  }
-
-  /** @throws ClsConsumerError BATCH_CLOSED */
-  groups(): readonly RawGroup[] {
-    if (this.#groups !== undefined) return this.#groups
-    const error = new ClsConsumerError(
-      'BATCH_CLOSED',
-      'a batch was used after its process had settled: await everything that process starts, or keep toObject()',
-      this.#place
-    )
-    this.#tellLateUse?.(error)
-    this.#tellLateUse = undefined
-    throw error
-  }
-
-  close(): void {
-    this.#groups = undefined
-  }
-
-  onLateUse(tell: (error: ClsConsumerError) => void): void {
-    this.#tellLateUse = tell
-  }
-}
-
 /** Logs of one partition, in offset order. Valid until `process` settles; later use throws `BATCH_CLOSED`. */
 export class LogBatch implements Iterable<Log> {
-  readonly #memory: BatchMemory
+  readonly #access: BatchAccess
   readonly #head: BatchHead
   readonly #logCount: number
 
-  constructor(memory: BatchMemory, head: BatchHead, logCount: number) {
-    this.#memory = memory
+  constructor(access: BatchAccess, head: BatchHead, logCount: number) {
+    this.#access = access
     this.#head = head
     this.#logCount = logCount
   }
@@ -88,133 +60,141 @@ export class LogBatch implements Iterable<Log> {
   }
 
   get logCount(): number {
-    this.#memory.groups()
+    this.#access.open()
     return this.#logCount
   }
 
   /** The log groups in order. */
   get groups(): IterableIterator<LogGroup> {
-    return eachGroup(this.#memory)
+    this.#access.open()
+    return eachGroup(this.#access)
   }
 
   /** The logs in order, a fresh `Log` each. */
-  *[Symbol.iterator](): Generator<Log, void, undefined> {
-    for (const group of eachGroup(this.#memory)) yield* group
+  [Symbol.iterator](): IterableIterator<Log> {
+    const { firstGroup, groupCount } = this.#access.open()
+    return new LogIterator(this.#access, firstGroup, groupCount)
   }
 
   /** Every log's contents as a plain object, in order; see `Log.toObject`. */
   toObjects(): Record<string, string>[] {
-    return this.#memory.groups().flatMap(group => group.logs.map(log => toRecord(log.contents)))
+    return this.#access.open().objects()
   }
 
   #openHead(): BatchHead {
-    this.#memory.groups()
+    this.#access.open()
     return this.#head
   }
 }
 
 /** Logs that were written together, with what is said of all of them. */
 export class LogGroup implements Iterable<Log> {
-  readonly #memory: BatchMemory
-  readonly #raw: RawGroup
+  readonly #access: BatchAccess
+  readonly #place: number
+  // What was read already: a loop may ask with every log.
+  readonly #texts = new Map<GroupField, string | undefined>()
+  #tags: Record<string, string> | undefined
 
-  constructor(memory: BatchMemory, raw: RawGroup) {
-    this.#memory = memory
-    this.#raw = raw
+  constructor(access: BatchAccess, place: number) {
+    this.#access = access
+    this.#place = place
   }
 
   get source(): string | undefined {
-    return this.#open().source
+    return this.#text('source')
   }
 
   get filename(): string | undefined {
-    return this.#open().filename
+    return this.#text('filename')
   }
 
   get hostname(): string | undefined {
-    return this.#open().hostname
+    return this.#text('hostname')
   }
 
   get contextFlow(): string | undefined {
-    return this.#open().contextFlow
+    return this.#text('contextFlow')
   }
 
   /** Tags by key, a fresh object; of a repeated key the first. */
   get tags(): Record<string, string> {
-    return toRecord(this.#open().logTags)
+    const reader = this.#access.open()
+    this.#tags ??= reader.tags(this.#place)
+    return { ...this.#tags }
   }
 
   get logCount(): number {
-    return this.#open().logs.length
+    return this.#access.open().logCount(this.#place)
   }
 
-  *[Symbol.iterator](): Generator<Log, void, undefined> {
-    for (const log of this.#open().logs) {
-      this.#memory.groups() // the batch may have closed while the loop's body awaited
-      yield new Log(this.#memory, log, this)
-    }
+  [Symbol.iterator](): IterableIterator<Log> {
+    this.#access.open()
+    return new LogIterator(this.#access, this.#place, 1)
   }
 
-  #open(): RawGroup {
-    this.#memory.groups()
-    return this.#raw
+  #text(field: GroupField): string | undefined {
+    const reader = this.#access.open()
+    if (!this.#texts.has(field)) this.#texts.set(field, reader.groupText(this.#place, field))
+    return this.#texts.get(field)
   }
 }
 
 /** One log. */
 export class Log {
-  readonly #memory: BatchMemory
-  readonly #raw: RawLog
-  readonly #group: LogGroup
+  readonly #access: BatchAccess
+  readonly #place: number
 
-  constructor(memory: BatchMemory, raw: RawLog, group: LogGroup) {
-    this.#memory = memory
-    this.#raw = raw
-    this.#group = group
+  constructor(access: BatchAccess, place: number) {
+    this.#access = access
+    this.#place = place
   }
 
   /** The value of a key, or `undefined`; of a repeated key the first. */
   get(key: string): string | undefined {
-    return this.#open().contents.find(content => content.key === key)?.value
+    return this.#access.open().get(this.#place, key)
   }
 
   has(key: string): boolean {
-    return this.get(key) !== undefined
+    return this.#access.open().find(this.#place, key) !== NOWHERE
   }
 
-  /** Whether the key is there and its value is exactly `text`. */
+  /** Whether the key is there and its value is exactly `text`. Makes no string, unless the two may differ in bytes alone. */
   equals(key: string, text: string): boolean {
-    return this.get(key) === text
+    const reader = this.#access.open()
+    const value = reader.find(this.#place, key)
+    return value !== NOWHERE && reader.equals(value, text)
   }
 
-  /** Whether the key is there and its value begins with `text`. */
+  /** Whether the key is there and its value begins with `text`. Makes no string, as `equals`. */
   startsWith(key: string, text: string): boolean {
-    return this.get(key)?.startsWith(text) ?? false
+    const reader = this.#access.open()
+    const value = reader.find(this.#place, key)
+    return value !== NOWHERE && reader.startsWith(value, text)
   }
 
   /** The keys as written, each once. */
   keys(): string[] {
-    return [...new Set(this.#open().contents.map(content => content.key))]
+    return this.#access.open().keys(this.#place)
   }
 
   /** Every key with its value as written, repeated keys included. */
   entries(): [key: string, value: string][] {
-    return this.#open().contents.map(({ key, value }) => [key, value])
+    return this.#access.open().entries(this.#place)
   }
 
   /** The contents as a plain object, which stays good; of a repeated key the first value. Time is not part of it. */
   toObject(): Record<string, string> {
-    return toRecord(this.#open().contents)
+    return this.#access.open().object(this.#place)
   }
 
   /** Time as written; the writer chose the unit. Past 2^53 a number is not exact: use `timeRaw`. */
   get time(): number {
-    return Number(this.#open().time)
+    return this.#access.open().time(this.#place)
   }
 
   /** Time as written, exact. */
   get timeRaw(): bigint {
-    return this.#open().time
+    return this.#access.open().timeRaw(this.#place)
   }
 
   /**
@@ -223,17 +203,11 @@ export class Log {
    * seconds are assumed) to November 5138.
    */
   get timeMs(): number {
-    return toUnixMs(this.#open().time)
+    return this.#access.open().timeMs(this.#place)
   }
 
   get group(): LogGroup {
-    this.#open()
-    return this.#group
-  }
-
-  #open(): RawLog {
-    this.#memory.groups()
-    return this.#raw
+    return groupAt(this.#access, this.#access.open().groupOf(this.#place))
   }
 }
 
@@ -245,33 +219,80 @@ export interface OpenBatch {
   readonly onLateUse: (tell: (error: ClsConsumerError) => void) => void
 }
 
-/** An open batch; `file` is the processor's, for errors. */
-export function openBatch(head: BatchHead, groups: readonly RawGroup[], file?: string): OpenBatch {
+/** An open batch; `file` is the processor's, for errors. The memory of `indexed` is the batch's own until it is closed. */
+export function openBatch(head: BatchHead, indexed: IndexedGroups, file?: string): OpenBatch {
   const { topicId, partition, startOffset } = head
   const place: ErrorPlace = { topicId, partition, offset: startOffset }
-  const memory = new BatchMemory(groups, file === undefined ? place : { ...place, file })
-  const logCount = groups.reduce((sum, group) => sum + group.logs.length, 0)
+  const access = new BatchAccess(new BatchReader(indexed), file === undefined ? place : { ...place, file })
   return {
-    batch: new LogBatch(memory, head, logCount),
-    close: () => memory.close(),
-    onLateUse: tell => memory.onLateUse(tell)
+    batch: new LogBatch(access, head, indexed.logCount),
+    close: () => access.close(),
+    onLateUse: tell => access.onLateUse(tell)
   }
 }
 
-function* eachGroup(memory: BatchMemory): Generator<LogGroup, void, undefined> {
-  for (const group of memory.groups()) {
-    memory.groups()
-    yield new LogGroup(memory, group)
+type GroupField = 'source' | 'filename' | 'hostname' | 'contextFlow'
+
+/** Written out, because a generator costs twice as much as all else that comparing a field of each log takes. */
+class LogIterator implements IterableIterator<Log, undefined> {
+  readonly #access: BatchAccess
+  #nextLog = NOWHERE
+  #logsLeft = 0
+  #nextGroup: number
+  #groupsLeft: number
+
+  constructor(access: BatchAccess, firstGroup: number, groupCount: number) {
+    this.#access = access
+    this.#nextGroup = firstGroup
+    this.#groupsLeft = groupCount
+  }
+
+  /** Asks for the batch each time: it may have closed while the loop's body awaited. */
+  next(): IteratorResult<Log, undefined> {
+    const reader = this.#access.open()
+    while (this.#logsLeft === 0) {
+      if (this.#groupsLeft === 0) return { done: true, value: undefined }
+      this.#enterGroup(reader)
+    }
+    const log = this.#nextLog
+    this.#logsLeft--
+    this.#nextLog = reader.logAfter(log)
+    return { done: false, value: new Log(this.#access, log) }
+  }
+
+  return(): IteratorResult<Log, undefined> {
+    this.#logsLeft = 0
+    this.#groupsLeft = 0
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  #enterGroup(reader: BatchReader): void {
+    this.#nextLog = reader.firstLog(this.#nextGroup)
+    this.#logsLeft = reader.logCount(this.#nextGroup)
+    this.#nextGroup = reader.groupAfter(this.#nextGroup)
+    this.#groupsLeft--
   }
 }
 
-function toRecord(pairs: readonly { readonly key: string; readonly value: string }[]): Record<string, string> {
-  const record: Record<string, string> = {}
-  for (const { key, value } of pairs) {
-    if (Object.hasOwn(record, key)) continue
-    // Assigning to `__proto__` would set the prototype and lose the value.
-    if (key === '__proto__') Object.defineProperty(record, key, { value, enumerable: true, configurable: true })
-    else record[key] = value
+function* eachGroup(access: BatchAccess): Generator<LogGroup, void, undefined> {
+  const { firstGroup, groupCount } = access.open()
+  let group = firstGroup
+  for (let groupsLeft = groupCount; groupsLeft > 0; groupsLeft--) {
+    // Anew each time: the batch may have closed while the loop's body awaited.
+    yield groupAt(access, group)
+    group = access.open().groupAfter(group)
   }
-  return record
+}
+
+function groupAt(access: BatchAccess, place: number): LogGroup {
+  const { groups } = access.open()
+  const known = groups.get(place)
+  if (known !== undefined) return known
+  const group = new LogGroup(access, place)
+  groups.set(place, group)
+  return group
 }

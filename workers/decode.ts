@@ -1,51 +1,63 @@
 /**
- * From the bytes of a response to log groups.
+ * From the bytes of a response to the index of its log groups.
  *
- * In: a batch task with its compressed body. Out: the next offset, the log groups that decode, and a note on each
- * message that does not. Must never happen: one bad message that costs the others of its response, or messages without
- * a way forward that reach a processor.
+ * In: a batch task with its compressed body, and the memory for all that comes of it. Out: the next offset, as soon as it
+ * is known; the index of the groups that decode; a note on each message that does not. Must never happen: one bad message
+ * that costs the others of its response, or messages without a way forward that reach a processor.
  */
-import { decompress } from '../src/cls/compression.ts'
-import { decodeLogGroup, decodeMessageHeader, type LogGroup, MESSAGE_HEADER_BYTES } from '../src/cls/log-group.ts'
 import type { BatchTask, PoisonMessage } from '../src/dispatch/messages.ts'
 import { ClsConsumerError, type ErrorPlace } from '../src/errors.ts'
-import { type PullResponse, readResponse } from './response.ts'
-import { describeThrown } from './user-failure.ts'
+import { decompressInto } from './kernel/decompress.ts'
+import { type FoundMessages, findMessages } from './kernel/find-messages.ts'
+import { GROUP, type IndexedGroups, indexLogGroup } from './kernel/log-group-index.ts'
+import { align, KernelMemory, type Span } from './kernel/memory.ts'
+import { decodeMessageText, HEADER_BYTES, type MessageFault, payloadOf } from './kernel/message.ts'
 
-export interface OpenedResponse extends PullResponse {
+export interface DecodedResponse extends IndexedGroups {
+  /** As the response has it, or the end of a bounded run, where that lies before it. */
+  readonly nextOffset: bigint | undefined
+  /** Without those cut off behind the end. */
+  readonly messageCount: number
   /** Decompressed. */
   readonly responseBytes: number
-}
-
-export interface DecodedMessages {
-  readonly groups: readonly LogGroup[]
-  readonly logCount: number
   readonly poison: readonly PoisonMessage[]
 }
 
-/** @throws ClsConsumerError BODY_TOO_LARGE, BODY_CORRUPT, API_…, NEXT_OFFSET_STUCK */
-export function openResponse(task: BatchTask, responseBytesMax: number): OpenedResponse {
-  const place = placeOf(task)
-  const body = new Uint8Array(task.body, 0, task.byteCount)
-  const plain = decompress(body, task.compression, responseBytesMax, place)
-  const response = readResponse(plain, place)
-  assertMoves(response, task, place)
-  return { ...response, responseBytes: plain.length }
-}
+/** What a response says of its way forward, before any message is decoded. */
+export type Outline = Pick<FoundMessages, 'nextOffset' | 'messageCount'>
 
 /**
- * Messages with an offset that does not advance would be processed again with the next pull, and again. -1 passes at the
- * end of a bounded pull, where it is the regular last answer; elsewhere it leads nowhere.
+ * `onOutline` is told what the response has, before any cut: the main thread compares it with what it peeked.
+ * @throws ClsConsumerError BODY_TOO_LARGE, BODY_CORRUPT, API_…, NEXT_OFFSET_STUCK
  */
-function assertMoves({ nextOffset, messages }: PullResponse, task: BatchTask, place: ErrorPlace): void {
-  if (messages.length === 0) return
-  if (nextOffset !== undefined && nextOffset > 0n && nextOffset > task.startOffset) return
-  if (nextOffset === -1n && task.endOffset !== undefined) return
-  throw new ClsConsumerError(
-    'NEXT_OFFSET_STUCK',
-    `a response with ${messages.length} messages has ${nextOffset === undefined ? 'no next offset' : `the next offset ${nextOffset}`}`,
-    place
-  )
+export function decodeResponse(
+  task: BatchTask,
+  memory: KernelMemory,
+  responseBytesMax: number,
+  onOutline: (outline: Outline) => void
+): DecodedResponse {
+  const plain = decompressTask(task, memory, responseBytesMax)
+  const found = findMessages(memory, plain, placeOf(task))
+  assertMoves(found, task)
+  onOutline(found)
+  const { nextOffset, messageCount } = cutAtEnd(found, task.startOffset, task.endOffset)
+  const { poison, ...indexed } = indexMessages(memory, found, messageCount)
+  const kept = poison.length === 0 ? [] : withRaw(poison, task, responseBytesMax)
+  return { ...indexed, nextOffset, messageCount, responseBytes: plain.end - plain.start, poison: kept }
+}
+
+/** The next offset alone. @throws ClsConsumerError BODY_TOO_LARGE, BODY_CORRUPT, API_… */
+export function nextOffsetOf(
+  task: Pick<BatchTask, 'body' | 'byteCount' | 'compression'>,
+  memory: KernelMemory,
+  responseBytesMax: number
+): bigint | undefined {
+  const body = new Uint8Array(task.body, 0, task.byteCount)
+  return findMessages(memory, decompressInto(memory, body, task.compression, responseBytesMax), {}).nextOffset
+}
+
+export function placeOf({ topicId, partition, startOffset }: BatchTask): ErrorPlace {
+  return { topicId, partition, offset: startOffset }
 }
 
 /**
@@ -57,68 +69,75 @@ function assertMoves({ nextOffset, messages }: PullResponse, task: BatchTask, pl
  * one does.
  */
 export function cutAtEnd(
-  { nextOffset, messages }: PullResponse,
+  { nextOffset, messageCount }: Outline,
   startOffset: bigint,
   endOffset: bigint | undefined
-): PullResponse {
-  const dense = nextOffset !== undefined && nextOffset - startOffset === BigInt(messages.length)
-  if (endOffset === undefined || !dense || nextOffset <= endOffset) return { nextOffset, messages }
+): Outline {
+  const dense = nextOffset !== undefined && nextOffset - startOffset === BigInt(messageCount)
+  if (endOffset === undefined || !dense || nextOffset <= endOffset) return { nextOffset, messageCount }
   const keptCount = endOffset > startOffset ? endOffset - startOffset : 0n
-  return { nextOffset: startOffset + keptCount, messages: messages.slice(0, Number(keptCount)) }
+  return { nextOffset: startOffset + keptCount, messageCount: Number(keptCount) }
 }
 
-/** Each by itself: base64, header, protobuf. */
-export function decodeMessages(messages: PullResponse['messages']): DecodedMessages {
-  const groups: LogGroup[] = []
-  const poison: PoisonMessage[] = []
-  let logCount = 0
-  for (const [messageIndex, message] of messages.entries()) {
-    const decoded = decodeMessage(message)
-    if ('reason' in decoded) poison.push({ messageIndex, ...decoded })
-    else {
-      groups.push(decoded)
-      logCount += decoded.logs.length
-    }
-  }
-  return { groups, logCount, poison }
-}
-
-export function placeOf(task: BatchTask): ErrorPlace {
-  return { topicId: task.topicId, partition: task.partition, offset: task.startOffset }
-}
-
-type Reason = Omit<PoisonMessage, 'messageIndex'>
-
-function decodeMessage(message: unknown): LogGroup | Reason {
-  if (typeof message !== 'string') return { bytePosition: undefined, reason: 'the message is not a text' }
-  const bytes = decodeBase64(message)
-  if (bytes === undefined) return { bytePosition: undefined, reason: 'the message is not base64' }
-  let layerAt = 0
-  try {
-    const { payloadBytes } = decodeMessageHeader(bytes)
-    layerAt = MESSAGE_HEADER_BYTES
-    return decodeLogGroup(bytes.subarray(layerAt, layerAt + payloadBytes))
-  } catch (error) {
-    return reasonOf(error, layerAt)
-  }
-}
-
-/** The codec counts bytes from where its own layer begins. */
-function reasonOf(error: unknown, layerAt: number): Reason {
-  if (!(error instanceof ClsConsumerError)) return { reason: describeThrown(error).message, bytePosition: undefined }
-  const { bytePosition } = error.place
-  return { reason: error.what, bytePosition: bytePosition === undefined ? undefined : layerAt + bytePosition }
+function decompressTask(task: BatchTask, memory: KernelMemory, responseBytesMax: number): Span {
+  const body = new Uint8Array(task.body, 0, task.byteCount)
+  return decompressInto(memory, body, task.compression, responseBytesMax, placeOf(task))
 }
 
 /**
- * Strict where `Buffer.from` is not: that skips what is no base64, takes `-` and `_`, and uses the low eight bits of
- * other characters. Skipping shows in the length. Much faster than a regular expression over megabytes.
+ * Messages with an offset that does not advance would be processed again with the next pull, and again. -1 passes at the
+ * end of a bounded pull, where it is the regular last answer; elsewhere it leads nowhere.
  */
-function decodeBase64(text: string): Buffer | undefined {
-  const ascii = Buffer.byteLength(text, 'utf8') === text.length
-  if (!ascii || text.includes('-') || text.includes('_')) return undefined
-  const padCount = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
-  const bytes = Buffer.from(text, 'base64')
-  // A length that is no multiple of four leaves a fraction, which equals no length.
-  return bytes.length === (text.length / 4) * 3 - padCount ? bytes : undefined
+function assertMoves({ nextOffset, messageCount }: Outline, task: BatchTask): void {
+  if (messageCount === 0) return
+  if (nextOffset !== undefined && nextOffset > 0n && nextOffset > task.startOffset) return
+  if (nextOffset === -1n && task.endOffset !== undefined) return
+  throw new ClsConsumerError(
+    'NEXT_OFFSET_STUCK',
+    `a response with ${messageCount} messages has ${nextOffset === undefined ? 'no next offset' : `the next offset ${nextOffset}`}`,
+    placeOf(task)
+  )
+}
+
+type Note = Omit<PoisonMessage, 'raw'>
+
+/** Each by itself; the blocks of those that decode follow each other, behind the texts. */
+function indexMessages(
+  memory: KernelMemory,
+  found: FoundMessages,
+  messageCount: number
+): IndexedGroups & { readonly poison: readonly Note[] } {
+  const poison: Note[] = []
+  const firstGroup = align(found.end)
+  let table = firstGroup
+  let logCount = 0
+  for (let messageIndex = 0; messageIndex < messageCount; messageIndex++) {
+    const end = indexMessage(memory, found.text(messageIndex), table)
+    if (typeof end !== 'number') poison.push({ messageIndex, ...end })
+    else {
+      logCount += memory.words[table / 4 + GROUP.logCount] ?? 0
+      table = end
+    }
+  }
+  return { memory, firstGroup, groupCount: messageCount - poison.length, logCount, poison }
+}
+
+/** @returns Where the table goes on. */
+function indexMessage(memory: KernelMemory, text: Span | undefined, table: number): number | MessageFault {
+  if (text === undefined) return { reason: 'the message is not a text', bytePosition: undefined }
+  const message = decodeMessageText(memory, text)
+  if ('reason' in message) return message
+  const payload = payloadOf(memory, message)
+  if ('reason' in payload) return payload
+  const end = indexLogGroup(memory, payload, table)
+  if (typeof end === 'number' || end.bytePosition === undefined) return end
+  // The index counts from where the payload begins.
+  return { ...end, bytePosition: HEADER_BYTES + end.bytePosition }
+}
+
+/** Messages are decoded in their own place: for what stood there, the body is opened once more, in a memory of its own. */
+function withRaw(poison: readonly Note[], task: BatchTask, responseBytesMax: number): PoisonMessage[] {
+  const memory = new KernelMemory()
+  const found = findMessages(memory, decompressTask(task, memory, responseBytesMax), placeOf(task))
+  return poison.map(note => ({ ...note, raw: found.raw(note.messageIndex) }))
 }

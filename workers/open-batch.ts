@@ -2,7 +2,8 @@
  * One batch on its thread: decode, say the next offset, run the processor, answer.
  *
  * In: a batch task and the thread's world. Out: one answer, and the next offset by the port before `process` runs. Must
- * never happen: a start after an abort or after the lease's end (I12), or a view that can be read after the answer.
+ * never happen: a start after an abort or after the lease's end (I12), a view that can be read after the answer, or a memory that
+ * goes to another batch while a view can still be read.
  *
  * Several batches may be open on one thread; nothing here is shared between them.
  */
@@ -10,8 +11,10 @@ import type { BatchAnswer, BatchTask, FailedAnswer, FromThread, ProcessedAnswer 
 import { type ErrorPlace, type Failure, toFailure } from '../src/errors.ts'
 import type { Aborts } from './aborts.ts'
 import { openBatch } from './batch-view.ts'
-import { cutAtEnd, decodeMessages, openResponse, placeOf } from './decode.ts'
+import { type DecodedResponse, decodeResponse, placeOf } from './decode.ts'
 import type { Processor, ProcessorContext, ThreadContext } from './define-processor.ts'
+import type { KernelMemory } from './kernel/memory.ts'
+import type { MemoryList } from './kernel/memory-list.ts'
 import { copyResult } from './result.ts'
 import { userFailure } from './user-failure.ts'
 
@@ -21,6 +24,7 @@ export interface BatchWorld {
   readonly context: ThreadContext
   readonly file: string
   readonly responseBytesMax: number
+  readonly memories: MemoryList
   readonly aborts: Aborts
   monotonic(): number
   leaseEndMs(): number
@@ -32,30 +36,45 @@ export async function runBatch(task: BatchTask, world: BatchWorld): Promise<Batc
   world.receivePending()
   const signal = world.aborts.begin(task.batchId)
   if (signal === undefined) return { kind: 'not-started', reason: 'aborted' }
+  const memory = world.memories.take()
   try {
-    return await decodeAndProcess(task, world, signal)
+    return await decodeAndProcess(task, world, signal, memory)
   } finally {
+    world.memories.give(memory)
     world.aborts.end(task.batchId)
   }
 }
 
-async function decodeAndProcess(task: BatchTask, world: BatchWorld, signal: AbortSignal): Promise<BatchAnswer> {
+async function decodeAndProcess(
+  task: BatchTask,
+  world: BatchWorld,
+  signal: AbortSignal,
+  memory: KernelMemory
+): Promise<BatchAnswer> {
+  const { batchId } = task
   const beganMs = world.monotonic()
-  let decoded: Decoded
+  let decoded: DecodedResponse
   try {
-    decoded = decode(task, world)
+    decoded = decodeResponse(task, memory, world.responseBytesMax, ({ nextOffset, messageCount }) =>
+      world.post({ kind: 'next-offset', batchId, nextOffset, messageCount })
+    )
   } catch (error) {
     return failed('decode', toFailure(error, 'BODY_CORRUPT', placeOf(task)))
   }
   const decodedMs = world.monotonic()
+  const { nextOffset, messageCount, logCount, responseBytes, poison } = decoded
   const answer = {
     kind: 'processed',
-    ...decoded.counts,
+    nextOffset,
+    messageCount,
+    logCount,
+    responseBytes,
+    poison,
     result: undefined,
     decodeMs: decodedMs - beganMs,
     processMs: 0
   } as const satisfies ProcessedAnswer
-  if (decoded.groups.length === 0) return answer
+  if (decoded.groupCount === 0) return answer
 
   // I12: from here to the call of `process` nothing waits, so nothing can change in between. Before here anything may
   // have: the decoding took its time, and the process may have been stopped for longer than the lease.
@@ -69,15 +88,15 @@ async function processBatch(
   task: BatchTask,
   world: BatchWorld,
   signal: AbortSignal,
-  { groups, counts }: Decoded,
+  decoded: DecodedResponse,
   answer: ProcessedAnswer
 ): Promise<BatchAnswer> {
   const { topicId, partition, startOffset, attempt } = task
   const place: ErrorPlace = { ...placeOf(task), file: world.file }
-  const { nextOffset, messageCount } = counts
+  const { nextOffset, messageCount } = decoded
   const goesOn = nextOffset !== undefined && nextOffset > startOffset
   const head = { topicId, partition, startOffset, nextOffset: goesOn ? nextOffset : undefined, messageCount }
-  const { batch, close, onLateUse } = openBatch(head, groups, world.file)
+  const { batch, close, onLateUse } = openBatch(head, decoded, world.file)
   const context: ProcessorContext = { ...world.context, topicId, partition, attempt, signal }
 
   const beganMs = world.monotonic()
@@ -100,26 +119,6 @@ async function processBatch(
   // was aborted is read again, and what it left running does no harm.
   onLateUse(error => world.post({ kind: 'broken', failure: toFailure(error, 'BATCH_CLOSED', place) }))
   return { ...answer, result, processMs }
-}
-
-interface Decoded {
-  readonly groups: ReturnType<typeof decodeMessages>['groups']
-  readonly counts: Pick<ProcessedAnswer, 'nextOffset' | 'messageCount' | 'logCount' | 'responseBytes' | 'poison'>
-}
-
-function decode(task: BatchTask, world: BatchWorld): Decoded {
-  const response = openResponse(task, world.responseBytesMax)
-  // As the response has it, before any cut: the main thread compares it with what it peeked.
-  world.post({
-    kind: 'next-offset',
-    batchId: task.batchId,
-    nextOffset: response.nextOffset,
-    messageCount: response.messages.length
-  })
-  const { nextOffset, messages } = cutAtEnd(response, task.startOffset, task.endOffset)
-  const { groups, logCount, poison } = decodeMessages(messages)
-  const { responseBytes } = response
-  return { groups, counts: { nextOffset, messageCount: messages.length, logCount, responseBytes, poison } }
 }
 
 function failed(stage: FailedAnswer['stage'], failure: Failure): FailedAnswer {

@@ -6,9 +6,9 @@
  * has the credentials and the clock that it may be about, knows what that code means. Must never happen: an error, or a
  * shape that is not the documented one, read as "no offset" or "no messages" (I6), or an offset that lost digits (I10).
  */
-import { int64, isRecord, type Json, parseJson } from '../src/cls/json.ts'
+import { constants } from 'node:buffer'
+import { int64, isRecord, type Json, JsonError, parseJson } from '../src/cls/json.ts'
 import { ClsConsumerError, type ErrorPlace } from '../src/errors.ts'
-import { describeThrown } from './user-failure.ts'
 
 export interface PullResponse {
   /** `undefined` where the response names none. */
@@ -22,8 +22,12 @@ export interface PullResponse {
  */
 const TEXT_CHARACTERS_MAX = 64 * 1024
 
-/** @throws ClsConsumerError BODY_CORRUPT, API_REFUSED */
+/** @throws ClsConsumerError BODY_CORRUPT, BODY_TOO_LARGE (for one text), API_REFUSED */
 export function readResponse(plain: Buffer, place: ErrorPlace): PullResponse {
+  if (plain.length > constants.MAX_STRING_LENGTH) {
+    const what = `a response of ${plain.length} bytes is to be parsed as one text, which holds ${constants.MAX_STRING_LENGTH}`
+    throw new ClsConsumerError('BODY_TOO_LARGE', what, place)
+  }
   // One character a byte: positions in errors are byte positions, and base64 is ASCII anyway. A byte over 127 inside a
   // message poisons that message in either reading; the text of an error is decoded again.
   const body = parse(plain.toString('latin1'), place)
@@ -54,7 +58,8 @@ function parse(text: string, place: ErrorPlace): Json {
   try {
     return parseJson(text)
   } catch (error) {
-    throw corrupt(`${text.length} bytes are not JSON: ${describeThrown(error).message}`, place)
+    if (!(error instanceof JsonError)) throw error
+    throw corrupt(`${text.length} bytes are not JSON: ${error.message}`, { ...place, bytePosition: error.position })
   }
 }
 

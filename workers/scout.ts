@@ -5,15 +5,17 @@
  * own worker will meet the same, and tells of it with its place. Must never happen: an error; a body that unpacks to more
  * than the limit.
  */
-import { decompress } from '../src/cls/compression.ts'
 import type { ScoutedAnswer, ScoutTask } from '../src/dispatch/messages.ts'
-import { readResponse } from './response.ts'
+import { nextOffsetOf } from './decode.ts'
+import type { MemoryList } from './kernel/memory-list.ts'
 
-export function scout({ body, byteCount, compression, responseBytesMax }: ScoutTask): ScoutedAnswer {
+export function scout(task: ScoutTask, memories: MemoryList): ScoutedAnswer {
+  const memory = memories.take()
   try {
-    const plain = decompress(new Uint8Array(body, 0, byteCount), compression, responseBytesMax)
-    return { kind: 'scouted', nextOffset: readResponse(plain, {}).nextOffset }
+    return { kind: 'scouted', nextOffset: nextOffsetOf(task, memory, task.responseBytesMax) }
   } catch {
     return { kind: 'scouted', nextOffset: undefined }
+  } finally {
+    memories.give(memory)
   }
 }

@@ -13,12 +13,12 @@ import type {
   RevokeTask,
   StartTask,
   ThreadAnswer,
-  ThreadLimits,
   ThreadTask
 } from '../src/dispatch/messages.ts'
 import { assert, type ErrorPlace, type Failure, toFailure } from '../src/errors.ts'
 import { Aborts } from './aborts.ts'
 import type { PartitionContext, Processor, ThreadContext } from './define-processor.ts'
+import { MemoryList } from './kernel/memory-list.ts'
 import { runBatch } from './open-batch.ts'
 import { loadProcessor } from './processor.ts'
 import { createProcessorLog } from './processor-log.ts'
@@ -46,7 +46,8 @@ interface Running {
   readonly processor: Processor
   readonly context: ThreadContext
   readonly file: string
-  readonly limits: ThreadLimits
+  readonly responseBytesMax: number
+  readonly memories: MemoryList
   readonly leaseEndMs: Float64Array
 }
 
@@ -83,6 +84,11 @@ export class ThreadClient {
     this.#aborts.abort(batchId, reason)
   }
 
+  /** Drops memory that was not needed for a while. */
+  sweep(): void {
+    this.#running?.memories.sweep()
+  }
+
   async #start({ processor: source, limits, leaseEndMs }: StartTask): Promise<ThreadAnswer> {
     const place: ErrorPlace = { file: source.file }
     const context: ThreadContext = {
@@ -103,7 +109,14 @@ export class ThreadClient {
       this.#move('over')
       return failed(userFailure('start', error, 'PROCESSOR_START_FAILED', place))
     }
-    this.#running = { processor, context, file: source.file, limits, leaseEndMs: new Float64Array(leaseEndMs) }
+    this.#running = {
+      processor,
+      context,
+      file: source.file,
+      responseBytesMax: limits.responseBytesMax,
+      memories: new MemoryList(limits.keptBytesMax, () => this.#world.monotonic()),
+      leaseEndMs: new Float64Array(leaseEndMs)
+    }
     this.#move('started')
     return { kind: 'done' }
   }
@@ -120,12 +133,13 @@ export class ThreadClient {
   }
 
   async #process(task: BatchTask): Promise<BatchAnswer> {
-    const { processor, context, file, limits, leaseEndMs } = this.#started()
+    const { processor, context, file, responseBytesMax, memories, leaseEndMs } = this.#started()
     return await runBatch(task, {
       processor,
       context,
       file,
-      responseBytesMax: limits.responseBytesMax,
+      responseBytesMax,
+      memories,
       aborts: this.#aborts,
       monotonic: () => this.#world.monotonic(),
       leaseEndMs: () => leaseEndMs[0] ?? Number.NEGATIVE_INFINITY,

@@ -7,13 +7,19 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { AnyAnswer, AnyTask, ClientTask, FromClient, HelloTask, ThreadAnswer } from '../src/dispatch/messages.ts'
 import { assert, toFailure } from '../src/errors.ts'
+import { MemoryList, SWEEP_MS } from './kernel/memory-list.ts'
 import { scout } from './scout.ts'
 import { ThreadClient } from './thread-client.ts'
 
 export interface ThreadClock {
   /** The process-wide monotonic clock, ms: the one in which the main thread writes the lease's end. */
   monotonic(): number
+  /** For as long as the thread lives, without keeping it up. */
+  every(intervalMs: number, run: () => void): void
 }
+
+/** What a scout keeps for its next response: few need more. It serves all consumers, so no budget of one counts it. */
+const SCOUT_KEPT_BYTES = 16 * 1024 * 1024
 
 export function createThread(clock: ThreadClock): (task: AnyTask) => Promise<AnyAnswer> {
   const thread = new Thread(clock)
@@ -24,10 +30,13 @@ class Thread {
   readonly #clock: ThreadClock
   /** By their number in the pool, from `start` until `stop` has ended. */
   readonly #clients = new Map<number, ThreadClient>()
+  readonly #scoutMemories: MemoryList
   #port: MessagePort | undefined
 
   constructor(clock: ThreadClock) {
     this.#clock = clock
+    this.#scoutMemories = new MemoryList(SCOUT_KEPT_BYTES, () => clock.monotonic())
+    clock.every(SWEEP_MS, () => this.#sweep())
   }
 
   async run(task: AnyTask): Promise<AnyAnswer> {
@@ -36,7 +45,7 @@ class Thread {
         case 'hello':
           return this.#hello(task)
         case 'scout':
-          return scout(task)
+          return scout(task, this.#scoutMemories)
         default:
           return await this.#runFor(task)
       }
@@ -92,6 +101,11 @@ class Thread {
       if (received === undefined) return
       this.#receive(received.message)
     }
+  }
+
+  #sweep(): void {
+    this.#scoutMemories.sweep()
+    for (const client of this.#clients.values()) client.sweep()
   }
 
   #receive(message: unknown): void {

@@ -10,11 +10,10 @@ import * as lz4 from 'lz4-napi'
 import * as snappy from 'snappy'
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
 import type { Compression } from '../world.ts'
+import { canSnappyHold, lz4PlainBytes, snappySize } from './block-size.ts'
 
 /** lz4-napi's own prefix: the plain size, little-endian. The service's raw blocks have none. */
 const LZ4_PREFIX_BYTES = 4
-/** Three bytes of a snappy copy element give 64 bytes at most; nothing expands more. */
-const SNAPPY_RATIO_MAX = 64 / 3
 
 /**
  * The plain bytes of one raw block. With `none` the result is a view on `body`.
@@ -33,7 +32,7 @@ export function decompress(
     throw new ClsConsumerError('BODY_TOO_LARGE', message, place)
   }
   if (compression === 'none') return asBuffer(body)
-  if (compression === 'snappy' && plainBytes > body.length * SNAPPY_RATIO_MAX) {
+  if (compression === 'snappy' && !canSnappyHold(body.length, plainBytes)) {
     throw corrupt(body, compression, `it cannot hold the ${plainBytes} bytes it declares`, place)
   }
   try {
@@ -57,57 +56,10 @@ export function compress(plain: Uint8Array, compression: Compression): Buffer {
   }
 }
 
-/** The plain size that a snappy block declares in front (a varint of at most 32 bits); `undefined` where it is none. */
-export function snappyPlainBytes(body: Uint8Array): number | undefined {
-  let size = 0
-  for (let at = 0; at < 5; at++) {
-    const byte = body[at]
-    if (byte === undefined) return undefined
-    size += (byte & 0x7f) * 2 ** (7 * at)
-    if (byte < 0x80) return size < 2 ** 32 ? size : undefined
-  }
-  return undefined
-}
-
-/** The plain size of a raw lz4 block, from its sequences alone; `undefined` where they do not fit together. */
-export function lz4PlainBytes(body: Uint8Array): number | undefined {
-  let plainBytes = 0
-  let at = 0
-  for (;;) {
-    const token = body[at++]
-    if (token === undefined) return undefined
-    let literalBytes = token >> 4
-    if (literalBytes === 15) {
-      let more: number | undefined
-      do {
-        more = body[at++]
-        if (more === undefined) return undefined
-        literalBytes += more
-      } while (more === 255)
-    }
-    at += literalBytes
-    plainBytes += literalBytes
-    // The last sequence ends with its literals.
-    if (at === body.length) return plainBytes
-    if (at > body.length - 2) return undefined
-    at += 2
-    let matchBytes = (token & 15) + 4
-    if (matchBytes === 19) {
-      let more: number | undefined
-      do {
-        more = body[at++]
-        if (more === undefined) return undefined
-        matchBytes += more
-      } while (more === 255)
-    }
-    plainBytes += matchBytes
-  }
-}
-
 function plainBytesOf(body: Uint8Array, compression: Compression): number | undefined {
   switch (compression) {
     case 'snappy':
-      return snappyPlainBytes(body)
+      return snappySize(body)?.plainBytes
     case 'lz4':
       return lz4PlainBytes(body)
     case 'none':

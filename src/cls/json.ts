@@ -25,12 +25,23 @@ const DEPTH_MAX = 200
 /** Longer integers are refused: converting them takes more than linear time. */
 const INTEGER_DIGITS_MAX = 1000
 
+/** Text that is no JSON. */
+export class JsonError extends SyntaxError {
+  /** Where that shows: a character of the text, from 0. */
+  readonly position: number
+
+  constructor(what: string, position: number) {
+    super(`${what}, at position ${position}`)
+    this.position = position
+  }
+}
+
 const INT64_MIN = -(2n ** 63n)
 const INT64_MAX = 2n ** 63n - 1n
 
 /**
  * Parses one JSON text. Integers written without fraction and exponent are exact, as `bigint` where not a safe integer.
- * @throws SyntaxError with the position.
+ * @throws JsonError
  */
 export function parseJson(text: string): Json {
   const cursor: Cursor = { text, at: 0 }
@@ -91,7 +102,7 @@ interface Cursor {
 }
 
 function parseValue(cursor: Cursor, depth: number): Json {
-  if (depth > DEPTH_MAX) throw new SyntaxError(`JSON nested deeper than ${DEPTH_MAX} at position ${cursor.at}`)
+  if (depth > DEPTH_MAX) throw new JsonError(`JSON is nested deeper than ${DEPTH_MAX}`, cursor.at)
   switch (cursor.text[cursor.at]) {
     case '{':
       return parseObject(cursor, depth)
@@ -144,11 +155,32 @@ function parseString(cursor: Cursor): string {
   const { text, at: start } = cursor
   let end = text.indexOf('"', start + 1)
   while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
-  if (end === -1) throw new SyntaxError(`JSON string that begins at position ${start} does not end`)
+  if (end === -1) throw new JsonError('JSON has a string that does not end', start)
   cursor.at = end + 1
   skipSpace(cursor)
-  const value: string = JSON.parse(text.slice(start, end + 1))
-  return value
+  try {
+    const value: string = JSON.parse(text.slice(start, end + 1))
+    return value
+  } catch {
+    // JSON.parse counts from the string's beginning, and says so in words alone.
+    cursor.at = findFault(text, start + 1)
+    throw unexpected(cursor, 'a character of a string')
+  }
+}
+
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+
+/** The first control character or unknown escape of a string that has one. */
+function findFault(text: string, start: number): number {
+  let at = start
+  while (text.charCodeAt(at) >= 0x20) {
+    if (text[at] === '\\') {
+      ESCAPE.lastIndex = at
+      if (!ESCAPE.test(text)) return at
+      at = ESCAPE.lastIndex
+    } else at++
+  }
+  return at
 }
 
 /** Whether the quote at `quote` has an odd number of backslashes before it. */
@@ -199,7 +231,7 @@ function skipSpace(cursor: Cursor): void {
   }
 }
 
-function unexpected({ text, at }: Cursor, expected: string): SyntaxError {
+function unexpected({ text, at }: Cursor, expected: string): JsonError {
   const found = at < text.length ? JSON.stringify(text[at]) : 'the end'
-  return new SyntaxError(`JSON has ${found} where ${expected} was expected, at position ${at}`)
+  return new JsonError(`JSON has ${found} where ${expected} was expected`, at)
 }

@@ -11,7 +11,7 @@
  */
 import type { Batch, Epoch } from '../batch.ts'
 import { ClsConsumerError, fromFailure } from '../errors.ts'
-import type { Settings } from '../options.ts'
+import { KEPT_SHARE, type Settings } from '../options.ts'
 import type { World } from '../world.ts'
 import { Crew } from './crew.ts'
 import { Hooks, toPoolError } from './hooks.ts'
@@ -26,7 +26,10 @@ export interface DispatchHandlers extends RunHandlers {
   nextOffset(batch: Batch, nextOffset: bigint | undefined): void
 }
 
-type DispatchSettings = Pick<Settings, 'abortGraceMs' | 'threadExitMs' | 'hookTimeoutMs' | 'responseBytesMax'>
+type DispatchSettings = Pick<
+  Settings,
+  'abortGraceMs' | 'threadExitMs' | 'hookTimeoutMs' | 'responseBytesMax' | 'heldBytesMax'
+>
 
 export interface DispatcherParts {
   readonly world: Pick<World, 'timers' | 'threads' | 'log'>
@@ -49,14 +52,15 @@ export class Dispatcher {
     this.#world = world
     this.#handlers = handlers
     const { threads, log } = world
-    const { responseBytesMax, hookTimeoutMs } = settings
+    const { responseBytesMax, heldBytesMax, hookTimeoutMs } = settings
+    const keptBytesMax = Math.floor((heldBytesMax * KEPT_SHARE) / threads.count)
     this.#lanes = new Lanes(threads.count, threads.batchesPerThread, threads.firstThread)
     const hooks = new Hooks(world, hookTimeoutMs, processor.file)
     this.#crew = new Crew({
       world,
       abortGraceMs: settings.abortGraceMs,
       hooks,
-      startTask: { kind: 'start', processor, limits: { responseBytesMax }, leaseEndMs },
+      startTask: { kind: 'start', processor, limits: { responseBytesMax, keptBytesMax }, leaseEndMs },
       handlers: {
         message: message => this.#onMessage(message),
         exited: thread => this.#seating.exited(thread),

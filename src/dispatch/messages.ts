@@ -28,6 +28,8 @@ export interface PartitionId {
 export interface ThreadLimits {
   /** Decompressed bytes of one response. */
   readonly responseBytesMax: number
+  /** Bytes of decoded memory that may wait for the next batches, besides those that open ones need. */
+  readonly keptBytesMax: number
 }
 
 /** First task of a thread: its number and its own port. The pool sends it, nobody else. */
@@ -114,6 +116,8 @@ export interface PoisonMessage {
   /** Byte position within the decoded message, where known. */
   readonly bytePosition: number | undefined
   readonly reason: string
+  /** The message as it stands in the response: JSON, a text of base64 as a rule. */
+  readonly raw: Uint8Array
 }
 
 export interface ProcessedAnswer {

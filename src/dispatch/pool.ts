@@ -36,7 +36,7 @@ export interface ThreadsOptions {
 
 const THREAD_BOOT_MS = 10_000
 /** Decoding makes an object per log. With Node's default of 16, collecting them took longer than making them. */
-const YOUNG_GENERATION_MB = 96
+export const YOUNG_GENERATION_MB = 96
 /**
  * Tasks that a thread may have at a time: Piscina must never see it as full. For each consumer on it those are
  * `batchesPerThread`, an `assign` or `revoke` for each partition, and a `start` or `stop`.

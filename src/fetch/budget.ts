@@ -2,12 +2,13 @@
  * The byte budget (I5): one number of bytes held against allowed, from which all backpressure follows.
  *
  * In: what is about to be pulled, what arrived, what opens and closes. Out: whether it may. Held is compressed, reserved
- * for pulls on the way, and decoded. A quarter of the budget is kept for decoded batches, so that pulls that fill their
- * part never stop the processors that would empty it. Over the budget goes only what responses exceed their reservation
- * by, one pull per partition, and one open batch in all.
+ * for pulls on the way, and decoded. A quarter of the budget is for open batches, so that pulls that fill their part never
+ * stop the processors that would empty it, and an eighth for the memory that threads keep for their next ones, which they
+ * see to themselves. Over the budget goes only what responses exceed their reservation by, one pull per partition, and one
+ * open batch in all.
  */
 import { assert } from '../errors.ts'
-import { PULLED_SHARE } from '../options.ts'
+import { KEPT_SHARE, PULLED_SHARE } from '../options.ts'
 
 /** No pull asks for less, however many partitions share the budget. */
 const PULL_BYTES_MIN = 64 * 1024
@@ -20,8 +21,8 @@ export class ByteBudget {
   #openCount = 0
 
   constructor(heldBytesMax: number) {
-    this.#decodedMax = Math.floor(heldBytesMax * (1 - PULLED_SHARE))
-    this.#pulledMax = heldBytesMax - this.#decodedMax
+    this.#pulledMax = Math.floor(heldBytesMax * PULLED_SHARE)
+    this.#decodedMax = Math.floor(heldBytesMax * (1 - PULLED_SHARE - KEPT_SHARE))
   }
 
   get heldBytes(): number {

@@ -6,10 +6,11 @@
  * than `PEEK_BYTES` decompressed bytes, so the main thread decompresses no whole response of any size (I7). Pure, and
  * never throws: whatever is odd is left to the worker, which has the last word.
  */
+import { snappySize } from '../cls/block-size.ts'
 import type { PullProgress } from '../world.ts'
 import { type Found, type Front, scanFront } from './front.ts'
 import { lz4Front } from './lz4-front.ts'
-import { snappyFront, snappyPlainBytes } from './snappy-front.ts'
+import { snappyFront } from './snappy-front.ts'
 
 /** Decompressed bytes looked at, at most. An empty response is under 200. */
 export const PEEK_BYTES = 1024
@@ -32,7 +33,7 @@ export function peek(progress: PullProgress, isComplete: boolean): Peek {
  */
 export function declaredBytes({ received, compression }: PullProgress): number | undefined {
   if (compression === 'none') return received.length
-  return compression === 'snappy' ? snappyPlainBytes(received)?.value : undefined
+  return compression === 'snappy' ? snappySize(received)?.plainBytes : undefined
 }
 
 function decompressFront({ received, compression }: PullProgress): Front | undefined {

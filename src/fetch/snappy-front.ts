@@ -4,6 +4,7 @@
  * In: untrusted bytes, cut anywhere. Out: at most `plainBytesMax` plain bytes. Must never happen: a read outside of
  * what was received or written, or work beyond what the front needs. Format: google/snappy, format_description.txt.
  */
+import { snappySize } from '../cls/block-size.ts'
 import type { Front } from './front.ts'
 
 /**
@@ -11,9 +12,9 @@ import type { Front } from './front.ts'
  * a block at all.
  */
 export function snappyFront(received: Uint8Array, plainBytesMax: number): Front | undefined {
-  const declared = snappyPlainBytes(received)
+  const declared = snappySize(received)
   if (declared === undefined) return { plain: Buffer.alloc(0), isWhole: false }
-  const plain = Buffer.allocUnsafe(Math.min(declared.value, plainBytesMax))
+  const plain = Buffer.allocUnsafe(Math.min(declared.plainBytes, plainBytesMax))
   let at = declared.next
   let length = 0
   while (length < plain.length && at < received.length) {
@@ -21,7 +22,7 @@ export function snappyFront(received: Uint8Array, plainBytesMax: number): Front 
     if (element === undefined) break
     at = element.next
     // More than the preamble declares: not a block at all.
-    if (length + element.length > declared.value) return undefined
+    if (length + element.length > declared.plainBytes) return undefined
     if (element.distance === 0) {
       const literal = received.subarray(at, at + Math.min(element.length, plain.length - length))
       plain.set(literal, length)
@@ -34,7 +35,7 @@ export function snappyFront(received: Uint8Array, plainBytesMax: number): Front 
       for (; length < end; length++) plain[length] = plain[length - element.distance] ?? 0
     }
   }
-  return { plain: plain.subarray(0, length), isWhole: length === declared.value && at === received.length }
+  return { plain: plain.subarray(0, length), isWhole: length === declared.plainBytes && at === received.length }
 }
 
 interface Element {
@@ -57,16 +58,4 @@ function readElement(bytes: Uint8Array, at: number): Element | undefined {
   // Distance 0 is not a copy, and would be taken for a literal.
   if (distance === 0) return undefined
   return { distance, length: (tag & 3) === 1 ? (high & 7) + 4 : high + 1, next }
-}
-
-/** The plain size that a block declares in front: its value, and where the block goes on. */
-export function snappyPlainBytes(bytes: Uint8Array): { readonly value: number; readonly next: number } | undefined {
-  let value = 0
-  for (let index = 0; index < 5; index++) {
-    const byte = bytes[index]
-    if (byte === undefined) return undefined
-    value += (byte & 127) * 2 ** (7 * index)
-    if (byte < 128) return { value, next: index + 1 }
-  }
-  return undefined
 }

@@ -117,7 +117,11 @@ describe('int64-safe JSON', () => {
     assert.throws(() => parseJson('{"a":1,}'), /position 7/)
     assert.throws(() => parseJson('<html>'), /position 0/)
     assert.throws(() => parseJson(''), /the end.*position 0/)
-    assert.throws(() => parseJson('{"a":"b'), /position 5 does not end/)
+    assert.throws(() => parseJson('{"a":"b'), /does not end.*position 5/)
+    assert.throws(() => parseJson('[1,"\\u00e4b\u0001c"]'), { name: 'SyntaxError', position: 11 })
+    assert.throws(() => parseJson('["\\\\x\\y"]'), { name: 'SyntaxError', position: 5 })
+    assert.throws(() => parseJson('["a\\u12g4"]'), { name: 'SyntaxError', position: 3 })
+    assert.throws(() => parseJson('['.repeat(1000)), { name: 'SyntaxError', position: 201 })
   })
 
   test('a member that is undefined is left out, a number that JSON lacks is refused', () => {

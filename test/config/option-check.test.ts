@@ -162,7 +162,7 @@ test('what contradicts another option is told with where both were given', () =>
     [
       'endpoint (CLS_ENDPOINT) and network intranet (--network) contradict each other: give one of them',
       'stopAt 1000 (CLS_STOP_AT) is not after startFrom 1000 (--start-from): nothing would be read',
-      'heldBytesMax 4194304 (--held-bytes-max) has no room for two pulls of pullBytes 10485760 (CLS_PULL_BYTES): at least 27962027',
+      'heldBytesMax 4194304 (--held-bytes-max) has no room for two pulls of pullBytes 10485760 (CLS_PULL_BYTES): at least 33554432',
       'bodyBytesMax 1024 (--body-bytes-max) is less than pullBytes 10485760 (CLS_PULL_BYTES): larger responses would be refused'
     ]
   )

@@ -31,7 +31,7 @@ describe('dispatcher: starting', () => {
         task: {
           kind: 'start',
           processor: { file: '/processor.mjs', options: { some: 'option' } },
-          limits: { responseBytesMax: 1000 },
+          limits: { responseBytesMax: 1000, keptBytesMax: 1000 },
           leaseEndMs
         }
       }))

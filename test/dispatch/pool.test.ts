@@ -120,9 +120,10 @@ const LEASE = new SharedArrayBuffer(8)
 new Float64Array(LEASE)[0] = Number.POSITIVE_INFINITY
 
 async function startTask(source: string, options: unknown = null): Promise<StartTask> {
+  const limits = { responseBytesMax: 1 << 20, keptBytesMax: 1 << 24 }
   const file = join(folder, `processor-${moduleCount++}.mjs`)
   await writeFile(file, source)
-  return { kind: 'start', processor: { file, options }, limits: { responseBytesMax: 1 << 20 }, leaseEndMs: LEASE }
+  return { kind: 'start', processor: { file, options }, limits, leaseEndMs: LEASE }
 }
 
 async function startAll(threads: Threads, source: string, options: unknown = null): Promise<StartTask> {
@@ -579,7 +580,7 @@ test('an idle pool does not keep the process up, and a task does', BOUNDED, asyn
        log: { debug: line, info: line, warn: line, error: line }, clock: realClock, timers: realTimers })
      await threads.boot({ onMessage () {}, onKilled () {}, onFailing () {}, onExit () {}, onReplaced () {}, onBroken () {} })
      await threads.run(0, { kind: 'start', processor: ${JSON.stringify(start.processor)},
-       limits: { responseBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
+       limits: { responseBytesMax: 1000, keptBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
      writeFileSync(${JSON.stringify(done)}, 'done')`
   )
   await promisify(execFile)(process.execPath, [script], {

@@ -315,7 +315,7 @@ test('idle shared threads and an idle scout do not keep the process up', BOUNDED
      const { threads, scout } = shared.client({ log, clock: realClock, timers: realTimers, env: process.env, responseBytesMax: 1e6 })
      await threads.boot({ onMessage () {}, onKilled () {}, onFailing () {}, onExit () {}, onReplaced () {}, onBroken () {} })
      await threads.run(0, { kind: 'start', processor: { file: ${JSON.stringify(file)}, options: null },
-       limits: { responseBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
+       limits: { responseBytesMax: 1000, keptBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
      const text = Buffer.from('{"Response":{"Message":[],"NextOffset":42}}')
      const bytes = new SharedArrayBuffer(text.length)
      new Uint8Array(bytes).set(text)

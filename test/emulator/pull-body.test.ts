@@ -10,7 +10,7 @@ import { type PullContent, type PullFlaw, packPullBody } from '../../src/emulato
 import { DEFAULT_QUIRKS, QUIRKS, type Quirks } from '../../src/emulator/quirks.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
 import type { Compression } from '../../src/world.ts'
-import { decodeMessages } from '../../workers/decode.ts'
+import { decodeMessages } from '../workers/reference-decode.ts'
 import { readResponse } from '../../workers/response.ts'
 
 const MANY = { numRuns: 300 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ByteBudget } from '../../src/fetch/budget.ts'
 import { PULLS_PER_WINDOW } from '../../src/fetch/pull-rate.ts'
+import { PULLED_SHARE } from '../../src/options.ts'
 import { createFakeTime } from '../cls/fakes.ts'
 import { withFewMessages, withMessages, withoutMessages } from '../support/fake-data.ts'
 import { BOUNDED, bench, PULL_BYTES } from './chain-bench.ts'
@@ -81,7 +82,7 @@ describe('pull chain: many partitions of several topics', () => {
   /** 12 partitions of 3 topics share what eight pulls take. */
   function group() {
     const time = createFakeTime()
-    const budget = new ByteBudget((8 * PULL_BYTES * 4) / 3)
+    const budget = new ByteBudget((8 * PULL_BYTES) / PULLED_SHARE)
     const all: Bench[] = []
     for (const topicId of ['t1', 't2', 't3'])
       for (let partition = 0; partition < 4; partition++)
@@ -97,7 +98,7 @@ describe('pull chain: many partitions of several topics', () => {
     BOUNDED,
     async () => {
       const time = createFakeTime()
-      const budget = new ByteBudget((8 * BODY_BYTES * 4) / 3)
+      const budget = new ByteBudget((8 * BODY_BYTES) / PULLED_SHARE)
       const all = [0, 1, 2, 3].map(partition => bench({ time, budget, partition, partitionCount: () => 4 }))
       const [huge, ...others] = all
       assert.ok(huge !== undefined)

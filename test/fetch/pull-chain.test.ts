@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClsConsumerError } from '../../src/errors.ts'
 import { ByteBudget } from '../../src/fetch/budget.ts'
+import { PULLED_SHARE } from '../../src/options.ts'
 import { createFakeTime } from '../cls/fakes.ts'
 import { turn } from '../support/calls.ts'
 import { withError, withFewMessages, withLateOffset, withMessages, withoutMessages } from '../support/fake-data.ts'
@@ -22,7 +23,7 @@ describe('pull chain: what it does not believe', () => {
     await data.from(100n).completeWith({ bytes, byteCount: bomb.length, compression: 'snappy', requestId: 'r' })
     assert.deepEqual(
       batches.map(({ decodedBytes }) => decodedBytes),
-      [2 * RESPONSE_BYTES_MAX]
+      [3 * RESPONSE_BYTES_MAX]
     )
   })
 
@@ -510,8 +511,7 @@ describe('pull chain: the budget', () => {
   })
 
   test('I5: a partition waits for its share, and goes on once bytes are freed', BOUNDED, async () => {
-    // Three quarters of the budget, three pulls.
-    const { data, chain, batchFrom, batches } = bench({ heldBytesMax: 4 * PULL_BYTES })
+    const { data, chain, batchFrom, batches } = bench({ heldBytesMax: (3 * PULL_BYTES) / PULLED_SHARE })
     chain.pump()
     for (const offset of [100n, 110n, 120n]) data.from(offset).arrive(withMessages(offset + 10n))
     assert.deepEqual(data.openOffsets, [100n, 110n, 120n])

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LogGroup as RawGroup } from '../../src/cls/log-group.ts'
 import { type Log, type LogBatch, openBatch } from '../../workers/batch-view.ts'
-import { groupOf } from './bodies.ts'
+import { groupOf, indexGroups } from './bodies.ts'
 
 const HEAD = { topicId: 'topic', partition: 2, startOffset: 10n, nextOffset: 13n, messageCount: 2 }
 
 function open(groups: readonly RawGroup[]): { readonly batch: LogBatch; readonly close: () => void } {
-  return openBatch(HEAD, groups)
+  return openBatch(HEAD, indexGroups(groups))
 }
 
 function only(batch: LogBatch): Log {
@@ -54,6 +54,37 @@ test('logs come in order, a fresh view each, so that they can be collected', () 
     ['1', '2', '3']
   )
   assert.equal(new Set(logs).size, 3)
+})
+
+test('a loop that was left early, or an iterator that was ended, yields no more', () => {
+  const logs = open([groupOf([{ a: '1' }, { a: '2' }]), groupOf([{ a: '3' }])]).batch[Symbol.iterator]()
+  for (const log of logs) {
+    assert.equal(log.get('a'), '1')
+    break
+  }
+  assert.deepEqual(logs.next(), { done: true, value: undefined })
+  assert.deepEqual([...logs], [])
+})
+
+test('logs can be taken apart, one after the other, by hand', () => {
+  const { batch } = open([groupOf([]), groupOf([{ a: '1' }, { a: '2' }]), groupOf([{ a: '3' }])])
+  const [first, ...rest] = batch
+  assert.deepEqual(
+    [first, ...rest].map(log => log?.get('a')),
+    ['1', '2', '3']
+  )
+  const logs = batch[Symbol.iterator]()
+  assert.equal(logs.next().value?.get('a'), '1')
+  assert.deepEqual(
+    Array.from(logs, log => log.get('a')),
+    ['2', '3']
+  )
+  assert.equal(logs.next().done, true)
+})
+
+test('a batch without groups has no logs', () => {
+  const { batch } = open([])
+  assert.deepEqual([[...batch], [...batch.groups], batch.toObjects(), batch.logCount], [[], [], [], 0])
 })
 
 test('groups come in order with their logs and what is said of them', () => {
@@ -116,6 +147,105 @@ test('a key named __proto__ is a key like any other', () => {
   assert.equal(Object.getPrototypeOf(object), Object.prototype)
 })
 
+test('logs that have more different keys than a batch keeps shapes for are read as all others', () => {
+  const contents = Array.from({ length: 200 }, (_, index) => [
+    { key: `key ${index}`, value: 'own' },
+    { key: '键', value: '值' },
+    { key: 'all', value: `${index}` },
+    { key: '键', value: 'second' }
+  ])
+  const { batch } = open([{ logs: contents.map(each => ({ time: 1n, contents: each })), logTags: [] }])
+  assert.deepEqual(
+    batch.toObjects(),
+    contents.map((_, index) => ({ [`key ${index}`]: 'own', 键: '值', all: `${index}` }))
+  )
+  for (const [index, log] of [...batch].entries()) {
+    assert.equal(log.get(`key ${index}`), 'own')
+    assert.equal(log.get('all'), `${index}`)
+    assert.equal(log.equals('键', '值'), true)
+    assert.equal(log.startsWith('键', 'second'), false)
+    assert.equal(log.get('键'), '值')
+    assert.equal(log.has('absent'), false)
+    assert.deepEqual(log.keys(), [`key ${index}`, '键', 'all'])
+    assert.deepEqual(
+      log.entries(),
+      contents[index]?.map(({ key, value }) => [key, value])
+    )
+  }
+})
+
+test('thousands of logs of one shape, the last value of each not ASCII, are the objects that were written', () => {
+  const contents = Array.from({ length: 3000 }, (_, index) => ({
+    a: `${index}`,
+    b: '-'.repeat(index % 40),
+    c: `茶 ${index}`
+  }))
+  const { batch } = open([groupOf(contents)])
+  assert.deepEqual(batch.toObjects(), contents)
+  // From the last to the first, so that each is far from where the one before was read.
+  for (const [index, log] of [...batch].toReversed().entries()) {
+    assert.deepEqual(log.toObject(), contents[contents.length - 1 - index])
+  }
+})
+
+test('values that repeat are made once, even if keys and shapes are asked by turns', () => {
+  const contents = Array.from({ length: 1000 }, (_, index) =>
+    index % 2 === 0 ? { status: '200', method: 'GET' } : { method: 'POST', status: '404', path: '/' }
+  )
+  const indexed = indexGroups([groupOf(contents)])
+  const { batch } = openBatch(HEAD, indexed)
+  let madeCount = 0
+  const { bytes } = indexed.memory
+  bytes.toString = (...place) => {
+    madeCount++
+    return Buffer.prototype.toString.apply(bytes, place)
+  }
+  const seen = [...batch].map(log => ({ status: log.get('status'), method: log.get('method') }))
+  assert.deepEqual(
+    seen,
+    contents.map(({ status, method }) => ({ status, method }))
+  )
+  // Five keys, and two values of two keys.
+  assert.equal(madeCount, 5 + 4)
+})
+
+test('a log of very many keys is read as all others', () => {
+  const content = Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`key ${index}`, `${index}`]))
+  const log = only(open([groupOf([content])]).batch)
+  assert.deepEqual(log.toObject(), content)
+  assert.equal(log.get('key 2999'), '2999')
+  assert.equal(log.keys().length, 3000)
+})
+
+test('logs of which a loop asks two keys by turns, of several shapes by turns, answer for their own', () => {
+  const contents = Array.from({ length: 40 }, (_, index) =>
+    index % 2 === 0 ? { a: `a${index}`, b: `b${index}` } : { b: `b${index}`, c: '', a: `a${index}` }
+  )
+  for (const [index, log] of [...open([groupOf(contents)]).batch].entries()) {
+    assert.equal(log.get('b'), `b${index}`)
+    assert.equal(log.get('a'), `a${index}`)
+    assert.equal(log.get('c'), index % 2 === 0 ? undefined : '')
+  }
+})
+
+test('what is said of a group is the same at each use, and its tags are a fresh object', () => {
+  const [group] = open([REPEATED]).batch.groups
+  assert.ok(group !== undefined)
+  assert.equal(group.hostname, 'host-1')
+  assert.equal(group.hostname, 'host-1')
+  group.tags.env = 'changed'
+  assert.deepEqual(group.tags, { env: 'prod' })
+})
+
+test('of a group said nothing is not an empty text', () => {
+  const [bare, empty] = open([groupOf([]), groupOf([], { source: '', filename: '', hostname: '', contextFlow: '' })])
+    .batch.groups
+  for (const field of ['source', 'filename', 'hostname', 'contextFlow'] as const) {
+    assert.equal(bare?.[field], undefined)
+    assert.equal(empty?.[field], '')
+  }
+})
+
 for (const [raw, ms] of [
   [1_700_000_000n, 1_700_000_000_000],
   [1_700_000_000_123n, 1_700_000_000_123],
@@ -140,6 +270,7 @@ test('a closed batch throws BATCH_CLOSED at every use, and what was read before 
   const log = only(batch)
   const { group } = log
   const iterator = batch[Symbol.iterator]()
+  const { groups } = batch
   const object = log.toObject()
   const objects = batch.toObjects()
   const { tags } = group
@@ -153,8 +284,11 @@ test('a closed batch throws BATCH_CLOSED at every use, and what was read before 
     () => batch.messageCount,
     () => [...batch],
     () => [...batch.groups],
+    () => batch.groups,
+    () => batch[Symbol.iterator](),
     () => batch.toObjects(),
     () => iterator.next(),
+    () => groups.next(),
     () => [...group],
     () => group.source,
     () => group.filename,

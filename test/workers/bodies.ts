@@ -3,10 +3,13 @@
  *
  * In: logs, or a response's JSON. Out: bodies in shared memory and batch tasks, as the main thread makes them.
  */
+import assert from 'node:assert/strict'
 import { compress } from '../../src/cls/compression.ts'
 import { type Printable, printJson } from '../../src/cls/json.ts'
 import { encodeLogGroup, encodeMessage, type LogGroup } from '../../src/cls/log-group.ts'
 import type { BatchTask } from '../../src/dispatch/messages.ts'
+import { GROUP, type IndexedGroups, indexLogGroup } from '../../workers/kernel/log-group-index.ts'
+import { align, KernelMemory } from '../../workers/kernel/memory.ts'
 
 export const TOPIC_ID = '5cd3a17e-0000-4000-8000-0123456789ab'
 
@@ -17,6 +20,34 @@ export function groupOf(contents: readonly Record<string, string>[], rest: Parti
     contents: Object.entries(content).map(([key, value]) => ({ key, value }))
   }))
   return { logs, logTags: [], ...rest }
+}
+
+/** The groups, through their bytes, as a batch has them. */
+export function indexGroups(groups: readonly LogGroup[]): IndexedGroups {
+  return indexPayloads(groups.map(encodeLogGroup))
+}
+
+/** Payloads as they are, each of which must be a group. */
+export function indexPayloads(payloads: readonly Uint8Array[]): IndexedGroups {
+  const memory = new KernelMemory()
+  let at = memory.start
+  const spans = payloads.map(payload => {
+    const start = at
+    at += payload.length
+    memory.reserve(at)
+    memory.bytes.set(payload, start)
+    return { start, end: at }
+  })
+  const firstGroup = align(at)
+  let table = firstGroup
+  let logCount = 0
+  for (const span of spans) {
+    const end = indexLogGroup(memory, span, table)
+    assert.ok(typeof end === 'number', 'the payload is a group')
+    logCount += memory.words[table / 4 + GROUP.logCount] ?? 0
+    table = end
+  }
+  return { memory, firstGroup, groupCount: spans.length, logCount }
 }
 
 /** One stored message in base64. */

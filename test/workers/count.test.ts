@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { openBatch } from '../../workers/batch-view.ts'
 import type { ProcessorContext } from '../../workers/define-processor.ts'
 import count from '../../workers/processors/count.ts'
-import { groupOf } from './bodies.ts'
+import { groupOf, indexGroups } from './bodies.ts'
 
 const LOGS = [{ status: '200' }, { status: '404' }, { status: '200' }, { path: '/' }, { status: '500' }]
 
@@ -15,7 +15,7 @@ function contextWith(options: unknown): ProcessorContext {
 
 function run(options: unknown) {
   const head = { topicId: 't', partition: 0, startOffset: 0n, nextOffset: 1n, messageCount: 1 }
-  return count.process(openBatch(head, [groupOf(LOGS)]).batch, contextWith(options))
+  return count.process(openBatch(head, indexGroups([groupOf(LOGS)])).batch, contextWith(options))
 }
 
 test('without a key, logs are counted in all', () => {

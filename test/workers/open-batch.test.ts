@@ -5,6 +5,7 @@ import type { BatchAnswer, BrokenMessage, FromThread } from '../../src/dispatch/
 import { Aborts } from '../../workers/aborts.ts'
 import type { LogBatch } from '../../workers/batch-view.ts'
 import type { ProcessFunction } from '../../workers/define-processor.ts'
+import { MemoryList } from '../../workers/kernel/memory-list.ts'
 import { runBatch } from '../../workers/open-batch.ts'
 import { batchTask, messagesOf, responseText, TOPIC_ID } from './bodies.ts'
 
@@ -28,6 +29,7 @@ async function play(process: ProcessFunction): Promise<Played> {
     context: { options: undefined, log: { debug() {}, info() {}, warn() {}, error() {} } },
     file: '/my/processor.mjs',
     responseBytesMax: 1 << 20,
+    memories: new MemoryList(1 << 24, () => 1),
     aborts: new Aborts(),
     monotonic: () => 1,
     leaseEndMs: () => 2,

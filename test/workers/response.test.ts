@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:buffer'
 import { test } from 'node:test'
 import { ClsConsumerError } from '../../src/errors.ts'
 import { readResponse } from '../../workers/response.ts'
@@ -94,6 +95,20 @@ for (const [name, text] of [
   })
 }
 
-test('a body that is not JSON is refused with the byte position, not the character position', () => {
-  assert.throws(() => read('{"Response":{"X":"中文中文",]}}'), /position 32\b/)
+for (const [name, sound, rest] of [
+  ['a comma before the end of an object', '{"Response":{"X":"中文中文",', ']}}'],
+  ['a control character within a text', '{"中文":"中', '\u0001文"}'],
+  ['an unknown escape', '{"Response":{"X":"中\\\\","Y":"文', '\\x"}}'],
+  ['a text that does not end', '{"Response":{"X":"中文","Y":', '"文']
+] as const) {
+  test(`what is not JSON is refused with the position of the byte, not of the character: ${name}`, () => {
+    assert.throws(() => read(sound + rest), {
+      code: 'BODY_CORRUPT',
+      place: { ...PLACE, bytePosition: Buffer.byteLength(sound) }
+    })
+  })
+}
+
+test('a response that no text can hold is too large, not corrupt: a smaller one can be read', () => {
+  assert.throws(() => readResponse(Buffer.alloc(constants.MAX_STRING_LENGTH + 1), PLACE), { code: 'BODY_TOO_LARGE' })
 })

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { ScoutTask } from '../../src/dispatch/messages.ts'
+import type { ScoutedAnswer, ScoutTask } from '../../src/dispatch/messages.ts'
 import type { Compression } from '../../src/world.ts'
-import { scout } from '../../workers/scout.ts'
+import { MemoryList } from '../../workers/kernel/memory-list.ts'
+import { scout as scoutIn } from '../../workers/scout.ts'
 import { batchTask, messagesOf, responseText } from './bodies.ts'
 import { bench } from './thread-bench.ts'
 
 const LIMIT = 1 << 20
+const memories = new MemoryList(1 << 22, () => 0)
+
+function scout(task: ScoutTask): ScoutedAnswer {
+  return scoutIn(task, memories)
+}
 
 function scoutTask(text: string | Uint8Array, compression: Compression = 'snappy', max = LIMIT): ScoutTask {
   const { body, byteCount } = batchTask(text, { compression })

@@ -35,6 +35,8 @@ export interface Bench {
   readonly port: MessagePort
   readonly said: () => FromClient[]
   readonly clock: { nowMs: number; leaseEndMs: number }
+  /** What the thread does every now and then. */
+  readonly sweep: () => void
   readonly start: StartTask
 }
 
@@ -57,9 +59,10 @@ export async function bench(
     }
   }
   clock.leaseEndMs = 2000
+  const sweeps: (() => void)[] = []
   const { port1, port2 } = new MessageChannel()
   t.after(() => port1.close())
-  const runAny = createThread({ monotonic: () => clock.nowMs })
+  const runAny = createThread({ monotonic: () => clock.nowMs, every: (_, run) => sweeps.push(run) })
   assert.deepEqual(await runAny({ kind: 'hello', thread: 0, port: port2 }), { kind: 'done' })
   const runFor = async (client: number, task: ThreadTask): Promise<ThreadAnswer> => {
     const answer = await runAny({ ...task, client })
@@ -69,10 +72,13 @@ export async function bench(
   const start: StartTask = {
     kind: 'start',
     processor: { file, options },
-    limits: { responseBytesMax: 1 << 20 },
+    limits: { responseBytesMax: 1 << 20, keptBytesMax: 1 << 24 },
     leaseEndMs: cell
   }
-  return { run: task => runFor(0, task), runFor, runAny, port: port1, said: () => drain(port1), clock, start }
+  const sweep = (): void => {
+    for (const each of sweeps) each()
+  }
+  return { run: task => runFor(0, task), runFor, runAny, port: port1, said: () => drain(port1), clock, sweep, start }
 }
 
 export async function started(

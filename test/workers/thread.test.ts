@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ThreadTask } from '../../src/dispatch/messages.ts'
+import { MemoryList } from '../../workers/kernel/memory-list.ts'
 import { batchTask, groupOf, messageOf, messagesOf, responseText, TOPIC_ID } from './bodies.ts'
 import { bench, processed, started, twoLogs } from './thread-bench.ts'
 
@@ -39,6 +40,28 @@ test('hooks run in order, each with its context', async t => {
     ['revoke', { ...place, same: true, options: 'mine' }],
     ['stop', { options: 'mine' }]
   ])
+})
+
+test('the memory of a batch goes to the next, whatever became of it, and goes when none has needed it for a while', async t => {
+  const { run, clock, sweep } = await started(t, 'export default batch => { if (batch.logCount === 1) throw 1 }')
+  const lists = new Set<MemoryList>()
+  const { take } = MemoryList.prototype
+  t.mock.method(MemoryList.prototype, 'take', function (this: MemoryList) {
+    lists.add(this)
+    return take.call(this)
+  })
+  const tasks = [twoLogs(), batchTask('no JSON'), batchTask(responseText(101n, messagesOf({ a: '1' }))), twoLogs()]
+  const kinds: string[] = []
+  for (const task of tasks) kinds.push((await run(task)).kind)
+  assert.deepEqual(kinds, ['processed', 'failed', 'failed', 'processed'])
+  const [list, ...others] = lists
+  assert.ok(list !== undefined && others.length === 0)
+  const memory = list.take()
+  assert.equal(list.byteCount, memory.byteCount, 'four batches, one memory')
+  list.give(memory)
+  clock.nowMs += 30_001
+  sweep()
+  assert.equal(list.byteCount, 0)
 })
 
 test('hooks that a processor does not have are done at once', async t => {

@@ -8,7 +8,8 @@
  *
  *     group (16)  log count, tag count, tags' address, payload's start, end,
  *                 contextFlow, filename, source, hostname: start, end each; the block's end; two of nothing
- *     log (8)     content count, whether there is a collect time, time (int64), collect time (int64), two of nothing
+ *     log (8)     content count, whether there is a collect time, time (int64), collect time (int64), number of the
+ *                 shape of its keys (0: not matched yet; see `assembly/shapes.ts`), address of its group's block
  *     content (4) key: start, end; value: start, end. A log's contents follow it, and then the next log.
  *     tag (4)     as a content. Behind the logs.
  */
@@ -28,7 +29,7 @@ export const GROUP = {
   end: 13
 } as const
 export const LOG_WORDS = 8
-export const LOG = { contentCount: 0, hasCollectTime: 1, time: 2, collectTime: 4 } as const
+export const LOG = { contentCount: 0, hasCollectTime: 1, time: 2, collectTime: 4, shape: 6, group: 7 } as const
 export const PAIR_WORDS = 4
 export const PAIR = { key: 0, value: 2 } as const
 
@@ -55,6 +56,18 @@ const REPORT_AT = 4
 /** Room to begin with, for each byte of payload: access logs take half of it. Six bytes are the least a content has. */
 const TABLE_RATIO = 1
 const TABLE_BYTES_MIN = 4096
+
+/**
+ * The groups of a response, in the memory of its batch. Their blocks follow each other: where one ends the next begins.
+ * As long as the batch is open nothing reserves memory, and its views stay attached.
+ */
+export interface IndexedGroups {
+  readonly memory: KernelMemory
+  /** The address of the first block. */
+  readonly firstGroup: number
+  readonly groupCount: number
+  readonly logCount: number
+}
 
 /** @returns Where the block ends and the next may begin; the block begins at `table`, a multiple of eight. */
 export function indexLogGroup(memory: KernelMemory, payload: Span, table: number): number | MessageFault {

@@ -7,9 +7,10 @@
  */
 import type { KernelMemory, Span } from './memory.ts'
 
-/** What is wrong with a message, and where in its bytes; `undefined` where no bytes came of it. */
+/** What is wrong with a message. */
 export interface MessageFault {
   readonly reason: string
+  /** In the decoded message; what the reason itself counts is its text. `undefined` where there is neither. */
   readonly bytePosition: number | undefined
 }
 
@@ -24,8 +25,10 @@ const WRONG_VERSION = -2
 /** The decoded message, at the text's start. */
 export function decodeMessageText(memory: KernelMemory, text: Span): Span | MessageFault {
   const byteCount = memory.kernel.decodeBase64(text.start, text.end, text.start)
-  if (byteCount < 0) return { reason: 'the message is not base64', bytePosition: undefined }
-  return { start: text.start, end: text.start + byteCount }
+  if (byteCount >= 0) return { start: text.start, end: text.start + byteCount }
+  // Of four characters the first: those before it have come to bytes.
+  const character = -1 - byteCount
+  return { reason: `the message is not base64 from character ${character} on`, bytePosition: (character / 4) * 3 }
 }
 
 /** The payload of a decoded message, a `LogGroup`; what follows it is ignored. */

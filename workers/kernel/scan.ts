@@ -25,13 +25,17 @@ const REPORT_HAS_NEXT = 12
 const REPORT_NEXT = 16
 
 const TABLE_BYTES_MIN = 8192
+/** Of text, the least that a message has: its quotes and a comma. */
+const MESSAGE_BYTES_MIN = 3
 
 /** The table is put behind the text; what was there before is gone. */
 export function scanResponse(memory: KernelMemory, text: Span): ScannedResponse | undefined {
   const start = align(text.end)
+  const tableBytesMax = Math.ceil((text.end - text.start) / MESSAGE_BYTES_MIN) * SPAN_BYTES
   for (let tableBytes = TABLE_BYTES_MIN; ; tableBytes *= 4) {
-    memory.reserve(start + tableBytes)
-    const verdict = memory.kernel.scanResponse(text.start, text.end, start, start + tableBytes)
+    const tableEnd = start + Math.min(tableBytes, tableBytesMax)
+    memory.reserve(tableEnd)
+    const verdict = memory.kernel.scanResponse(text.start, text.end, start, tableEnd)
     if (verdict === ODD) return undefined
     if (verdict === NO_ROOM) continue
     const messageCount = memory.report(REPORT_MESSAGE_COUNT)
@@ -41,6 +45,12 @@ export function scanResponse(memory: KernelMemory, text: Span): ScannedResponse 
       table: { start, end: start + messageCount * SPAN_BYTES }
     }
   }
+}
+
+/** A message as the response has it, quotes and escapes included: as long as its text was not asked for. */
+export function messageJson({ words }: KernelMemory, { table }: ScannedResponse, messageIndex: number): Span {
+  const at = (table.start + messageIndex * SPAN_BYTES) / 4
+  return { start: (words[at] ?? 0) - 1, end: ((words[at + 1] ?? 0) & END_MASK) + 1 }
 }
 
 /** A message's base64, without the quotes. Where it had escapes, they are undone, once, in its own place. */

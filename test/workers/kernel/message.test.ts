@@ -3,8 +3,8 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { decodeMessageHeader, encodeMessage } from '../../../src/cls/log-group.ts'
 import { ClsConsumerError } from '../../../src/errors.ts'
-import { decodeMessages } from '../../../workers/decode.ts'
 import { decodeMessageText, payloadOf } from '../../../workers/kernel/message.ts'
+import { decodeMessages } from '../reference-decode.ts'
 import { Bench, ROUNDS } from './setup.ts'
 
 const bench = new Bench()
@@ -35,6 +35,16 @@ function isBase64(text: string): boolean {
   return decodeMessages([text]).poison[0]?.reason !== 'the message is not base64'
 }
 
+function firstWrongFour(text: string): number | undefined {
+  for (let at = 0; at < text.length; at += 4) {
+    const four = text.slice(at, at + 4)
+    const isLast = at + 4 >= text.length
+    const rule = isLast ? /^[A-Za-z0-9+/]{2}(?:[A-Za-z0-9+/]{2}|[A-Za-z0-9+/]=|==)$/ : /^[A-Za-z0-9+/]{4}$/
+    if (!rule.test(four)) return at
+  }
+  return undefined
+}
+
 describe("the kernel's base64", () => {
   test('what is encoded comes back, at every length up to 200 and for random bytes', () => {
     for (let length = 0; length <= 200; length++) {
@@ -42,7 +52,7 @@ describe("the kernel's base64", () => {
       assert.deepEqual(decode(bytes.toString('base64')), bytes)
     }
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 500 }), bytes => {
+      fc.property(fc.uint8Array({ maxLength: 500, size: 'max' }), bytes => {
         assert.deepEqual(decode(Buffer.from(bytes).toString('base64')), Buffer.from(bytes))
       }),
       { numRuns: ROUNDS }
@@ -61,16 +71,47 @@ describe("the kernel's base64", () => {
     }
   })
 
-  test('any four characters, and any length of text, get the verdict and the bytes of the present code', () => {
+  test('any characters, in texts of up to twelve, get the verdict and the bytes of the present code', () => {
     const character = fc.constantFrom(...'AZaz09+/==-_ \n\\\u00ff')
     fc.assert(
-      fc.property(fc.string({ unit: character, maxLength: 90 }), text => {
+      fc.property(fc.string({ unit: character, maxLength: 12, size: 'max' }), text => {
         const bytes = decode(text)
         assert.equal(bytes !== undefined, isBase64(text))
         if (bytes !== undefined) assert.deepEqual(bytes, Buffer.from(text, 'base64'))
       }),
       { numRuns: ROUNDS * 4 }
     )
+  })
+
+  test('what is no base64 is told with its first four characters that do not fit, and the bytes before them are there', () => {
+    const character = fc.oneof(
+      { arbitrary: fc.constantFrom(...ALPHABET), weight: 60 },
+      { arbitrary: fc.constantFrom(...'=-_ \n\\\u00ff'), weight: 1 }
+    )
+    fc.assert(
+      fc.property(fc.string({ unit: character, maxLength: 150, size: 'max' }), text => {
+        const wrongAt = firstWrongFour(text)
+        const [span] = bench.place(Buffer.from(text, 'latin1'))
+        assert.ok(span !== undefined)
+        const message = decodeMessageText(bench.memory, span)
+        if (wrongAt === undefined) return assert.ok(!('reason' in message), text)
+        const bytePosition = (wrongAt / 4) * 3
+        assert.deepEqual(message, { reason: `the message is not base64 from character ${wrongAt} on`, bytePosition })
+        const decoded = bench.read({ start: span.start, end: span.start + bytePosition })
+        assert.deepEqual(decoded, Buffer.from(text.slice(0, wrongAt), 'base64'))
+        assert.equal(bench.read({ start: span.start + wrongAt, end: span.end }).toString('latin1'), text.slice(wrongAt))
+      }),
+      { numRuns: ROUNDS * 4 }
+    )
+  })
+
+  test('nothing is read behind a text where the memory ends', () => {
+    for (let length = 0; length <= 200; length++) {
+      const plain = Buffer.alloc(length, 'a message')
+      const text = bench.placeLast(Buffer.from(plain.toString('base64')))
+      const message = decodeMessageText(bench.memory, text)
+      assert.ok(!('reason' in message) && bench.read(message).equals(plain), `${length}`)
+    }
   })
 
   test('a text that base64 follows is read to its own end, no further', () => {

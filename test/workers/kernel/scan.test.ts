@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { ClsConsumerError } from '../../../src/errors.ts'
-import { decodeMessages } from '../../../workers/decode.ts'
+import { KernelMemory } from '../../../workers/kernel/memory.ts'
 import { decodeMessageText } from '../../../workers/kernel/message.ts'
 import { messageText, scanResponse } from '../../../workers/kernel/scan.ts'
 import { readResponse } from '../../../workers/response.ts'
+import { decodeMessages } from '../reference-decode.ts'
 import { Bench, ROUNDS } from './setup.ts'
 
 const bench = new Bench()
@@ -63,7 +64,7 @@ function assertNotOtherwise(text: string): boolean {
 }
 
 const space = fc.constantFrom('', '', '', ' ', '\n', '\r\n\t', '  ')
-const base64 = fc.uint8Array({ maxLength: 60 }).map(bytes => Buffer.from(bytes).toString('base64'))
+const base64 = fc.uint8Array({ maxLength: 60, size: 'max' }).map(bytes => Buffer.from(bytes).toString('base64'))
 /** The same text with some characters escaped. */
 const escaped = fc.tuple(base64, fc.infiniteStream(fc.nat(9))).map(([text, dice]) =>
   [...text]
@@ -122,18 +123,24 @@ const member = fc.oneof(
   fc.tuple(name, other)
 )
 
-/** A pull response as a service might write it; members may be repeated. */
+/** Beside the Response: other members, what only looks like its own, and Responses before the one that counts. */
+const beside = fc.oneof(
+  { arbitrary: fc.tuple(name, other), weight: 4 },
+  { arbitrary: fc.tuple(fc.constantFrom('Message', 'NextOffset', 'Error'), other), weight: 1 }
+)
+
+/** A pull response as a service might write it; members may be repeated, and so may the Response. */
 const response = fc
   .tuple(
-    fc.array(fc.tuple(name, other), { maxLength: 2 }),
-    fc.array(member, { maxLength: 6 }),
-    fc.array(fc.tuple(name, other), { maxLength: 2 }),
+    fc.array(beside, { maxLength: 2 }),
+    fc.array(fc.array(member, { maxLength: 6 }), { minLength: 1, maxLength: 2 }),
+    fc.array(beside, { maxLength: 2 }),
     space
   )
-  .map(([before, members, behind, gap]) => {
+  .map(([before, responses, behind, gap]) => {
     const object = (pairs: readonly (readonly [string, string] | readonly string[])[]) =>
       `{${gap}${pairs.map(([key, value]) => `"${key}"${gap}:${gap}${value}${gap}`).join(`,${gap}`)}}`
-    return `${gap}${object([...before, ['Response', object(members)], ...behind])}${gap}`
+    return `${gap}${object([...before, ...responses.map(members => ['Response', object(members)]), ...behind])}${gap}`
   })
 
 describe("the kernel's JSON scan", () => {
@@ -262,5 +269,27 @@ describe("the kernel's JSON scan", () => {
     const list = JSON.stringify(Array.from({ length: 30_000 }, () => 'YQ=='))
     assertTaken(`{"Response":{"Message":${list},"NextOffset":30001}}`)
     assertTaken(`{"Response":{"Message":${list},"NextOffset":30001,"Message":["YQ=="]}}`)
+  })
+
+  test('nothing is read behind a response where the memory ends', () => {
+    const { memory } = bench
+    for (let length = 0; length <= 200; length += 4) {
+      const text = Buffer.from(`{"Response":{"Message":["${'A'.repeat(length)}"],"NextOffset":8}}`)
+      for (let cut = 0; cut <= text.length; cut++) {
+        const { start, end } = bench.placeLast(text.subarray(0, cut))
+        const verdict = memory.kernel.scanResponse(start, end, memory.start, memory.start + 800)
+        assert.equal(verdict === 0, cut === text.length, `${length}, ${cut}`)
+      }
+    }
+  })
+
+  test('the table takes no more memory than a response of its length may need', () => {
+    const memory = new KernelMemory()
+    const text = Buffer.from(`{"Response":{"Message":[${'"",'.repeat(99_999)}""]}}`)
+    const span = { start: memory.start, end: memory.start + text.length }
+    memory.reserve(span.end)
+    memory.bytes.set(text, span.start)
+    assert.equal(scanResponse(memory, span)?.messageCount, 100_000)
+    assert.ok(memory.byteCount < span.end + 8 * (text.length / 3) + 2 ** 17, `${memory.byteCount}`)
   })
 })

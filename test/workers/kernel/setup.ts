@@ -30,6 +30,14 @@ export class Bench {
     return spans
   }
 
+  /** Puts `part` where the memory ends: whoever reads or writes behind it traps. */
+  placeLast(part: Uint8Array): Span {
+    const end = this.memory.byteCount
+    const span = { start: end - part.length, end }
+    this.memory.bytes.set(part, span.start)
+    return span
+  }
+
   /** @returns The bytes of a span. */
   read({ start, end }: Span): Buffer {
     return this.memory.bytes.subarray(start, end)

@@ -3,6 +3,9 @@
  * again, but never behind `outputEnd`.
  */
 
+/** Copies of whole vectors repeat what they have just written, from this offset on. */
+export const VECTOR: usize = 16
+
 /** Row n has the bytes 0 … 15 modulo n: a swizzle by it repeats the first n bytes of a vector. Row 0 is not used. */
 // biome-ignore format: a table
 const REPEATS: usize = memory.data<u8>([
@@ -42,7 +45,7 @@ export function copyBack(output: usize, outputEnd: usize, offset: usize, length:
   const source = output - offset
   if (outputEnd - output < length + 15) {
     for (let at = output; at < end; at++) store<u8>(at, load<u8>(at - offset))
-  } else if (offset >= 16) {
+  } else if (offset >= VECTOR) {
     for (let at = output; at < end; at += 16) v128.store(at, v128.load(at - offset))
   } else {
     const repeated = i8x16.swizzle(v128.load(source), v128.load(REPEATS + offset * 16))

@@ -11,7 +11,7 @@ export const SHORT: i32 = -1
 export const WRONG_VERSION: i32 = -2
 export const WRONG_PAYLOAD_BYTES: i32 = -3
 
-/** @returns The payload's bytes; -1: the message is shorter than its header; -2: its version; -3: its payload's bytes. */
+/** @returns The payload's bytes; -1: the message is shorter than a header; -2: its version; -3: the payload's bytes. */
 export function checkHeader(message: usize, messageEnd: usize): i32 {
   if (messageEnd - message < HEADER_BYTES) return SHORT
   if (bswap<i32>(load<i32>(message)) !== VERSION) return WRONG_VERSION

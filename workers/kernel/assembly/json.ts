@@ -266,14 +266,22 @@ function skipText(at: usize, textEnd: usize): usize {
   const backslash = i8x16.splat(0x5c)
   const space = i8x16.splat(0x20)
   while (at < textEnd) {
-    while (textEnd - at >= 32) {
-      const first = v128.load(at)
-      const second = v128.load(at, 16)
-      const ends = v128.or(i8x16.eq(first, quote), i8x16.eq(second, quote))
-      const escapes = v128.or(i8x16.eq(first, backslash), i8x16.eq(second, backslash))
-      const controls = i8x16.lt_u(i8x16.min_u(first, second), space)
-      if (v128.any_true(v128.or(v128.or(ends, escapes), controls))) break
-      at += 32
+    while (textEnd - at >= 64) {
+      const one = v128.load(at)
+      const two = v128.load(at, 16)
+      const three = v128.load(at, 32)
+      const four = v128.load(at, 48)
+      const quotes = v128.or(
+        v128.or(i8x16.eq(one, quote), i8x16.eq(two, quote)),
+        v128.or(i8x16.eq(three, quote), i8x16.eq(four, quote))
+      )
+      const escapes = v128.or(
+        v128.or(i8x16.eq(one, backslash), i8x16.eq(two, backslash)),
+        v128.or(i8x16.eq(three, backslash), i8x16.eq(four, backslash))
+      )
+      const least = i8x16.min_u(i8x16.min_u(one, two), i8x16.min_u(three, four))
+      if (v128.any_true(v128.or(v128.or(quotes, escapes), i8x16.lt_u(least, space)))) break
+      at += 64
     }
     // To the end, or to an escape; behind that the vectors go on.
     while (at < textEnd) {

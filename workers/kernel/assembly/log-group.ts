@@ -77,7 +77,7 @@ function indexGroup(payload: usize, payloadEnd: usize, head: usize, tableEnd: us
       case LOG: {
         const end = readEnd(payloadEnd)
         if (reason !== 0) return 0
-        table = indexLog(end, table, tableEnd)
+        table = indexLog(end, head, table, tableEnd)
         if (reason !== 0) return 0
         logCount++
         break
@@ -134,8 +134,8 @@ function indexTags(payload: usize, payloadEnd: usize, table: usize, tableEnd: us
   return table
 }
 
-/** From `at` to `end`. @returns Where the table goes on. */
-function indexLog(end: usize, head: usize, tableEnd: usize): usize {
+/** From `at` to `end`, into the block of `group`. @returns Where the table goes on. */
+function indexLog(end: usize, group: usize, head: usize, tableEnd: usize): usize {
   if (tableEnd - head < LOG_HEAD_BYTES) return fail(NO_ROOM)
   let pair = head + LOG_HEAD_BYTES
   let hasTime = false
@@ -186,7 +186,8 @@ function indexLog(end: usize, head: usize, tableEnd: usize): usize {
   store<u32>(head, u32(hasCollectTime), 4)
   store<i64>(head, time, 8)
   store<i64>(head, collectTime, 16)
-  store<i64>(head, 0, 24)
+  store<u32>(head, 0, 24)
+  store<u32>(head, group, 28)
   return pair
 }
 

@@ -1,0 +1,147 @@
+/**
+ * What is known of all logs with the same keys: where each key's value stands, and how to make an object of one.
+ *
+ * In: the keys of a log, as written. Out: positions, and plain objects. Shapes outlive their batch: a thread sees the same
+ * few again and again, and compiled code pays only when it is used often. Must never happen: a key that is taken for
+ * code, or a thread's memory that grows with the keys it has seen.
+ */
+import type { BatchTexts } from './batch-texts.ts'
+import { LOG_WORDS, PAIR, PAIR_WORDS } from './kernel/log-group-index.ts'
+import { END_MASK } from './kernel/memory.ts'
+
+/** In words, as a log's own place. */
+type Place = number
+
+/** All values that are ASCII are in the window, which begins at `windowStart`. */
+type MakeObject = (
+  texts: BatchTexts,
+  words: Int32Array,
+  log: Place,
+  window: string,
+  windowStart: number
+) => Record<string, string>
+
+/** Compiling takes as long as some hundred objects made key by key, and code that runs less often is not optimised. */
+const COMPILE_AFTER_COUNT = 500
+/** Beyond it an object has no fixed layout, and a literal gains nothing. */
+const LITERAL_KEYS_MAX = 128
+
+export class KeyShape {
+  /** As written, repeated ones included. */
+  readonly keys: readonly string[]
+  /** Where the value of each key's first pair stands, from the log on. */
+  readonly #places: ReadonlyMap<string, Place>
+  #objectCount = 0
+  #literal: MakeObject | undefined
+
+  constructor(keys: readonly string[]) {
+    this.keys = keys
+    const places = new Map<string, Place>()
+    for (const [index, key] of keys.entries()) {
+      if (!places.has(key)) places.set(key, LOG_WORDS + index * PAIR_WORDS + PAIR.value)
+    }
+    this.#places = places
+  }
+
+  /** Each once. */
+  uniqueKeys(): string[] {
+    return [...this.#places.keys()]
+  }
+
+  /** Where the value of a key stands, from the log on; `undefined` where there is no such key. */
+  placeOf(key: string): Place | undefined {
+    return this.#places.get(key)
+  }
+
+  /** A log's contents; of a repeated key the first value. */
+  toObject(texts: BatchTexts, words: Int32Array, log: Place): Record<string, string> {
+    if (this.#literal !== undefined) {
+      // Contents stand in the payload as they do here, one after the other.
+      const start = words[log + LOG_WORDS + PAIR.value] ?? 0
+      const end = words[log + LOG_WORDS + this.keys.length * PAIR_WORDS - 1] ?? 0
+      if (texts.cover(start, end & END_MASK)) {
+        return this.#literal(texts, words, log, texts.window, texts.windowStart)
+      }
+    }
+    this.#objectCount++
+    if (this.#objectCount === COMPILE_AFTER_COUNT) this.#literal = compileLiteral(this.#places)
+    const object: Record<string, string> = {}
+    for (const [key, place] of this.#places) {
+      setMember(object, key, texts.read(words[log + place] ?? 0, words[log + place + 1] ?? 0))
+    }
+    return object
+  }
+}
+
+/** The shapes of a thread by their keys, the least recently used first. */
+export class ShapeCache {
+  readonly #shapes = new Map<string, KeyShape>()
+  readonly #shapesMax: number
+  readonly #charactersMax: number
+
+  /** `charactersMax`: of all keys of a shape; a shape with more is not kept. */
+  constructor(shapesMax: number, charactersMax: number) {
+    this.#shapesMax = shapesMax
+    this.#charactersMax = charactersMax
+  }
+
+  get size(): number {
+    return this.#shapes.size
+  }
+
+  shapeOf(keys: readonly string[]): KeyShape {
+    const name = JSON.stringify(keys)
+    const shape = this.#shapes.get(name) ?? new KeyShape(keys)
+    this.#shapes.delete(name)
+    if (name.length > this.#charactersMax) return shape
+    this.#shapes.set(name, shape)
+    if (this.#shapes.size > this.#shapesMax) this.#dropOldest()
+    return shape
+  }
+
+  #dropOldest(): void {
+    for (const name of this.#shapes.keys()) {
+      this.#shapes.delete(name)
+      return
+    }
+  }
+}
+
+/** A plain object of pairs; of a repeated key the first value. */
+export function toRecord(pairs: Iterable<readonly [key: string, value: string]>): Record<string, string> {
+  const record: Record<string, string> = {}
+  for (const [key, value] of pairs) if (!Object.hasOwn(record, key)) setMember(record, key, value)
+  return record
+}
+
+function setMember(object: Record<string, string>, key: string, value: string): void {
+  if (key !== '__proto__') object[key] = value
+  // Assigning would set the prototype and lose the value.
+  else Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
+}
+
+/**
+ * A function that makes the object by one literal: V8 lays it out once, where an object made key by key changes its
+ * layout with each. `undefined` where Node may not make code of strings (`--disallow-code-generation-from-strings`).
+ *
+ * A key gets into the code as a JSON string, which is a string of JavaScript, whatever is in it.
+ */
+function compileLiteral(places: ReadonlyMap<string, Place>): MakeObject | undefined {
+  if (places.size === 0 || places.size > LITERAL_KEYS_MAX) return undefined
+  const members = [...places].map(([key, place]) => {
+    // `"__proto__": …` would set the prototype; a computed name is a name.
+    const name = key === '__proto__' ? '["__proto__"]' : JSON.stringify(key)
+    const start = `words[log + ${place}]`
+    // A flagged end is negative.
+    return `${name}: (end = words[log + ${place + 1}]) < 0
+      ? texts.read(${start}, end)
+      : window.substring(${start} - windowStart, end - windowStart)`
+  })
+  const code = `return (texts, words, log, window, windowStart) => { let end; return { ${members.join(', ')} } }`
+  try {
+    return new Function(code)()
+  } catch (error) {
+    if (error instanceof EvalError) return undefined
+    throw error
+  }
+}
