@@ -36,7 +36,13 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
   const owned = new WeakMap<Batch, Tenure>()
   const dispatcher: Dispatcher = new Dispatcher({
     world: { timers: time.timers, threads, log: createKeptLog() },
-    settings: { abortGraceMs: 1000, threadExitMs: 1000, hookTimeoutMs: 60_000, responseBytesMax: 1e6, heldBytesMax: 1e9 },
+    settings: {
+      abortGraceMs: 1000,
+      threadExitMs: 1000,
+      hookTimeoutMs: 60_000,
+      responseBytesMax: 1e6,
+      heldBytesMax: 1e9
+    },
     processor: { file: '/p.mjs', options: undefined },
     leaseEndMs: new SharedArrayBuffer(8),
     handlers: {
@@ -460,7 +466,10 @@ describe('tenure: failures', () => {
     async () => {
       const { fill, finish, told, progress } = await bench()
       await fill()
-      await finish(100n, { nextOffset: 110n, poison: [{ messageIndex: 4, bytePosition: 96, reason: 'cut', raw: new Uint8Array() }] })
+      await finish(100n, {
+        nextOffset: 110n,
+        poison: [{ messageIndex: 4, bytePosition: 96, reason: 'cut', raw: new Uint8Array() }]
+      })
       assert.deepEqual([told, progress], [['failed MESSAGE_CORRUPT 100'], []])
     }
   )

@@ -20,7 +20,9 @@ export class BatchAccess {
 
   /** At every use of every view, and never kept: all that a closed batch costs an open one is one comparison. */
   open(): BatchReader {
-    return this.#reader ?? this.#refuse()
+    const reader = this.#reader
+    if (reader === undefined) this.#refuse()
+    return reader
   }
 
   close(): void {

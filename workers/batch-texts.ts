@@ -4,7 +4,7 @@
  * In: where a text stands. Out: the string that `new TextDecoder('utf-8', { ignoreBOM: true })` makes of it: invalid bytes
  * become U+FFFD. Must never happen: a kept string that keeps much more alive than itself.
  *
- * ASCII is cut out of a window, a string of many texts: one call into Node for some fifty of them. A string cut out may
+ * ASCII is cut out of a window, a string of many texts: one call into Node for hundreds of them. A string cut out may
  * keep its window alive, so a window has `WINDOW_BYTES` at most, unless it is one longer text alone. Who reads on near
  * the window gets the next one twice as large; who jumps gets one of the text that was asked for.
  */

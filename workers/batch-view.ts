@@ -7,9 +7,9 @@
  * A key may repeat within a log. `get`, `equals`, `startsWith` and `toObject` all take its first value; `entries` has
  * every pair. A text that is not valid UTF-8 has U+FFFD where a `TextDecoder` puts it.
  *
- * A string that is kept may keep up to 16 KiB of its neighbours alive, or as much as itself where it is longer; one from
- * a text with other characters than ASCII, a key, a tag and what is said of a group keep only themselves. To keep many
- * short strings for long, copy them: `Buffer.from(text).toString()`.
+ * A string that is kept may keep up to 8 KiB of its neighbours alive. Those that keep nothing but themselves: values
+ * that are longer or not ASCII, short values that repeat, keys, tags and what is said of a group. Who keeps many strings
+ * for long copies them: `Buffer.from(text).toString()`.
  */
 import type { ClsConsumerError, ErrorPlace } from '../src/errors.ts'
 import { BatchAccess } from './batch-access.ts'
@@ -149,7 +149,10 @@ export class Log {
     this.#place = place
   }
 
-  /** The value of a key, or `undefined`; of a repeated key the first. */
+  /**
+   * The value of a key, or `undefined`; of a repeated key the first. It stays good after `process`; kept for long, it may
+   * keep up to 8 KiB of the batch's other texts alive.
+   */
   get(key: string): string | undefined {
     return this.#access.open().get(this.#place, key)
   }
@@ -158,7 +161,7 @@ export class Log {
     return this.#access.open().find(this.#place, key) !== NOWHERE
   }
 
-  /** Whether the key is there and its value is exactly `text`. Makes no string, unless the two may differ in bytes alone. */
+  /** Whether the key is there and its value is exactly `text`. Makes no string, unless `text` has a U+FFFD in it. */
   equals(key: string, text: string): boolean {
     const reader = this.#access.open()
     const value = reader.find(this.#place, key)

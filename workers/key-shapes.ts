@@ -21,10 +21,10 @@ type MakeObject = (
   windowStart: number
 ) => Record<string, string>
 
-/** Compiling takes as long as some hundred objects made key by key, and code that runs less often is not optimised. */
-const COMPILE_AFTER_COUNT = 500
-/** Beyond it an object has no fixed layout, and a literal gains nothing. */
-const LITERAL_KEYS_MAX = 128
+/** Compiling takes as long as a hundred objects made key by key; a shape that came so often will come again. */
+const COMPILE_AFTER_COUNT = 200
+/** From there on V8 makes a dictionary of a literal too, and it gains nothing. */
+const LITERAL_KEYS_MAX = 120
 
 export class KeyShape {
   /** As written, repeated ones included. */

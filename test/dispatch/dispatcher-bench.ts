@@ -46,7 +46,13 @@ export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBy
   const leaseEndMs = new SharedArrayBuffer(8)
   const dispatcher = new Dispatcher({
     world: { timers: time.timers, threads, log },
-    settings: { abortGraceMs: GRACE_MS, threadExitMs: EXIT_MS, hookTimeoutMs: HOOK_MS, responseBytesMax: 1000, heldBytesMax: 16_000 },
+    settings: {
+      abortGraceMs: GRACE_MS,
+      threadExitMs: EXIT_MS,
+      hookTimeoutMs: HOOK_MS,
+      responseBytesMax: 1000,
+      heldBytesMax: 16_000
+    },
     processor: { file: '/processor.mjs', options: { some: 'option' } },
     leaseEndMs,
     handlers: {

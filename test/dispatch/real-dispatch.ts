@@ -85,7 +85,14 @@ function sharerOf(shared: SharedThreads, processor: ProcessorSource, limits: Lim
   const { handlers, openCount } = notingHandlers(noted)
   const dispatcher = new Dispatcher({
     world: { timers: realTimers, threads, log: noted.log },
-    settings: { abortGraceMs: 20, threadExitMs: 5000, hookTimeoutMs: 10_000, responseBytesMax, heldBytesMax: 1 << 28, ...limits },
+    settings: {
+      abortGraceMs: 20,
+      threadExitMs: 5000,
+      hookTimeoutMs: 10_000,
+      responseBytesMax,
+      heldBytesMax: 1 << 28,
+      ...limits
+    },
     processor,
     leaseEndMs,
     handlers
