@@ -32,7 +32,7 @@ function contextLines(result: DecodeResult): string[] {
     `${machine}, Node ${node}, ${date.slice(0, 10)}, commit ${commit}, load before ${figure(loadBefore)}: \`${command}\`.`,
     `Medians of ${runCount} runs of about ${runMs} ms, but at least ${responsesMin} responses, after ${warmUpCount} to warm up; all in turns, each in a thread of its own.`,
     'Back to back: one response after the other. With turns: a turn of the event loop after each, as between two pulls. The rivals gain much by turns: in them the buffers of npm snappy are given back, and the engine collects when the objects of a response are dead.',
-    'CPU time is that of the whole process, garbage collection and its helper threads included. GC: the pauses that perf_hooks tells, as a share of it.',
+    'CPU time is that of the whole process, garbage collection and its helper threads included. GC: the pauses that perf_hooks tells, as a share of the time that the runs took.',
     'Heap: what process.memoryUsage().heapUsed grows by between two forced collections, with no line of --trace-gc between theirs.',
     `Young generation: ours ${youngGeneration('ours-equals')}, as the consumer's threads have; the others ${youngGeneration('rival-filter')}, as Node gives it.`,
     `Snappy is timed on the way from body to answer. In a loop of nothing else, where both use the same memory again and again, the ratio is ${figure(alone)}.`,

@@ -27,7 +27,7 @@ export interface Measured {
   readonly responsesPerRun: number
   readonly cpuMs: Spread
   readonly wallMs: Spread
-  /** Pauses for garbage collection ÷ CPU time, over all runs. */
+  /** Pauses for garbage collection ÷ time, over all runs. Both by the clock: what else runs stretches them alike. */
   readonly gcShare: number
   readonly rssBytesMost: number
 }
@@ -87,7 +87,7 @@ function summarize({ seat, responsesPerRun, samples }: Player): Measured {
     responsesPerRun,
     cpuMs: spreadOf(samples.map(sample => sample.cpuMs)),
     wallMs: spreadOf(samples.map(sample => sample.wallMs)),
-    gcShare: sum(samples.map(({ run }) => run.gcMs)) / sum(samples.map(({ run }) => run.cpuMs)),
+    gcShare: sum(samples.map(({ run }) => run.gcMs)) / sum(samples.map(({ run }) => run.wallMs)),
     rssBytesMost: Math.max(...samples.map(sample => sample.rssBytes))
   }
 }
