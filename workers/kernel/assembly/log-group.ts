@@ -36,6 +36,13 @@ const COLLECT_TIME: u32 = (3 << 3) | VARINT
 const KEY: u32 = (1 << 3) | BYTES
 const VALUE: u32 = (2 << 3) | BYTES
 
+// How a content begins, little-endian: its tag, its length of one byte or of two, the tag of its key, and (of the short
+// one) the key's length of one byte.
+const SHORT_PAIR: u32 = CONTENT | (KEY << 16)
+const SHORT_PAIR_MASK: u32 = 0x80ff_80ff
+const LONG_PAIR: u32 = CONTENT | 0x8000 | (KEY << 24)
+const LONG_PAIR_MASK: u32 = 0xff80_80ff
+
 const GROUP_HEAD_BYTES: usize = 64
 const LOG_HEAD_BYTES: usize = 32
 const PAIR_BYTES: usize = 16
@@ -191,26 +198,32 @@ function indexLog(end: usize, group: usize, head: usize, tableEnd: usize): usize
   return pair
 }
 
-/** The content whose tag is at `cursor`, if it has the usual form. @returns Behind it; 0: it has another, or is wrong. */
+/**
+ * The content whose tag is at `cursor`, if it has the usual form. Tags and lengths that stand together are asked about
+ * together: a comparison for the content and its key, one for the value. (bench: `kernel-stages`)
+ * @returns Behind it; 0: it has another, or is wrong.
+ */
 @inline
 function tryPair(cursor: usize, end: usize, pair: usize): usize {
   // Tag and length of the content, tag and length of the key; a value behind it has two bytes at least.
   if (end - cursor < 6) return 0
+  const head = load<u32>(cursor)
   let keyAt = cursor + 4
-  let contentBytes: usize = load<u8>(cursor + 1)
-  if (contentBytes > 127) {
-    const more: usize = load<u8>(cursor + 2)
-    if (more > 127) return 0
-    contentBytes = (contentBytes & 127) | (more << 7)
+  let keyBytes: usize = head >>> 24
+  let contentEnd = cursor + 2 + ((head >> 8) & 127)
+  if ((head & SHORT_PAIR_MASK) !== SHORT_PAIR) {
+    if ((head & LONG_PAIR_MASK) !== LONG_PAIR) return 0
+    keyBytes = load<u8>(cursor + 4)
+    if (keyBytes > 127) return 0
     keyAt++
+    contentEnd = cursor + 3 + (((head >> 8) & 127) | (((head >> 16) & 127) << 7))
   }
-  if (load<u8>(keyAt - 2) !== KEY) return 0
-  const contentEnd = keyAt - 2 + contentBytes
-  const keyBytes: usize = load<u8>(keyAt - 1)
   const keyEnd = keyAt + keyBytes
-  if (contentEnd > end || keyBytes > 127 || keyEnd + 2 > contentEnd || load<u8>(keyEnd) !== VALUE) return 0
+  if (contentEnd > end || keyEnd + 2 > contentEnd) return 0
+  const tail: u32 = load<u16>(keyEnd)
+  if ((tail & 255) !== VALUE) return 0
   let valueAt = keyEnd + 2
-  let valueBytes: usize = load<u8>(keyEnd + 1)
+  let valueBytes: usize = tail >> 8
   if (valueBytes > 127) {
     if (valueAt >= contentEnd) return 0
     const more: usize = load<u8>(valueAt++)
@@ -218,8 +231,14 @@ function tryPair(cursor: usize, end: usize, pair: usize): usize {
     valueBytes = (valueBytes & 127) | (more << 7)
   }
   if (valueAt + valueBytes !== contentEnd) return 0
-  storeText(pair, keyAt, keyEnd)
-  storeText(pair + 8, valueAt, contentEnd)
+  if (contentEnd > wideAt) {
+    storeText(pair, keyAt, keyEnd)
+    storeText(pair + 8, valueAt, contentEnd)
+  } else {
+    // No byte over 127 before that.
+    store<u64>(pair, (u64(keyEnd) << 32) | keyAt)
+    store<u64>(pair, (u64(contentEnd) << 32) | valueAt, 8)
+  }
   return contentEnd
 }
 
