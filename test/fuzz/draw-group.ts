@@ -59,7 +59,7 @@ export function drawGroup(dice: Dice, oddOneIn: number): Field[] {
 
 function drawCount(dice: Dice): number {
   if (dice.oneIn(4000)) return 150
-  return dice.oneIn(200) ? 20 : dice.pick([0, 1, 1, 1, 2, 3])
+  return dice.oneIn(600) ? 20 : dice.pick([0, 1, 1, 1, 2, 3])
 }
 
 function drawKeys(dice: Dice): Buffer[] {
@@ -109,7 +109,7 @@ function drawText(dice: Dice): Buffer {
   if (kind < 10) return INVALID[dice.below(INVALID.length)] ?? Buffer.alloc(0)
   // Their lengths take two bytes, and three.
   if (kind === 10) return ascii(dice, 300)
-  if (kind === 11 && dice.oneIn(200)) return Buffer.alloc(17_000, ASCII.subarray(dice.below(1000)))
+  if (kind === 11 && dice.oneIn(1000)) return Buffer.alloc(17_000, ASCII.subarray(dice.below(1000)))
   return ascii(dice, 16)
 }
 

@@ -40,7 +40,7 @@ export function drawResponse(dice: Dice, oddOneIn: number): ResponsePlan {
 
 function drawCount(dice: Dice): number {
   if (dice.oneIn(5000)) return COUNT_MAX
-  return dice.oneIn(400) ? 40 : dice.below(5)
+  return dice.oneIn(1000) ? 40 : dice.below(5)
 }
 
 function drawMessages(dice: Dice, count: number, oddOneIn: number): (MessagePlan | string)[] {

@@ -93,5 +93,5 @@ test('a response of empty logs, whose index is larger than any, takes a known mu
   const memory = new KernelMemory()
   const decoded = decodeResponse(taskOf(body, 'snappy'), memory, LIMIT, () => undefined)
   assert.equal(decoded.logCount, payload.length / log.length)
-  assert.ok(memory.byteCount < 32 * text.length, `${memory.byteCount} bytes for ${text.length}`)
+  assert.ok(memory.byteCount < 8 * text.length, `${memory.byteCount} bytes for ${text.length}`)
 })

@@ -44,8 +44,9 @@ test('I10: any response gets the values and the verdict that JSON.parse and prot
   const { runs, read, poisoned, logs, refused } = met
   context.diagnostic(`${runs} responses with ${logs} logs: ${read} read, ${poisoned} of them with poison`)
   context.diagnostic(`refused: ${[...refused].map(([code, times]) => `${code} ${times}`).join(', ')}`)
-  if (ONLY_PATH !== undefined) return
-  // All verdicts are met often; but for those, the test would be an empty one.
+  // Of few runs, chance decides what they meet.
+  if (runs < USUAL_RUNS / 10) return
+  // Every verdict is met often: without them the test would be an empty one.
   const rare = ['BODY_CORRUPT', 'API_REFUSED', 'NEXT_OFFSET_STUCK'].filter(
     code => (refused.get(code) ?? 0) < runs / 500
   )
