@@ -13,11 +13,12 @@ import { readContext } from './context.ts'
 import { makePayload, type Question } from './corpus.ts'
 import { measureClosedCheck } from './decode/closed-check.ts'
 import { CONTENDER_IDS, isOurs, PACES, type Pace } from './decode/contenders.ts'
+import { measureFreshSnappy } from './decode/fresh-snappy.ts'
 import { measureHeap } from './decode/heap.ts'
 import { printReport } from './decode/report.ts'
 import type { Case, DecodeResult } from './decode/result.ts'
 import { takeSeat } from './decode/seat.ts'
-import { ratiosOf, targetsOf } from './decode/targets.ts'
+import { demandedRatiosOf, ratiosOf, targetsOf } from './decode/targets.ts'
 import { measureInTurns, type Plan } from './decode/turns.ts'
 import { measureYoungGenerations } from './decode/young-generation.ts'
 import { isPayloadName, PAYLOAD_NAMES, PAYLOADS, type PayloadName } from './payloads.ts'
@@ -55,13 +56,15 @@ async function bench(names: readonly PayloadName[], plan: Plan): Promise<DecodeR
   tell('heap')
   const toIndex = measureHeap(main.name, 'ours-index')
   const toAnswer = measureHeap(main.name, 'ours-equals')
+  tell('snappy')
+  const freshSnappy = measureFreshSnappy(main.name, plan.runCount)
   tell('the check that a batch is open')
   const closedCheck = await measureClosedCheck(main, YOUNG_GENERATION_MB, plan)
   tell('young generation')
   const youngGeneration = await measureYoungGenerations(main, plan)
-  const apart = { heapBytes: toIndex.bytesPerResponse, closedCheck: closedCheck.share }
+  const apart = { heapBytes: toIndex.bytesPerResponse, closedCheck: closedCheck.share, freshSnappy }
   return {
-    ratios: ratiosOf(cases, main.name, 'back to back'),
+    ratios: demandedRatiosOf(cases, main.name, freshSnappy),
     heapBytesPerResponse: toIndex.bytesPerResponse,
     ratiosWithTurns: ratiosOf(cases, main.name, 'with turns'),
     ratiosOf: main.name,
@@ -71,6 +74,7 @@ async function bench(names: readonly PayloadName[], plan: Plan): Promise<DecodeR
     skipped: names.filter(name => payloads.every(payload => payload.name !== name)),
     cases,
     heap: [toIndex, toAnswer],
+    freshSnappy,
     youngGeneration,
     closedCheck
   }

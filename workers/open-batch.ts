@@ -36,12 +36,24 @@ export async function runBatch(task: BatchTask, world: BatchWorld): Promise<Batc
   world.receivePending()
   const signal = world.aborts.begin(task.batchId)
   if (signal === undefined) return { kind: 'not-started', reason: 'aborted' }
-  const memory = world.memories.take()
+  try {
+    return await decodeInMemory(task, world, signal)
+  } finally {
+    world.aborts.end(task.batchId)
+  }
+}
+
+async function decodeInMemory(task: BatchTask, world: BatchWorld, signal: AbortSignal): Promise<BatchAnswer> {
+  let memory: KernelMemory
+  try {
+    memory = world.memories.take()
+  } catch (error) {
+    return failed('decode', toFailure(error, 'BODY_TOO_LARGE', placeOf(task)))
+  }
   try {
     return await decodeAndProcess(task, world, signal, memory)
   } finally {
     world.memories.give(memory)
-    world.aborts.end(task.batchId)
   }
 }
 

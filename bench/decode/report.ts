@@ -23,7 +23,7 @@ export function printReport(result: DecodeResult, style: 'text' | 'markdown'): s
 }
 
 function contextLines(result: DecodeResult): string[] {
-  const { context, skipped, ratiosOf, closedCheck, cases } = result
+  const { context, skipped, ratiosOf, closedCheck, cases, freshSnappy } = result
   const { machine, node, date, commit, command, runCount, warmUpCount, runMs, responsesMin, loadBefore } = context
   const of = (id: ContenderId) => caseOf(cases, ratiosOf, id, 'back to back')
   const youngGeneration = (id: ContenderId) => `${of(id).youngGenerationMb ?? 'unknown'} MB`
@@ -35,7 +35,7 @@ function contextLines(result: DecodeResult): string[] {
     'CPU time is that of the whole process, garbage collection and its helper threads included. GC: the pauses that perf_hooks tells, as a share of the time that the runs took.',
     'Heap: what process.memoryUsage().heapUsed grows by between two forced collections, with no line of --trace-gc between theirs.',
     `Young generation: ours ${youngGeneration('ours-equals')}, as the consumer's threads have; the others ${youngGeneration('rival-filter')}, as Node gives it.`,
-    `Snappy is timed on the way from body to answer. In a loop of nothing else, where both use the same memory again and again, the ratio is ${figure(alone)}.`,
+    `Snappy: npm's makes a buffer for each body. Where every one of them is of fresh pages, as in a loop that never comes back to the event loop, a body takes ${figure(freshSnappy.npmMs.median)} ms, ours ${figure(freshSnappy.kernelMs.median)}: that is what is demanded. Where its allocator has pages left from the buffer before, the ratio is ${figure(alone)}; on the way from body to answer it is that of the cases.`,
     `The demands are of the payload \`${ratiosOf}\`, back to back. Two loops that are the same differ by ${percent(closedCheck.noiseShare)}.`
   ]
   if (runCount < RUNS_LEAST) lines.push(`ONLY ${runCount} RUNS: no figures to be told further.`)

@@ -4,13 +4,14 @@ import type { Context } from '../context.ts'
 import type { PayloadSize } from '../corpus.ts'
 import type { Filter, PayloadName } from '../payloads.ts'
 import type { ClosedCheck } from './closed-check.ts'
+import type { FreshSnappy } from './fresh-snappy.ts'
 import type { HeapUse } from './heap.ts'
 import type { Ratios, Target } from './targets.ts'
 import type { Measured, Plan } from './turns.ts'
 import type { YoungGeneration } from './young-generation.ts'
 
 export interface DecodeResult {
-  /** Of CPU time, back to back, on the payload `ratiosOf`. */
+  /** Of CPU time, back to back (snappy: `freshSnappy`), on the payload `ratiosOf`. */
   readonly ratios: Ratios
   /** From body to index, on that payload. */
   readonly heapBytesPerResponse: number
@@ -24,6 +25,7 @@ export interface DecodeResult {
   readonly skipped: readonly PayloadName[]
   readonly cases: readonly Case[]
   readonly heap: readonly HeapUse[]
+  readonly freshSnappy: FreshSnappy
   readonly youngGeneration: readonly YoungGeneration[]
   readonly closedCheck: ClosedCheck
 }

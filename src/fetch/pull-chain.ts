@@ -292,6 +292,6 @@ export class PullChain {
 }
 
 function tooLargeAtAll(error: ClsConsumerError): ClsConsumerError {
-  const cure = 'asking for less does not help: raise bodyBytesMax or responseBytesMax'
+  const cure = 'asking for less does not help: raise bodyBytesMax or responseBytesMax, or give the process more memory'
   return fromFailure({ ...toFailure(error, error.code), message: `${error.message}; ${cure}` })
 }

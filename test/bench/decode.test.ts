@@ -34,6 +34,8 @@ describe('npm run bench -- decode', { timeout: 120_000 }, () => {
     for (const ratio of [filter, objects, snappy]) assert.ok(Number.isFinite(ratio) && ratio > 0)
     assert.deepEqual(Object.keys(result.ratiosWithTurns), ['filter', 'objects', 'snappy'])
     assert.ok(result.heapBytesPerResponse > 0)
+    const { npmMs, kernelMs } = result.freshSnappy
+    assert.equal(snappy, npmMs.median / kernelMs.median)
   })
 
   test('writes what a figure must be read with, and every case', () => {

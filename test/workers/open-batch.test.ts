@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BatchAnswer, BrokenMessage, FromThread } from '../../src/dispatch/messages.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
 import { Aborts } from '../../workers/aborts.ts'
 import type { LogBatch } from '../../workers/batch-view.ts'
 import type { ProcessFunction } from '../../workers/define-processor.ts'
 import { MemoryList } from '../../workers/kernel/memory-list.ts'
-import { runBatch } from '../../workers/open-batch.ts'
+import { type BatchWorld, runBatch } from '../../workers/open-batch.ts'
 import { batchTask, messagesOf, responseText, TOPIC_ID } from './bodies.ts'
 
 interface Played {
@@ -15,17 +16,10 @@ interface Played {
   readonly broken: () => BrokenMessage[]
 }
 
-/** Runs a batch of one log; `kept` is what the processor keeps of it beyond its end. */
-async function play(process: ProcessFunction): Promise<Played> {
-  const said: FromThread[] = []
-  let kept: LogBatch | undefined
-  const answer = await runBatch(batchTask(responseText(101n, messagesOf({ a: '1' }))), {
-    processor: {
-      process(batch, context) {
-        kept = batch
-        return process(batch, context)
-      }
-    },
+/** What a batch of a thread with this processor touches. */
+function worldOf(process: ProcessFunction, post: (message: FromThread) => void = () => undefined): BatchWorld {
+  return {
+    processor: { process },
     context: { options: undefined, log: { debug() {}, info() {}, warn() {}, error() {} } },
     file: '/my/processor.mjs',
     responseBytesMax: 1 << 20,
@@ -33,9 +27,25 @@ async function play(process: ProcessFunction): Promise<Played> {
     aborts: new Aborts(),
     monotonic: () => 1,
     leaseEndMs: () => 2,
-    post: message => void said.push(message),
+    post,
     receivePending: () => undefined
-  })
+  }
+}
+
+const oneLog = () => batchTask(responseText(101n, messagesOf({ a: '1' })))
+
+/** Runs a batch of one log; `kept` is what the processor keeps of it beyond its end. */
+async function play(process: ProcessFunction): Promise<Played> {
+  const said: FromThread[] = []
+  let kept: LogBatch | undefined
+  const keep: ProcessFunction = (batch, context) => {
+    kept = batch
+    return process(batch, context)
+  }
+  const answer = await runBatch(
+    oneLog(),
+    worldOf(keep, message => void said.push(message))
+  )
   assert.ok(kept !== undefined)
   return { batch: kept, answer, broken: () => said.filter(message => message.kind === 'broken') }
 }
@@ -97,3 +107,18 @@ for (const [name, make, says] of [
     assert.match(answer.failure.message, /file \/my\/processor\.mjs/)
   })
 }
+
+test('where the host has no memory left the batch fails as one that is too large, and may be tried again', async t => {
+  const { take } = MemoryList.prototype
+  const noRoom = t.mock.method(MemoryList.prototype, 'take', () => {
+    throw new ClsConsumerError('BODY_TOO_LARGE', 'the host has no room')
+  })
+  const task = oneLog()
+  const world = worldOf(() => 'done')
+  const answer = await runBatch(task, world)
+  assert.ok(answer.kind === 'failed' && answer.stage === 'decode')
+  assert.equal(answer.failure.code, 'BODY_TOO_LARGE')
+  assert.deepEqual(answer.failure.place, { topicId: TOPIC_ID, partition: 3, offset: 100n })
+  noRoom.mock.mockImplementation(take)
+  assert.equal((await runBatch(task, world)).kind, 'processed')
+})

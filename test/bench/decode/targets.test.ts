@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEMANDS, judge, ratiosOf, slowestOf, targetsOf } from '../../../bench/decode/targets.ts'
+import { DEMANDS, demandedRatiosOf, judge, ratiosOf, slowestOf, targetsOf } from '../../../bench/decode/targets.ts'
 import { casesOf } from './cases.ts'
 
+const spread = (median: number) => ({ median, least: median / 2, most: median * 2 })
 const cpu = (cpuMs: number) => ({ cpuMs, wallMs: 1000 })
 
 test('ratios are of CPU time: the whole-response rival ÷ ours, on the payload and at the pace that are asked for', () => {
@@ -24,6 +25,12 @@ test('ratios are of CPU time: the whole-response rival ÷ ours, on the payload a
   ]
   assert.deepEqual(ratiosOf(cases, 'access-4mb', 'back to back'), { filter: 15, objects: 11, snappy: 4.5 })
   assert.deepEqual(ratiosOf(cases, 'access-4mb', 'with turns'), { filter: 10, objects: 11, snappy: 4.5 })
+})
+
+test('the ratio of snappy that is demanded is that of fresh buffers', () => {
+  const cases = casesOf('tiny', { 'rival-filter': cpu(30), 'npm-snappy': cpu(99) })
+  const ratios = demandedRatiosOf(cases, 'tiny', { npmMs: spread(12), kernelMs: spread(3) })
+  assert.deepEqual(ratios, { filter: 3, objects: 1, snappy: 4 })
 })
 
 test('the slowest case is found among all payloads, both rivals, both paces, CPU and wall time', () => {
@@ -69,13 +76,14 @@ test('each demand is judged by its own value back to back, and told with turns b
     'rival-filter': { cpuMs: 30, wallMs: 30 },
     'ours-equals': { cpuMs: 2, wallMs: 2 },
     'rival-objects': { cpuMs: 40, wallMs: 40 },
-    'npm-snappy': { cpuMs: 50, wallMs: 50 }
+    'npm-snappy': { cpuMs: 44, wallMs: 44 }
   }
   const cases = [
     ...casesOf('tiny', times),
     ...casesOf('tiny', { 'rival-filter': { cpuMs: 70, wallMs: 70 } }, 'with turns')
   ]
-  const targets = targetsOf(cases, 'tiny', { heapBytes: 6, closedCheck: 8 })
+  const freshSnappy = { npmMs: spread(50), kernelMs: spread(10) }
+  const targets = targetsOf(cases, 'tiny', { heapBytes: 6, closedCheck: 8, freshSnappy })
   const { filter, objects, snappy, snappyToWhole, heapBytes, gcShare, slowest, closedCheck } = DEMANDS
   assert.deepEqual(
     targets.map(({ measure, value, withTurns }) => [measure, value, withTurns]),
