@@ -25,7 +25,8 @@ if (files.length === 0 || !(times >= 1)) {
 for (let run = 1; run <= times; run++) {
   const startedMs = Date.now()
   // Two at a time: scenarios run several processes each.
-  const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+  const flags = ['--import', join(root, 'support/fast-check-sizes.js'), '--test', '--test-concurrency=2']
+  const { status } = spawnSync(process.execPath, [...flags, ...files], {
     stdio: 'inherit',
     env: times === 1 ? process.env : { ...process.env, CLS_SCENARIO_REPLAYS: '0' }
   })
