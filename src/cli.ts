@@ -11,6 +11,7 @@ import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import type { CommandWorld } from './cli/command-world.ts'
 import { printConfigSchema } from './cli/config-schema.ts'
+import { deadLettersEpilogue, listDeadLetters, listFlags, showDeadLetters, showFlags } from './cli/dead-letters.ts'
 import { demo, demoFlags } from './cli/demo.ts'
 import { emulatorEpilogue, emulatorOptions, runEmulator } from './cli/emulator.ts'
 import { EXIT, exitCodeOf, failureText } from './cli/failure-text.ts'
@@ -21,14 +22,14 @@ import { columnCount } from './cli/screen.ts'
 import { watchSignals } from './cli/signals.ts'
 import { ClsConsumerError } from './errors.ts'
 import { didYouMean, nearest } from './nearest.ts'
-import { realClock, realRandom, realTimers } from './real-world.ts'
+import { realClock, realFiles, realRandom, realTimers } from './real-world.ts'
 
 const EPILOGUE = [
   'Flags outweigh environment variables, which stand in [brackets], and those the file of --config. The access key comes from CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN alone.',
   'Exit codes: 0 done, or stopped in order by the first SIGINT or SIGTERM; 1 failed; 2 an option, a file or the processor must be mended first; 130 or 143 ended at once by a second SIGINT or SIGTERM.'
 ].join('\n\n')
 
-const COMMANDS = ['demo', 'run', 'emulator', 'produce', 'config-schema'] as const
+const COMMANDS = ['demo', 'run', 'emulator', 'produce', 'dead-letters', 'config-schema'] as const
 
 /** Of help: longer lines are hard to read. */
 const COLUMNS_MAX = 100
@@ -106,6 +107,7 @@ function commands(program: Argv): Argv {
           .example('$0 produce --topic ID --rate 5000', 'made-up lines until stopped'),
       args => withSignals(world => produce(args, world))
     )
+    .command('dead-letters', 'Read what was set aside instead of being processed', deadLetterCommands)
     .command(
       'config-schema',
       'Print the JSON schema of the file that `run --config` takes',
@@ -123,6 +125,39 @@ function commands(program: Argv): Argv {
       // With a message it is the parser that complains; what a command throws comes without one.
       throw message === null ? error : new ClsConsumerError('USAGE', message)
     })
+}
+
+function deadLetterCommands(program: Argv): Argv {
+  return program
+    .command(
+      'list',
+      'One line for each dead letter',
+      command =>
+        command
+          .options(listFlags)
+          .epilogue(deadLettersEpilogue)
+          .example('$0 dead-letters list --since 2026-01-31', 'what went wrong since'),
+      args => withSignals(world => listDeadLetters(args, world, realFiles))
+    )
+    .command(
+      'show [id..]',
+      'Dead letters in full, with their logs where they decode',
+      command =>
+        command
+          .positional('id', {
+            type: 'string',
+            array: true,
+            description: 'Ids, or their first parts',
+            defaultDescription: 'all'
+          })
+          .options(showFlags)
+          .epilogue(deadLettersEpilogue)
+          .example('$0 dead-letters show ID --raw > message', 'the exact bytes of one'),
+      args => withSignals(world => showDeadLetters(args, world, realFiles))
+    )
+    .demandCommand(1, 'name what to do: list or show')
+    .strictCommands()
+    .epilogue(deadLettersEpilogue)
 }
 
 async function withSignals(command: (world: CommandWorld) => Promise<void>): Promise<void> {

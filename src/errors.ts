@@ -43,11 +43,17 @@ export const REMEDIES = {
   CREDENTIALS_UNAVAILABLE: 'retry', // the credentials provider failed
 
   // Bytes.
-  BODY_TOO_LARGE: 'stop', // more than bodyBytesMax compressed or responseBytesMax decompressed
+  BODY_TOO_LARGE: 'stop', // more than bodyBytesMax compressed, responseBytesMax decompressed, or memory to decode it
   BODY_CORRUPT: 'retry', // not a snappy/lz4 block, not JSON, not a pull response
   NEXT_OFFSET_STUCK: 'retry', // messages, but an offset that does not advance
   MESSAGE_CORRUPT: 'stop', // one message that cannot be decoded
   BATCH_CLOSED: 'fix-input', // a view used after its batch was done
+
+  // Dead letters. What could not be written keeps its offset from passing.
+  DEAD_LETTER_DIRECTORY: 'fix-input', // the directory cannot be made, or not be written to
+  DEAD_LETTER_WRITE: 'stop', // not written and synced: the disk is full, or failed
+  DEAD_LETTER_TOO_LARGE: 'stop', // more bytes than one may have
+  DEAD_LETTERS_DAMAGED: 'stop', // found while reading them
 
   // User code and threads.
   PROCESSOR_START_FAILED: 'stop',

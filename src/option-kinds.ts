@@ -144,8 +144,8 @@ const SECONDS_MAX = 253_402_300_799
 
 /** The log's ends, Unix seconds, a Date, or an ISO 8601 time (of a fraction of a second, the second it lies in). */
 export function position<const T extends string>(names: readonly T[], words: Words): OptionRow<T | number> {
-  const expected = `${names.join(', ')}, Unix seconds, or a time such as 2026-01-31T08:00:00Z`
-  const type = `${names.map(name => `\`${name}\``).join(', ')}, Unix seconds, ISO time`
+  const expected = `${[...names, 'Unix seconds'].join(', ')}, or a time such as 2026-01-31T08:00:00Z`
+  const type = [...names.map(name => `\`${name}\``), 'Unix seconds', 'ISO time'].join(', ')
   const parse = (input: unknown) => {
     const name = names.find(candidate => candidate === input)
     if (name !== undefined) return name

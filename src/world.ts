@@ -1,8 +1,8 @@
 /**
- * What the stages may touch: clock, timers, random numbers, the service, threads, and the log.
+ * What the stages may touch: clock, timers, random numbers, files, the service, threads, and the log.
  *
  * Only types stand here, so that every stage can be run on virtual time against another world. The real adapters are
- * `real-world.ts` (clock, timers, random), `cls/` (the service), `dispatch/pool.ts` (threads), `observe/logger.ts`.
+ * `real-world.ts` (clock, timers, random, files), `cls/` (the service), `dispatch/pool.ts` (threads), `observe/logger.ts`.
  * No stage reads the time, sets a timer or rolls a die by any other way (a test checks).
  */
 import type { FromThread, ThreadAnswer, ThreadTask, ToThread } from './dispatch/messages.ts'
@@ -243,6 +243,34 @@ export interface Threads {
   kill(thread: number): Promise<void>
   /** This consumer needs them no more. Where no other does, all end; resolves once every one has exited. */
   close(): Promise<void>
+}
+
+/** A file that one writer appends to. */
+export interface AppendFile {
+  /** Writes some of the bytes at its end; resolves to how many. */
+  write(bytes: Uint8Array): Promise<number>
+  /** Resolves once what was written is on disk. */
+  sync(): Promise<void>
+  /** Whether its path still leads to it: nobody removed or moved it. */
+  isInPlace(): Promise<boolean>
+  /** Leaves its first `byteCount` bytes. */
+  truncate(byteCount: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** The files of this host. What the system refuses rejects with its own error, whose `code` is its name: `ENOSPC`. */
+export interface Files {
+  /** With those above it; for its owner alone. Resolves once their entries are on disk. */
+  makeDirectory(path: string): Promise<void>
+  /** Resolves once the directory's entries are on disk. */
+  syncDirectory(path: string): Promise<void>
+  /** A new file, for its owner alone. Rejects with `EEXIST` where there is one. */
+  create(path: string): Promise<AppendFile>
+  remove(path: string): Promise<void>
+  /** The names in a directory. */
+  list(path: string): Promise<string[]>
+  /** In chunks, which may share their memory. */
+  read(path: string): AsyncIterable<Uint8Array>
 }
 
 export interface World {

@@ -96,7 +96,7 @@ test('failed-reads.mjs picks what it says, with its time', { timeout: 2 * RUN_TI
   for (const { ms, status: code, method } of picked) {
     assert.match(code, /^5/)
     assert.equal(method, 'GET')
-    assert.equal(new Date(ms).getUTCFullYear(), 2023)
+    assert.ok(Math.abs(ms - Date.now()) < 24 * 3600 * 1000, `${ms} is no time of today`)
   }
 })
 

@@ -11,8 +11,8 @@ import type { Clock, Random, Timers } from '../world.ts'
 export interface Sink {
   readonly isTTY?: boolean
   readonly columns?: number
-  /** `done` is called once the text is with the operating system, or with what went wrong. */
-  write(text: string, done?: (error?: Error | null) => void): unknown
+  /** `done` is called once the text, or bytes, are with the operating system, or with what went wrong. */
+  write(text: string | Uint8Array, done?: (error?: Error | null) => void): unknown
 }
 
 export interface CommandWorld {

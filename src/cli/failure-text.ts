@@ -42,6 +42,10 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   API_UNAUTHORIZED: 'Check CLS_SECRET_ID, CLS_SECRET_KEY and CLS_TOKEN, and that this key may use the log service.',
   API_NOT_FOUND: 'Check the logset and topic ids, and that they lie in this region.',
   API_INVALID_OFFSET: 'Choose with --on-invalid-offset where to go on: begin or end of the partition.',
+  DEAD_LETTER_DIRECTORY: 'Correct it and start again: nothing that should have been written counts as done.',
+  DEAD_LETTER_WRITE: 'Mend it and start again: nothing that should have been written counts as done.',
+  DEAD_LETTERS_DAMAGED:
+    'What breaks off was never taken for written: its batch ran again. What was damaged later is with the service, as long as it keeps logs.',
   PROCESSOR_FAILED:
     'Mend the processor and start again: a batch that failed is read again, what went on after its process returned is not.',
   THREAD_LOST:

@@ -34,7 +34,7 @@ function isNumberList(value: object): value is Uint8Array | BigInt64Array {
 }
 
 /** Resolves once `text` is with the operating system; rejects where nobody reads any more. */
-export function writeOut(output: Sink, text: string): Promise<void> {
+export function writeOut(output: Sink, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     output.write(text, error => (error == null ? resolve() : reject(error)))
   })

@@ -18,7 +18,16 @@ async function ran(args: readonly string[], signal: AbortSignal, env: Record<str
 test('help is printed to standard output, tells commands and exit codes, and exits 0', TIMEOUT, async t => {
   const { code, out, err } = await ran(['--help'], t.signal)
   assert.deepEqual([code, err], [0, ''])
-  for (const word of ['demo', 'run', 'emulator', 'produce', 'config-schema', 'Exit codes', 'CLS_SECRET_KEY'])
+  for (const word of [
+    'demo',
+    'run',
+    'emulator',
+    'produce',
+    'dead-letters',
+    'config-schema',
+    'Exit codes',
+    'CLS_SECRET_KEY'
+  ])
     assert.ok(out.includes(word))
 })
 
@@ -28,6 +37,7 @@ test('every command has its own help', TIMEOUT, async t => {
     ['run', '--processor-options'],
     ['emulator', '--partitions'],
     ['produce', '--rate'],
+    ['dead-letters', 'list'],
     ['config-schema', 'JSON schema']
   ] as const) {
     const { code, out } = await ran([command, '--help'], t.signal)

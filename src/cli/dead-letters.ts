@@ -1,0 +1,124 @@
+/**
+ * `cls-consumer dead-letters list` and `… show`: what was set aside.
+ *
+ * In: flags, ids, a directory. Out: on standard output one line a letter, or each in full, or the exact bytes of one; on
+ * standard error every damage, and how many letters there were. Reads alone: nothing is removed, and no writer that is at
+ * work is held up.
+ */
+import type { Options } from 'yargs'
+import type { Args } from '../config/option-sources.ts'
+import { ClsConsumerError } from '../errors.ts'
+import { flag } from '../option-kinds.ts'
+import type { Files } from '../world.ts'
+import type { CommandWorld, Sink } from './command-world.ts'
+import { eachSelected, IDS, isWithin, readSelection, SELECTION, type Selection } from './dead-letters-selection.ts'
+import { LIST_HEADING, letterLines, listJson, listLine } from './dead-letters-text.ts'
+import { count } from './format.ts'
+import { flagsOf } from './option-flags.ts'
+import { writeOut } from './result-lines.ts'
+
+const LIST = { json: flag({ flag: 'json', help: 'One line of JSON for each' }) }
+const SHOW = { raw: flag({ flag: 'raw', help: 'The exact bytes of one, and nothing else' }) }
+
+export const listFlags: Record<string, Options> = flagsOf({ ...SELECTION, ...LIST })
+export const showFlags: Record<string, Options> = flagsOf({ ...SELECTION, ...SHOW })
+
+/** For the end of the commands' help. */
+export const deadLettersEpilogue = [
+  'An id is topic/partition/offset, then the message in that response and the log in that message, both from 0. Its first parts alone stand for all of a topic, a partition or a response. What was written twice has one id.',
+  'Exit codes: 0 done; 1 damage was found, and all else was read; 2 a flag, an id or the directory must be mended first.'
+].join('\n\n')
+
+/** @throws ClsConsumerError OPTIONS_INVALID, FILE_UNREADABLE, DEAD_LETTERS_DAMAGED */
+export async function listDeadLetters(args: Args, world: CommandWorld, files: Files): Promise<void> {
+  const selection = readSelection(args, world, LIST)
+  const isJson = args.json === true
+  const output = new GatheredOutput(world.stdout)
+  let heading = isJson ? '' : `${LIST_HEADING}\n`
+  const damage = await eachSelected(selection, world, files, async selected => {
+    await output.write(`${heading}${isJson ? listJson(selected) : listLine(selected)}\n`)
+    heading = ''
+  })
+  await output.flush()
+  if (damage !== undefined) throw damage
+}
+
+/** @throws ClsConsumerError OPTIONS_INVALID, FILE_UNREADABLE, DEAD_LETTERS_DAMAGED; USAGE where an id names none. */
+export async function showDeadLetters(args: Args, world: CommandWorld, files: Files): Promise<void> {
+  const selection = readSelection(args, world, { ...SHOW, ...IDS })
+  if (args.raw === true) return showRaw(selection, world, files)
+  const missing = new Set(selection.ids)
+  const output = new GatheredOutput(world.stdout)
+  const damage = await eachSelected(selection, world, files, async selected => {
+    for (const id of missing) if (isWithin(selected.id, id)) missing.delete(id)
+    await output.write(`${letterLines(selected).join('\n')}\n\n`)
+  })
+  await output.flush()
+  // What is missing may be what is damaged.
+  if (damage !== undefined) throw damage
+  const [id] = missing
+  if (id !== undefined && !world.stop.aborted) throw unknownId(id, selection)
+}
+
+/** How many of the letters that might be meant are named. */
+const NAMED_MAX = 5
+
+async function showRaw(selection: Selection, world: CommandWorld, files: Files): Promise<void> {
+  let raw: Buffer | undefined
+  const ids = new Set<string>()
+  let letterCount = 0
+  const damage = await eachSelected(selection, world, files, async ({ letter, id }) => {
+    const bytes = letter.readRaw()
+    // Written twice, it is one letter all the same.
+    if (raw !== undefined && ids.has(id) && raw.equals(bytes)) return
+    raw ??= bytes
+    letterCount++
+    if (ids.size < NAMED_MAX) ids.add(id)
+  })
+  if (letterCount > 1) {
+    const named = `${[...ids].join(', ')}${letterCount > ids.size ? ', …' : ''}`
+    throw new ClsConsumerError('USAGE', `--raw takes one letter, and ${count(letterCount)} are meant: ${named}`)
+  }
+  if (raw !== undefined) await writeOut(world.stdout, raw).catch(throwUnlessUnread)
+  if (damage !== undefined) throw damage
+  if (raw === undefined && !world.stop.aborted) throw unknownId(selection.ids.join(', '), selection)
+}
+
+function unknownId(id: string, { directory }: Selection): ClsConsumerError {
+  return new ClsConsumerError('USAGE', id === '' ? 'there is no such dead letter' : `no dead letter has the id ${id}`, {
+    file: directory
+  })
+}
+
+const GATHERED_CHARACTERS = 64 * 1024
+
+/** Many lines in one write, each write awaited: a slow reader slows the reading down, instead of filling memory. */
+class GatheredOutput {
+  readonly #output: Sink
+  #text = ''
+  #isUnread = false
+
+  constructor(output: Sink) {
+    this.#output = output
+  }
+
+  async write(text: string): Promise<void> {
+    this.#text += text
+    if (this.#text.length >= GATHERED_CHARACTERS) await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    const text = this.#text
+    this.#text = ''
+    if (text === '' || this.#isUnread) return
+    await writeOut(this.#output, text).catch(error => {
+      throwUnlessUnread(error)
+      this.#isUnread = true
+    })
+  }
+}
+
+/** A reader that closes its end, such as `head`, is no error; damage is still looked for. */
+function throwUnlessUnread(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error
+}
