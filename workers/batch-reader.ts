@@ -9,7 +9,7 @@ import { BatchTexts } from './batch-texts.ts'
 import type { LogGroup } from './batch-view.ts'
 import { GROUP, GROUP_WORDS, type IndexedGroups, LOG, LOG_WORDS, PAIR, PAIR_WORDS } from './kernel/log-group-index.ts'
 import type { KernelMemory } from './kernel/memory.ts'
-import { KeyShape, ShapeCache, toRecord } from './key-shapes.ts'
+import { KeyShape, readKeys, ShapeCache, toRecord } from './key-shapes.ts'
 import { toNumber, toUnixMs } from './log-time.ts'
 import { RepeatedTexts } from './repeated-texts.ts'
 import { equalsText, startsWithText } from './text-match.ts'
@@ -19,7 +19,9 @@ export const NOWHERE = 0
 /** What the word for a log's shape says besides its number. */
 const NOT_MATCHED = 0
 const SHAPELESS = -1
+/** What `assembly/shapes.ts` says of each shape: the address of the first log that has it. */
 const SHAPE_WORDS = 2
+const SHAPE = { log: 0, digest: 1 } as const
 
 const CACHED_SHAPES_MAX = 256
 const CACHED_CHARACTERS_MAX = 16_384
@@ -209,9 +211,7 @@ export class BatchReader {
   }
 
   #readKeys(log: number): string[] {
-    return Array.from({ length: this.word(log + LOG.contentCount) }, (_, index) =>
-      this.#readApart(log + LOG_WORDS + index * PAIR_WORDS + PAIR.key)
-    )
+    return readKeys(log, this.#words, this.texts)
   }
 
   #shape(number: number): KeyShape {
@@ -229,8 +229,9 @@ export class BatchReader {
     const count = kernel.matchShapes(this.word(log + LOG.group), this.#shapes.length - 1)
     while (this.#shapes.length <= count) {
       const entry = placeAt(kernel.SHAPES.value) + this.#shapes.length * SHAPE_WORDS
+      const first = placeAt(this.word(entry + SHAPE.log))
       this.#found.push(new Map())
-      this.#shapes.push(cache.shapeOf(this.#readKeys(placeAt(this.word(entry)))))
+      this.#shapes.push(cache.shapeOf(first, this.#words, this.texts, this.word(entry + SHAPE.digest)))
     }
     return this.word(log + LOG.shape)
   }

@@ -6,8 +6,9 @@
  * code, or a thread's memory that grows with the keys it has seen.
  */
 import type { BatchTexts } from './batch-texts.ts'
-import { LOG_WORDS, PAIR, PAIR_WORDS } from './kernel/log-group-index.ts'
+import { LOG, LOG_WORDS, PAIR, PAIR_WORDS } from './kernel/log-group-index.ts'
 import { END_MASK } from './kernel/memory.ts'
+import { equalsText } from './text-match.ts'
 
 /** In words, as a log's own place. */
 type Place = number
@@ -43,6 +44,17 @@ export class KeyShape {
     this.#places = places
   }
 
+  /** Whether a log has exactly these keys, in this order. */
+  isOf(log: Place, words: Int32Array, bytes: Buffer): boolean {
+    if (words[log + LOG.contentCount] !== this.keys.length) return false
+    let pair = log + LOG_WORDS
+    for (const key of this.keys) {
+      if (!equalsText(bytes, words[pair + PAIR.key] ?? 0, words[pair + PAIR.key + 1] ?? 0, key)) return false
+      pair += PAIR_WORDS
+    }
+    return true
+  }
+
   /** Each once. */
   uniqueKeys(): string[] {
     return [...this.#places.keys()]
@@ -73,38 +85,64 @@ export class KeyShape {
   }
 }
 
-/** The shapes of a thread by their keys, the least recently used first. */
+/**
+ * The shapes of a thread. Keys that were met before are compared as bytes: strings of them, made for each batch, took
+ * longer than all else of a tiny response (bench: decode, `tiny`).
+ */
 export class ShapeCache {
-  readonly #shapes = new Map<string, KeyShape>()
+  /** By a digest of their keys, which others may have too; the digest that was least recently used first. */
+  readonly #alike = new Map<number, KeyShape[]>()
   readonly #shapesMax: number
   readonly #charactersMax: number
+  #size = 0
 
-  /** `charactersMax`: of all keys of a shape; a shape with more is not kept. */
+  /** `charactersMax`: of all keys of a shape, and one more for each; a shape with more is not kept. */
   constructor(shapesMax: number, charactersMax: number) {
     this.#shapesMax = shapesMax
     this.#charactersMax = charactersMax
   }
 
   get size(): number {
-    return this.#shapes.size
+    return this.#size
   }
 
-  shapeOf(keys: readonly string[]): KeyShape {
-    const name = JSON.stringify(keys)
-    const shape = this.#shapes.get(name) ?? new KeyShape(keys)
-    this.#shapes.delete(name)
-    if (name.length > this.#charactersMax) return shape
-    this.#shapes.set(name, shape)
-    if (this.#shapes.size > this.#shapesMax) this.#dropOldest()
+  /** `digest`: of the log's keys; the same for the same bytes. */
+  shapeOf(log: Place, words: Int32Array, texts: BatchTexts, digest: number): KeyShape {
+    const alike = this.#alike.get(digest)
+    const known = alike?.find(shape => shape.isOf(log, words, texts.bytes))
+    if (alike === undefined || known === undefined) return this.#add(readKeys(log, words, texts), digest)
+    this.#alike.delete(digest)
+    this.#alike.set(digest, alike)
+    return known
+  }
+
+  #add(keys: readonly string[], digest: number): KeyShape {
+    const shape = new KeyShape(keys)
+    if (keys.reduce((sum, key) => sum + key.length + 1, 0) > this.#charactersMax) return shape
+    const alike = this.#alike.get(digest) ?? []
+    alike.push(shape)
+    this.#alike.delete(digest)
+    this.#alike.set(digest, alike)
+    this.#size++
+    if (this.#size > this.#shapesMax) this.#dropOldest()
     return shape
   }
 
   #dropOldest(): void {
-    for (const name of this.#shapes.keys()) {
-      this.#shapes.delete(name)
+    for (const [digest, { length }] of this.#alike) {
+      this.#alike.delete(digest)
+      this.#size -= length
       return
     }
   }
+}
+
+/** A log's, as written. */
+export function readKeys(log: Place, words: Int32Array, texts: BatchTexts): string[] {
+  return Array.from({ length: words[log + LOG.contentCount] ?? 0 }, (_, index) => {
+    const key = log + LOG_WORDS + index * PAIR_WORDS + PAIR.key
+    return texts.readApart(words[key] ?? 0, words[key + 1] ?? 0)
+  })
 }
 
 /** A plain object of pairs; of a repeated key the first value. */

@@ -161,7 +161,8 @@ export class Committer {
         const failureCount = this.#failureCount
         await Promise.race([this.#commitOnce(), expired])
         const hasFailed = this.#failureCount > failureCount
-        if (hasFailed) await Promise.race([this.#world.timers.sleep(RETRY_PAUSE_MS), expired])
+        if (hasFailed && !deadline.signal.aborted)
+          await this.#world.timers.sleep(RETRY_PAUSE_MS, deadline.signal).catch(() => undefined)
       }
     } finally {
       timer.cancel()

@@ -131,6 +131,9 @@ export async function lookUpStarts(
   const ownOffsets = async (from: Position): Promise<Offsets> =>
     (await askOwnPositions(world, settings, { topicId, from, signal })) ?? new Map()
 
+  // First: p is empty, begin and end are answered with 0; logs come; p is split → a read-only partition that seems to be at
+  // its end, whose start would not be committed. The end of one that is read-only now does not move any more.
+  const partitions = await control.describePartitions(topicId, { signal })
   const named = await askBoth(offsets, topicId, ask.partitions)
   const lacksSome = ask.partitions.some(partition => !named.begin.has(partition) || !named.end.has(partition))
   // "None" for what `From` names: ask for the log's own position before taking the partition for an unwritten one.
@@ -139,7 +142,7 @@ export async function lookUpStarts(
     begin: own === undefined ? named.begin : new Map([...own.begin, ...named.begin]),
     end: own === undefined ? named.end : new Map([...own.end, ...named.end]),
     atTime: typeof startFrom === 'number' ? await offsets(startFrom) : new Map(),
-    partitions: await control.describePartitions(topicId, { signal }),
+    partitions,
     partitionsAtJoin
   }
   // Another consumer met the deleted group first, and made it again between two heartbeats of this one.

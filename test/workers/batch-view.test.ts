@@ -209,6 +209,19 @@ test('values that repeat are made once, even if keys and shapes are asked by tur
   assert.equal(madeCount, 5 + 4)
 })
 
+test('keys that the thread knows from another batch are compared without a string', () => {
+  const contents = { 'known-from-before': '200', 路径: '/搜索' }
+  assert.equal(only(open([groupOf([contents])]).batch).has('路径'), true)
+  // Elsewhere in the memory than in the batch before.
+  const indexed = indexGroups([groupOf([{ 'in-front': 'x'.repeat(500) }]), groupOf([contents])])
+  const [other, log] = openBatch(HEAD, indexed).batch
+  assert.equal(other?.has('in-front'), true)
+  indexed.memory.bytes.toString = () => assert.fail('a string was made')
+  assert.equal(log?.equals('路径', '/搜索'), true)
+  assert.equal(log?.startsWith('known-from-before', '20'), true)
+  assert.deepEqual(log?.keys(), Object.keys(contents))
+})
+
 test('a log of very many keys is read as all others', () => {
   const content = Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`key ${index}`, `${index}`]))
   const log = only(open([groupOf([content])]).batch)

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { BatchTexts, WINDOW_BYTES } from '../../workers/batch-texts.ts'
-import { LOG_WORDS, PAIR, PAIR_WORDS } from '../../workers/kernel/log-group-index.ts'
+import { LOG, LOG_WORDS, PAIR, PAIR_WORDS } from '../../workers/kernel/log-group-index.ts'
 import { END_FLAG } from '../../workers/kernel/memory.ts'
 import { KeyShape, ShapeCache, toRecord } from '../../workers/key-shapes.ts'
 import { ROUNDS } from './kernel/setup.ts'
@@ -141,34 +141,112 @@ describe('a shape', () => {
   })
 })
 
+/** A log with these keys and empty values: strings as UTF-8, bytes as they are. */
+function logWith(keys: readonly (string | Buffer)[]): { readonly words: Int32Array; readonly texts: BatchTexts } {
+  const words = new Int32Array(LOG_AT + LOG_WORDS + keys.length * PAIR_WORDS)
+  words[LOG_AT + LOG.contentCount] = keys.length
+  let at = 0
+  const texts = keys.map((each, index) => {
+    const text = Buffer.from(each)
+    const pair = LOG_AT + LOG_WORDS + index * PAIR_WORDS
+    words[pair + PAIR.key] = at
+    at += text.length
+    words[pair + PAIR.key + 1] = text.some(byte => byte > 127) ? at | END_FLAG : at
+    return text
+  })
+  return { words, texts: new BatchTexts(Buffer.concat(texts)) }
+}
+
+const LOG_AT = 8
+
+function shapeOf(cache: ShapeCache, keys: readonly (string | Buffer)[], digest = 0): KeyShape {
+  const { words, texts } = logWith(keys)
+  return cache.shapeOf(LOG_AT, words, texts, digest)
+}
+
 describe('the shapes of a thread', () => {
-  test('the same keys have the same shape, and others never', () => {
-    const cache = new ShapeCache(10, 1000)
-    const shape = cache.shapeOf(['a', 'b'])
-    assert.equal(cache.shapeOf(['a', 'b']), shape)
-    for (const keys of [['b', 'a'], ['a","b'], ['a', 'b', ''], ['ab'], ['a'], []]) {
-      assert.notEqual(cache.shapeOf(keys), shape)
-      assert.deepEqual(cache.shapeOf(keys).keys, keys)
+  test('the same keys have the same shape, and others never, though they have one digest', () => {
+    const cache = new ShapeCache(100, 1000)
+    const sequences = [
+      ['a', 'b'],
+      ['b', 'a'],
+      ['a","b'],
+      ['a', 'b', ''],
+      ['a', 'bb'],
+      ['ab'],
+      ['a'],
+      [],
+      ['键'],
+      ['锣']
+    ]
+    const shapes = sequences.map(keys => shapeOf(cache, keys))
+    assert.equal(new Set(shapes).size, sequences.length)
+    for (const [index, keys] of sequences.entries()) {
+      assert.deepEqual(shapes[index]?.keys, keys)
+      assert.equal(shapeOf(cache, keys), shapes[index])
     }
+    assert.equal(cache.size, sequences.length)
+  })
+
+  test('any keys are those that the shape says, whatever was met before', () => {
+    const cache = new ShapeCache(20, 100)
+    const keys = fc.array(fc.oneof(fc.constantFrom('a', 'b', ''), key), { maxLength: 4 })
+    fc.assert(
+      fc.property(keys, fc.nat(3), (sequence, digest) => {
+        const written = sequence.map(each => Buffer.from(each).toString())
+        assert.deepEqual(shapeOf(cache, sequence, digest).keys, written)
+        assert.ok(cache.size <= 20)
+      }),
+      { numRuns: ROUNDS }
+    )
+  })
+
+  test('bytes that are no UTF-8 are the key that they are read as', () => {
+    const cache = new ShapeCache(10, 1000)
+    const shape = shapeOf(cache, [Buffer.from([0x61, 0xff])])
+    assert.deepEqual(shape.keys, ['a\ufffd'])
+    assert.equal(shapeOf(cache, [Buffer.from([0x61, 0xfe])]), shape)
+    assert.notEqual(shapeOf(cache, [Buffer.from([0x62, 0xff])]), shape)
+  })
+
+  test('keys that were met before cost no string', () => {
+    const cache = new ShapeCache(10, 1000)
+    const shape = shapeOf(cache, ['status', '状态'])
+    const { words, texts } = logWith(['status', '状态'])
+    texts.bytes.toString = () => assert.fail('a string is made')
+    assert.equal(cache.shapeOf(LOG_AT, words, texts, 0), shape)
   })
 
   test('the least recently used goes first', () => {
     const cache = new ShapeCache(2, 1000)
-    const a = cache.shapeOf(['a'])
-    const b = cache.shapeOf(['b'])
-    assert.equal(cache.shapeOf(['a']), a)
-    cache.shapeOf(['c'])
+    const a = shapeOf(cache, ['a'], 1)
+    const b = shapeOf(cache, ['b'], 2)
+    assert.equal(shapeOf(cache, ['a'], 1), a)
+    shapeOf(cache, ['c'], 3)
     assert.equal(cache.size, 2)
-    assert.equal(cache.shapeOf(['a']), a)
-    assert.notEqual(cache.shapeOf(['b']), b)
+    assert.equal(shapeOf(cache, ['a'], 1), a)
+    assert.notEqual(shapeOf(cache, ['b'], 2), b)
+  })
+
+  test('those of one digest go together, so that there are never too many', () => {
+    const cache = new ShapeCache(3, 1000)
+    const kept = shapeOf(cache, ['kept'], 7)
+    for (const name of ['a', 'b']) shapeOf(cache, [name], 1)
+    assert.equal(shapeOf(cache, ['kept'], 7), kept)
+    shapeOf(cache, ['c'], 1)
+    assert.equal(cache.size, 3, 'the digest that was just used is the youngest')
+    assert.notEqual(shapeOf(cache, ['kept'], 7), kept)
+    assert.equal(cache.size, 1)
   })
 
   test('one with very long or very many keys is not kept', () => {
     const cache = new ShapeCache(2, 1000)
-    for (const keys of [['a'.repeat(1001)], Array.from({ length: 600 }, () => '')]) {
-      assert.deepEqual(cache.shapeOf(keys).keys, keys)
+    for (const keys of [['a'.repeat(1000)], Array.from({ length: 1001 }, () => '')]) {
+      assert.deepEqual(shapeOf(cache, keys).keys, keys)
       assert.equal(cache.size, 0)
     }
+    shapeOf(cache, ['a'.repeat(999)])
+    assert.equal(cache.size, 1)
   })
 })
 
