@@ -1,10 +1,11 @@
 /**
  * Our way to decode a response: what a worker thread does for a batch, and then a processor's loop.
  *
- * In: a body. Out: a batch, and loops over it. As in `workers/run-batch.ts`: a memory of the thread's list, the index,
+ * In: a body. Out: a batch, and loops over it. As in `workers/open-batch.ts`: a memory of the thread's list, the index,
  * the views; closed and given back after each response, so that the next finds the memory warm, and every check is made.
  */
 import type { BatchTask } from '../src/dispatch/messages.ts'
+import { KEPT_SHARE, OPTIONS } from '../src/options.ts'
 import { type LogBatch, type OpenBatch, openBatch } from '../workers/batch-view.ts'
 import { decodeResponse } from '../workers/decode.ts'
 import { decompressInto } from '../workers/kernel/decompress.ts'
@@ -16,9 +17,10 @@ import { PartTimer } from './decode/part-timer.ts'
 import { digestOf, digestOfObjects } from './digest.ts'
 import { PAYLOADS, START_OFFSET } from './payloads.ts'
 
-/** The defaults of a consumer. */
-const RESPONSE_BYTES_MAX = 2 ** 26
-const KEPT_BYTES_MAX = 2 ** 26
+/** The defaults of a consumer, with as many threads as a large host has cores: the least that a thread may keep. */
+const RESPONSE_BYTES_MAX = OPTIONS.responseBytesMax.default
+const THREAD_COUNT = 16
+const KEPT_BYTES_MAX = (OPTIONS.heldBytesMax.default * KEPT_SHARE) / THREAD_COUNT
 
 export function makeOurs(id: OurId, { name, bytes }: Body): Work {
   const task = taskOf(bytes)

@@ -6,6 +6,7 @@
  */
 import { ClsConsumerError, type ErrorPlace } from '../src/errors.ts'
 import type { BatchReader } from './batch-reader.ts'
+import { placeInStack } from './user-failure.ts'
 
 export class BatchAccess {
   /** Gone with the close, so that views which are kept keep nothing of the batch alive. */
@@ -35,11 +36,10 @@ export class BatchAccess {
   }
 
   #refuse(): never {
-    const error = new ClsConsumerError(
-      'BATCH_CLOSED',
-      'a batch was used after its process had settled: await everything that process starts, or keep toObject()',
-      this.#place
-    )
+    const at = placeInStack(new Error().stack ?? '')
+    const what = `a log, group or batch was used${at === undefined ? '' : ` at ${at}`} after its process had settled`
+    const cure = 'await everything that process starts, or keep toObject()'
+    const error = new ClsConsumerError('BATCH_CLOSED', `${what}: ${cure}`, this.#place)
     this.#tellLateUse?.(error)
     this.#tellLateUse = undefined
     throw error

@@ -11,6 +11,7 @@
  * that are longer or not ASCII, short values that repeat, keys, tags and what is said of a group. Who keeps many strings
  * for long copies them: `Buffer.from(text).toString()`.
  */
+import { inspect } from 'node:util'
 import type { ClsConsumerError, ErrorPlace } from '../src/errors.ts'
 import { BatchAccess } from './batch-access.ts'
 import { BatchReader, NOWHERE } from './batch-reader.ts'
@@ -81,6 +82,11 @@ export class LogBatch implements Iterable<Log> {
     return this.#access.open().objects()
   }
 
+  /** So that `JSON.stringify(batch)` is that of its logs. */
+  toJSON(): Record<string, string>[] {
+    return this.toObjects()
+  }
+
   #openHead(): BatchHead {
     this.#access.open()
     return this.#head
@@ -100,6 +106,7 @@ export class LogGroup implements Iterable<Log> {
     this.#place = place
   }
 
+  /** Where the writer said the logs are from; `undefined`, as the three below, where it said nothing. */
   get source(): string | undefined {
     return this.#text('source')
   }
@@ -132,6 +139,12 @@ export class LogGroup implements Iterable<Log> {
     return new LogIterator(this.#access, this.#place, 1)
   }
 
+  /** So that `JSON.stringify(group)` says what is said of the group, and its logs. */
+  toJSON(): object {
+    const { source, filename, hostname, contextFlow, tags } = this
+    return { source, filename, hostname, contextFlow, tags, logs: [...this] }
+  }
+
   #text(field: GroupField): string | undefined {
     const reader = this.#access.open()
     if (!this.#texts.has(field)) this.#texts.set(field, reader.groupText(this.#place, field))
@@ -157,6 +170,7 @@ export class Log {
     return this.#access.open().get(this.#place, key)
   }
 
+  /** Whether the key is there, with whatever value. */
   has(key: string): boolean {
     return this.#access.open().find(this.#place, key) !== NOWHERE
   }
@@ -164,6 +178,7 @@ export class Log {
   /** Whether the key is there and its value is exactly `text`. Makes no string, unless `text` has a U+FFFD in it. */
   equals(key: string, text: string): boolean {
     const reader = this.#access.open()
+    if (typeof text !== 'string') throw noText('equals', key, text)
     const value = reader.find(this.#place, key)
     return value !== NOWHERE && reader.equals(value, text)
   }
@@ -171,6 +186,7 @@ export class Log {
   /** Whether the key is there and its value begins with `text`. Makes no string, as `equals`. */
   startsWith(key: string, text: string): boolean {
     const reader = this.#access.open()
+    if (typeof text !== 'string') throw noText('startsWith', key, text)
     const value = reader.find(this.#place, key)
     return value !== NOWHERE && reader.startsWith(value, text)
   }
@@ -188,6 +204,11 @@ export class Log {
   /** The contents as a plain object, which stays good; of a repeated key the first value. Time is not part of it. */
   toObject(): Record<string, string> {
     return this.#access.open().object(this.#place)
+  }
+
+  /** So that `JSON.stringify(log)` is that of its contents. */
+  toJSON(): Record<string, string> {
+    return this.toObject()
   }
 
   /** Time as written; the writer chose the unit. Past 2^53 a number is not exact: use `timeRaw`. */
@@ -209,6 +230,7 @@ export class Log {
     return this.#access.open().timeMs(this.#place)
   }
 
+  /** What it was written with. */
   get group(): LogGroup {
     return groupAt(this.#access, this.#access.open().groupOf(this.#place))
   }
@@ -232,6 +254,11 @@ export function openBatch(head: BatchHead, indexed: IndexedGroups, file?: string
     close: () => access.close(),
     onLateUse: tell => access.onLateUse(tell)
   }
+}
+
+/** Not every processor is checked by TypeScript: a number would be found in no ASCII value, and break at the first other. */
+function noText(method: string, key: string, text: unknown): TypeError {
+  return new TypeError(`log.${method}(${JSON.stringify(key)}, …) compares with a text, not with ${inspect(text)}`)
 }
 
 type GroupField = 'source' | 'filename' | 'hostname' | 'contextFlow'

@@ -10,7 +10,7 @@ import { ClsConsumerError, type ErrorPlace } from '../src/errors.ts'
 import { decompressInto } from './kernel/decompress.ts'
 import { type FoundMessages, findMessages } from './kernel/find-messages.ts'
 import { GROUP, type IndexedGroups, indexLogGroup } from './kernel/log-group-index.ts'
-import { align, KernelMemory, type Span } from './kernel/memory.ts'
+import { align, type KernelMemory, type Span } from './kernel/memory.ts'
 import { decodeMessageText, HEADER_BYTES, type MessageFault, payloadOf } from './kernel/message.ts'
 
 export interface DecodedResponse extends IndexedGroups {
@@ -36,13 +36,14 @@ export function decodeResponse(
   responseBytesMax: number,
   onOutline: (outline: Outline) => void
 ): DecodedResponse {
-  const plain = decompressTask(task, memory, responseBytesMax)
+  const plain = decompressTask(task, memory, responseBytesMax, memory.start)
   const found = findMessages(memory, plain, placeOf(task))
   assertMoves(found, task)
   onOutline(found)
   const { nextOffset, messageCount } = cutAtEnd(found, task.startOffset, task.endOffset)
-  const { firstGroup, groupCount, logCount, notes } = indexMessages(memory, found, messageCount)
-  const poison = notes.length === 0 ? [] : withRaw(notes, task, responseBytesMax)
+  const { firstGroup, groupCount, logCount, notes, end } = indexMessages(memory, found, messageCount)
+  assertFewNotes(notes, task)
+  const poison = notes.length === 0 ? [] : withRaw(notes, task, memory, responseBytesMax, align(end))
   const responseBytes = plain.end - plain.start
   // Written out: to spread one object into another takes longer than all else of a tiny response (bench: decode, `tiny`).
   return { memory, firstGroup, groupCount, logCount, nextOffset, messageCount, responseBytes, poison }
@@ -81,9 +82,9 @@ export function cutAtEnd(
   return { nextOffset: startOffset + keptCount, messageCount: Number(keptCount) }
 }
 
-function decompressTask(task: BatchTask, memory: KernelMemory, responseBytesMax: number): Span {
+function decompressTask(task: BatchTask, memory: KernelMemory, responseBytesMax: number, at: number): Span {
   const body = new Uint8Array(task.body, 0, task.byteCount)
-  return decompressInto(memory, body, task.compression, responseBytesMax, placeOf(task))
+  return decompressInto(memory, body, task.compression, responseBytesMax, placeOf(task), at)
 }
 
 /**
@@ -103,9 +104,14 @@ function assertMoves({ nextOffset, messageCount }: Outline, task: BatchTask): vo
 
 type Note = Omit<PoisonMessage, 'raw'>
 
+/** What is told of a bad message takes hundreds of bytes, and one may take three. No honest response has so many. */
+const POISON_COUNT_MAX = 65_536
+
 interface IndexedMessages extends Omit<IndexedGroups, 'memory'> {
-  /** On those that do not decode. */
+  /** On those that do not decode; one more than `POISON_COUNT_MAX` at most. */
   readonly notes: readonly Note[]
+  /** Behind the last block. */
+  readonly end: number
 }
 
 /** Each by itself; the blocks of those that decode follow each other, behind the texts. */
@@ -114,7 +120,7 @@ function indexMessages(memory: KernelMemory, found: FoundMessages, messageCount:
   const firstGroup = align(found.end)
   let table = firstGroup
   let logCount = 0
-  for (let messageIndex = 0; messageIndex < messageCount; messageIndex++) {
+  for (let messageIndex = 0; messageIndex < messageCount && notes.length <= POISON_COUNT_MAX; messageIndex++) {
     const end = indexMessage(memory, found.text(messageIndex), table)
     if (typeof end !== 'number') notes.push({ messageIndex, ...end })
     else {
@@ -122,7 +128,7 @@ function indexMessages(memory: KernelMemory, found: FoundMessages, messageCount:
       table = end
     }
   }
-  return { firstGroup, groupCount: messageCount - notes.length, logCount, notes }
+  return { firstGroup, groupCount: messageCount - notes.length, logCount, notes, end: table }
 }
 
 /** @returns Where the table goes on. */
@@ -138,9 +144,22 @@ function indexMessage(memory: KernelMemory, text: Span | undefined, table: numbe
   return { ...end, bytePosition: HEADER_BYTES + end.bytePosition }
 }
 
-/** Messages are decoded in their own place: for what stood there, the body is opened once more, in a memory of its own. */
-function withRaw(notes: readonly Note[], task: BatchTask, responseBytesMax: number): PoisonMessage[] {
-  const memory = new KernelMemory()
-  const found = findMessages(memory, decompressTask(task, memory, responseBytesMax), placeOf(task))
+/** So many are no messages that went bad, but a response that is none. @throws ClsConsumerError BODY_CORRUPT */
+function assertFewNotes(notes: readonly Note[], task: BatchTask): void {
+  if (notes.length <= POISON_COUNT_MAX) return
+  const { messageIndex, reason } = notes[0] ?? {}
+  const what = `more than ${POISON_COUNT_MAX} messages of a response cannot be decoded; the first is message ${messageIndex}: ${reason}`
+  throw new ClsConsumerError('BODY_CORRUPT', what, placeOf(task))
+}
+
+/** Messages are decoded in their own place: for what stood there, the body is opened once more, behind the tables. */
+function withRaw(
+  notes: readonly Note[],
+  task: BatchTask,
+  memory: KernelMemory,
+  responseBytesMax: number,
+  at: number
+): PoisonMessage[] {
+  const found = findMessages(memory, decompressTask(task, memory, responseBytesMax, at), placeOf(task))
   return notes.map(note => ({ ...note, raw: found.raw(note.messageIndex) }))
 }

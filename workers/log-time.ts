@@ -21,7 +21,14 @@ export function toUnixMs(low: number, high: number): number {
   const magnitude = Math.abs(time)
   if (magnitude < SECONDS_BELOW) return time * 1000
   if (magnitude < MILLISECONDS_BELOW) return time
-  return divideDown(low, high, magnitude < MICROSECONDS_BELOW ? 1000 : 1_000_000)
+  return divideDown(low, high, isBelow(low, high, magnitude, MICROSECONDS_BELOW) ? 1000 : 1_000_000)
+}
+
+/** Past 2^53 numbers round: one that is equal to the bound may stand for a time just below it. */
+function isBelow(low: number, high: number, magnitude: number, bound: number): boolean {
+  if (magnitude !== bound) return magnitude < bound
+  const boundLow = bound % HIGH_WORD
+  return high < 0 ? low >>> 0 > HIGH_WORD - boundLow : low >>> 0 < boundLow
 }
 
 /**

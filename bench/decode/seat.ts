@@ -67,7 +67,8 @@ async function greet(
       const [message] = await once(from, 'message', { signal })
       return message
     } catch (error) {
-      throw signal.aborted ? signal.reason : error
+      // A thread that threw has often exited too by the time that its error gets here.
+      throw error instanceof Error && error.name === 'AbortError' ? signal.reason : error
     }
   }
   const { wrong, youngGenerationMb }: Ready = await answer()

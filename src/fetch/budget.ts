@@ -4,8 +4,8 @@
  * In: what is about to be pulled, what arrived, what opens and closes. Out: whether it may. Held is compressed, reserved
  * for pulls on the way, and decoded. A quarter of the budget is for open batches, so that pulls that fill their part never
  * stop the processors that would empty it, and an eighth for the memory that threads keep for their next ones, which they
- * see to themselves. Over the budget goes only what responses exceed their reservation by, one pull per partition, and one
- * open batch in all.
+ * see to themselves. Over the budget goes only what responses exceed their reservation by, one pull per partition, one open
+ * batch in all, and one idle memory per thread.
  */
 import { assert } from '../errors.ts'
 import { KEPT_SHARE, PULLED_SHARE } from '../options.ts'

@@ -18,8 +18,8 @@ export type Reading =
 
 /**
  * A batch while open, in sizes of its decompressed response. Measured: text and index take 1.5 of them with access logs, 2.3
- * with 60 short fields, and the strings read from them up to 0.75 more. Only logs with next to nothing in them take more,
- * up to 4; what they take over this is what a response exceeds its reservation by.
+ * with 60 short fields, and the strings read from them up to 0.75 more. Only logs with next to nothing in them take
+ * more, up to 7; what they take over this is what a response exceeds its reservation by.
  */
 const DECODED_FACTOR = 3
 

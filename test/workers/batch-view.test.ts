@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import type { LogGroup as RawGroup } from '../../src/cls/log-group.ts'
 import { type Log, type LogBatch, openBatch } from '../../workers/batch-view.ts'
@@ -278,6 +282,43 @@ for (const [raw, ms] of [
   })
 }
 
+test('views become the JSON of what they show, not empty objects', () => {
+  const { batch } = open([REPEATED])
+  const log = only(batch)
+  const contents = { status: '500', 路径: '/搜索', empty: '', ['__proto__']: 'kept' }
+  assert.equal(JSON.stringify(log), JSON.stringify(contents))
+  assert.equal(JSON.stringify(batch), JSON.stringify([contents]))
+  const said = { source: '10.0.0.1', filename: '/var/log/a.log', hostname: 'host-1', contextFlow: 'flow-1' }
+  assert.equal(JSON.stringify(log.group), JSON.stringify({ ...said, tags: { env: 'prod' }, logs: [contents] }))
+})
+
+test('what is no text is refused at every value alike', () => {
+  const [ascii, wide] = open([groupOf([{ a: '500' }, { a: '五百' }])]).batch
+  const ask: (log: Log | undefined, method: 'equals' | 'startsWith', text: unknown) => unknown = (log, method, text) =>
+    log !== undefined && Reflect.apply(log[method], log, ['a', text])
+  for (const log of [ascii, wide]) {
+    assert.throws(() => ask(log, 'equals', 500), {
+      name: 'TypeError',
+      message: /log\.equals\("a", …\) .* not with 500/
+    })
+    assert.throws(() => ask(log, 'startsWith', undefined), { name: 'TypeError', message: /not with undefined/ })
+  }
+})
+
+test('a late use is told with the line that made it', () => {
+  const { batch, close } = open([REPEATED])
+  const log = only(batch)
+  close()
+  const file = join(mkdtempSync(join(tmpdir(), 'cls-late-')), 'late.cjs')
+  writeFileSync(file, 'module.exports = log =>\n  log.get("status")\n')
+  const use: (log: Log) => unknown = createRequire(import.meta.url)(file)
+  assert.throws(() => use(log), {
+    code: 'BATCH_CLOSED',
+    message: /used at .*late\.cjs:2:7 after its process had settled/
+  })
+  rmSync(dirname(file), { recursive: true })
+})
+
 test('a closed batch throws BATCH_CLOSED at every use, and what was read before stays good', () => {
   const { batch, close } = open([REPEATED])
   const log = only(batch)
@@ -300,6 +341,9 @@ test('a closed batch throws BATCH_CLOSED at every use, and what was read before 
     () => batch.groups,
     () => batch[Symbol.iterator](),
     () => batch.toObjects(),
+    () => batch.toJSON(),
+    () => group.toJSON(),
+    () => log.toJSON(),
     () => iterator.next(),
     () => groups.next(),
     () => [...group],

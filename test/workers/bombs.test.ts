@@ -6,7 +6,7 @@ import type { BatchTask } from '../../src/dispatch/messages.ts'
 import { decodeResponse } from '../../workers/decode.ts'
 import { KernelMemory } from '../../workers/kernel/memory.ts'
 import { encodeFields } from '../fuzz/wire.ts'
-import { batchTask, responseText } from './bodies.ts'
+import { batchTask, groupOf, messageOf, responseText } from './bodies.ts'
 
 const MIB = 2 ** 20
 const PAGE_BYTES = 2 ** 16
@@ -94,4 +94,25 @@ test('a response of empty logs, whose index is larger than any, takes a known mu
   const decoded = decodeResponse(taskOf(body, 'snappy'), memory, LIMIT, () => undefined)
   assert.equal(decoded.logCount, payload.length / log.length)
   assert.ok(memory.byteCount < 8 * text.length, `${memory.byteCount} bytes for ${text.length}`)
+})
+
+test('millions of messages that are none are one corrupt body, not millions of notes', () => {
+  for (const message of ['""', '7']) {
+    const text = `{"Response":{"NextOffset":999999999,"Message":[${`${message},`.repeat(2_000_000)}${message}]}}`
+    const memory = new KernelMemory()
+    const began = process.memoryUsage().heapUsed
+    assert.throws(() => decodeResponse(batchTask(text), memory, LIMIT, () => undefined), {
+      code: 'BODY_CORRUPT',
+      message: /^more than 65536 messages .* the first is message 0: /
+    })
+    assert.ok(process.memoryUsage().heapUsed - began < 400 * MIB)
+  }
+})
+
+test('as many bad messages as may be are each told, and cost no other', () => {
+  const good = JSON.stringify(messageOf(groupOf([{ a: '1' }])))
+  const text = `{"Response":{"NextOffset":999999999,"Message":[${'"",'.repeat(65_536)}${good}]}}`
+  const { poison, logCount } = decodeResponse(batchTask(text), new KernelMemory(), LIMIT, () => undefined)
+  assert.deepEqual([poison.length, logCount], [65_536, 1])
+  assert.ok(poison.every(({ raw }) => Buffer.from(raw).equals(Buffer.from('""'))))
 })

@@ -10,10 +10,10 @@ function wordsOf(time: bigint): [low: number, high: number] {
 
 /** In whole numbers of any size. */
 function exactUnixMs(time: bigint): number {
-  const magnitude = Math.abs(Number(time))
-  if (magnitude < 1e11) return Number(time * 1000n)
-  if (magnitude < 1e14) return Number(time)
-  const perMs = magnitude < 1e17 ? 1000n : 1_000_000n
+  const magnitude = time < 0n ? -time : time
+  if (magnitude < 10n ** 11n) return Number(time * 1000n)
+  if (magnitude < 10n ** 14n) return Number(time)
+  const perMs = magnitude < 10n ** 17n ? 1000n : 1_000_000n
   const whole = time / perMs
   return Number(time < 0n && whole * perMs !== time ? whole - 1n : whole)
 }
@@ -43,6 +43,18 @@ test('any int64 is the number that is nearest, as Number makes it of the bigint'
     }),
     { numRuns: ROUNDS * 20 }
   )
+})
+
+test('just below where nanoseconds begin are microseconds, though the number nearest to both is the same', () => {
+  for (const sign of [1n, -1n]) {
+    for (const [magnitude, ms] of [
+      [10n ** 17n - 1n, sign > 0n ? 99_999_999_999_999 : -100_000_000_000_000],
+      [10n ** 17n, Number(sign) * 100_000_000_000],
+      [10n ** 17n + 1n, sign > 0n ? 100_000_000_000 : -100_000_000_001]
+    ] as const) {
+      assert.equal(toUnixMs(...wordsOf(sign * magnitude)), ms)
+    }
+  }
 })
 
 test('any int64 has the Unix milliseconds of its exact value, rounded down', () => {

@@ -12,7 +12,7 @@ import type { Compression } from '../../src/world.ts'
 import { align, type KernelMemory, type Span } from './memory.ts'
 
 /**
- * The plain bytes begin at `memory.start`; what was there before is gone.
+ * The plain bytes begin at `at`, an aligned address; what was there, and behind, is gone.
  * @throws ClsConsumerError BODY_TOO_LARGE (more than `plainBytesMax`, found out before a byte is written), BODY_CORRUPT.
  */
 export function decompressInto(
@@ -20,18 +20,19 @@ export function decompressInto(
   body: Uint8Array,
   compression: Compression,
   plainBytesMax: number,
-  place: ErrorPlace = {}
+  place: ErrorPlace = {},
+  at = memory.start
 ): Span {
   const plainBytes = plainBytesOf(body, compression, place)
   if (plainBytes > plainBytesMax) {
     const what = `a ${compression} body of ${body.length} bytes holds ${plainBytes} bytes, more than ${plainBytesMax}`
     throw new ClsConsumerError('BODY_TOO_LARGE', what, place)
   }
-  if (compression === 'none') return put(memory, body, memory.start)
+  if (compression === 'none') return put(memory, body, at)
   if (compression === 'snappy' && !canSnappyHold(body.length, plainBytes)) {
     throw corrupt(body, compression, `it cannot hold the ${plainBytes} bytes it declares`, place)
   }
-  const plain = { start: memory.start, end: memory.start + plainBytes }
+  const plain = { start: at, end: at + plainBytes }
   const source = put(memory, body, align(plain.end))
   const { kernel } = memory
   const verdict =

@@ -3,7 +3,8 @@
  *
  * In: batches that open and close. Out: a memory for each, the last one used first, so that what is not needed falls
  * idle. WebAssembly memory grows and never shrinks: one that was too large for a while is dropped whole. Must never
- * happen: two batches with one memory; more kept for later than the budget has a share for.
+ * happen: two batches with one memory; more kept for later than the budget has a share for, but for one, however large:
+ * a memory that is dropped lives on until the engine collects, so that one for each response would be many at a time.
  */
 import { assert } from '../../src/errors.ts'
 import { KernelMemory } from './memory.ts'
@@ -39,12 +40,14 @@ export class MemoryList {
     return memory
   }
 
-  /** Of a batch that is closed. Kept for the next one, unless all together are more than may be kept. */
+  /** Of a batch that is closed. Kept for the next one, if it is the only one or there is room for it. */
   give(memory: KernelMemory): void {
     assert(this.#neededAtMs.has(memory) && !this.#free.includes(memory), 'a memory is given back once')
     if (memory.neededBytes * 2 > memory.byteCount) this.#neededAtMs.set(memory, this.#now())
-    if (this.#isTooLarge(memory) || this.byteCount > this.#keptBytesMax) this.#neededAtMs.delete(memory)
-    else this.#free.push(memory)
+    const freeBytes = this.#free.reduce((sum, { byteCount }) => sum + byteCount, memory.byteCount)
+    const hasRoom = this.#free.length === 0 || freeBytes <= this.#keptBytesMax
+    if (hasRoom && !this.#isTooLarge(memory)) this.#free.push(memory)
+    else this.#neededAtMs.delete(memory)
   }
 
   /** Drops what has been too large, or idle, for a while. */

@@ -84,17 +84,37 @@ describe('the free list of a thread', () => {
     assert.equal(list.byteCount, 0)
   })
 
-  test('I5: what is kept and what is open together leave room: past the limit a closed batch’s memory is dropped', () => {
+  test('I5: of closed batches’ memories one is always kept, and further ones as far as there is room', () => {
     const { list } = listOf(6 * MIB)
-    const one = list.take()
-    const other = list.take()
+    const [one, small, large] = [list.take(), list.take(), list.take()]
     one.reserve(4 * MIB)
-    other.reserve(4 * MIB)
+    small.reserve(MIB)
+    large.reserve(4 * MIB)
     list.give(one)
-    assert.equal(list.byteCount, other.byteCount, 'the two were more than may be kept')
+    list.give(small)
+    list.give(large)
+    assert.equal(list.byteCount, one.byteCount + small.byteCount, 'the third was more than may be kept')
+    assert.equal(list.take(), small)
+    assert.equal(list.take(), one)
+  })
+
+  test('what open batches need leaves the room of the kept ones alone: they have their own share', () => {
+    const { list } = listOf(6 * MIB)
+    const open = list.take()
+    open.reserve(20 * MIB)
+    const [one, other] = [list.take(), list.take()]
+    one.reserve(2 * MIB)
+    other.reserve(2 * MIB)
+    list.give(one)
     list.give(other)
-    assert.equal(list.byteCount, other.byteCount)
-    assert.equal(list.take(), other)
+    assert.equal(list.byteCount, open.byteCount + one.byteCount + other.byteCount)
+  })
+
+  test('with many threads and large responses no batch makes a memory of its own', () => {
+    // A sixteenth of an eighth of 256 MiB is kept, and a response needs more than that.
+    const { list } = listOf((256 * MIB) / 8 / 16)
+    const first = play(list, 7 * MIB)
+    for (let batch = 0; batch < 20; batch++) assert.equal(play(list, 7 * MIB), first)
   })
 
   test('a memory is given back once, and only what was taken', () => {

@@ -30,7 +30,7 @@ function decode(text: string): Buffer | undefined {
   return inPlace
 }
 
-/** As the present code judges: it is no base64, or some other reason, or a group. */
+/** As the reference judges: it is no base64, or some other reason, or a group. */
 function isBase64(text: string): boolean {
   return decodeMessages([text]).poison[0]?.reason !== 'the message is not base64'
 }
@@ -59,7 +59,7 @@ describe("the kernel's base64", () => {
     )
   })
 
-  test('each of the 256 characters at each place of a text is taken or refused as the present code does', () => {
+  test('each of the 256 characters at each place of a text is taken or refused as the reference does', () => {
     for (const length of [4, 8, 32, 48, 64]) {
       const text = ALPHABET.slice(0, length)
       for (let at = 0; at < length; at++) {
@@ -71,7 +71,7 @@ describe("the kernel's base64", () => {
     }
   })
 
-  test('any characters, in texts of up to twelve, get the verdict and the bytes of the present code', () => {
+  test('any characters, in texts of up to twelve, get the verdict and the bytes of the reference', () => {
     const character = fc.constantFrom(...'AZaz09+/==-_ \n\\\u00ff')
     fc.assert(
       fc.property(fc.string({ unit: character, maxLength: 12, size: 'max' }), text => {
@@ -160,7 +160,7 @@ describe("the kernel's header", () => {
     }
   }
 
-  test('cut at any length, it is judged as the present code judges, word for word', () => {
+  test('cut at any length, it is judged as the reference judges, word for word', () => {
     for (let length = 0; length <= message.length; length++) {
       assert.deepEqual(check(message.subarray(0, length)), present(message.subarray(0, length)))
     }
@@ -168,7 +168,7 @@ describe("the kernel's header", () => {
     assert.deepEqual(check(longer), { from: 96, payloadBytes: 7 })
   })
 
-  test('any version and any payload length are judged as the present code judges', () => {
+  test('any version and any payload length are judged as the reference judges', () => {
     const int32 = fc.oneof(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), fc.constantFrom(130, 0, 7, 8, -1))
     fc.assert(
       fc.property(int32, int32, (version, payloadBytes) => {

@@ -32,7 +32,7 @@ function scan(text: string | Uint8Array): Found | undefined {
   return { nextOffset: scanned.nextOffset, messages }
 }
 
-/** As the present code reads it; `undefined` where it refuses. */
+/** As the reference reads it; `undefined` where it refuses. */
 function read(text: string | Uint8Array): Found | undefined {
   try {
     const { nextOffset, messages } = readResponse(Buffer.from(text as string, 'latin1'), {})
