@@ -1,0 +1,174 @@
+/**
+ * The ledger: knows every log by its identity, hears of everything, and says what is broken.
+ *
+ * In: what is stored, what goes over the wire, what comes to processors, what consumers tell. Out: findings, and whether
+ * all is done. It believes no consumer: what is done is what a processor returned with, what is committed is what the
+ * service has. The reasons for which work may repeat are those that it saw happen.
+ */
+import type { AssignedEvent } from '../../src/consumer-events.ts'
+import type { BatchTask, PartitionId } from '../../src/dispatch/messages.ts'
+import type { LogFields } from '../../src/world.ts'
+import type { Asked } from './asked.ts'
+import { partitionKey } from './asked.ts'
+import { Findings } from './findings.ts'
+import { type Observed, Party, type Visit } from './party.ts'
+import { type PartitionStock, Stock } from './stock.ts'
+import { type VisitAsk, Visits } from './visits.ts'
+import { type WireFacts, WireWatch } from './wire-watch.ts'
+
+export interface LedgerFacts extends WireFacts {
+  readonly hasResults: boolean
+}
+
+export class Ledger {
+  readonly stock = new Stock()
+  readonly findings: Findings
+  readonly wire: WireWatch
+  readonly #visits: Visits
+  readonly #parties = new Set<Party>()
+  readonly #facts: LedgerFacts
+
+  constructor(facts: LedgerFacts, trace: (where: string, what: string) => void) {
+    this.#facts = facts
+    this.findings = new Findings(trace)
+    this.wire = new WireWatch(this.stock, this.#parties, this.findings, facts)
+    const now = () => ({ ms: facts.nowMs(), step: facts.step() })
+    this.#visits = new Visits(this.stock, this.#parties, this.findings, now)
+  }
+
+  join(observed: Observed): Party {
+    const party = new Party(observed)
+    this.#parties.add(party)
+    return party
+  }
+
+  /** Its process is no more, and all its threads with it. */
+  leave(party: Party, reason: string): void {
+    for (const { topicId, partition } of party.observed.partitions()) this.#excuse(topicId, partition, reason)
+    for (const visit of [...party.visits]) this.end(visit, 'lost')
+    this.#parties.delete(party)
+    for (const stock of this.stock.partitions) stock.robbed.delete(party)
+  }
+
+  /** Its process is stopped: others may take over before it knows. */
+  stopped(party: Party): void {
+    for (const { topicId, partition } of party.observed.partitions()) {
+      this.#excuse(topicId, partition, 'its process was stopped')
+    }
+  }
+
+  begin(ask: VisitAsk): Visit {
+    return this.#visits.begin(ask)
+  }
+
+  end(visit: Visit, outcome: 'returned' | 'threw' | 'lost'): void {
+    this.#visits.end(visit, outcome, this.#facts.hasResults)
+  }
+
+  /** A thread has exited with a batch whose answer never arrived. */
+  unanswered(party: Party, { topicId, partition, startOffset }: BatchTask): void {
+    this.#visits.unanswered(party, partitionKey(topicId, partition), startOffset)
+    this.#excuse(topicId, partition, 'its thread has ended')
+  }
+
+  /** `onResult` is called. */
+  resultGiven(party: Party, { topicId, partition }: PartitionId): void {
+    const key = partitionKey(topicId, partition)
+    const phase = party.find(key)?.phase
+    if (phase === undefined || phase === 'lost' || phase === 'released') {
+      this.findings.add('I3', `${party.name} gives a result of ${key} to onResult, which is ${phase ?? 'not held'}`)
+    }
+    if (this.#facts.nowMs() >= party.leaseEndMs) {
+      this.findings.add('I12', `${party.name} gives a result of ${key} to onResult past its lease`)
+    }
+  }
+
+  resultTaken(party: Party, place: PartitionId & { readonly startOffset: bigint; readonly nextOffset: bigint }): void {
+    const key = partitionKey(place.topicId, place.partition)
+    this.#visits.delivered(party, key, place.startOffset, place.nextOffset)
+  }
+
+  resultRefused({ topicId, partition }: PartitionId): void {
+    this.#excuse(topicId, partition, 'onResult refused its result')
+  }
+
+  assigned(party: Party, { topicId, partition, epoch, startOffset }: AssignedEvent): void {
+    const key = partitionKey(topicId, partition)
+    const settled = this.stock.find(key)?.indexAt(startOffset) ?? 0
+    party.progress.set(key, { epoch, hasPulled: false, settled, last: undefined })
+  }
+
+  leaseLost(partitions: readonly PartitionId[]): void {
+    for (const { topicId, partition } of partitions) this.#excuse(topicId, partition, 'its lease was lost')
+  }
+
+  /** A line of a consumer's log: some are promised where nothing else tells. */
+  heard(message: string, fields: LogFields): void {
+    const { topicId, partition, offset, startOffset, onInvalidOffset } = fields
+    if (typeof topicId !== 'string' || typeof partition !== 'number') return
+    const stock = this.stock.find(partitionKey(topicId, partition))
+    if (stock === undefined) return
+    if (message === 'released without its last commit: uncommitted work repeats') this.wire.excuse(stock, message)
+    if (message !== 'an offset is gone: going on elsewhere') return
+    this.wire.excuse(stock, message)
+    if (typeof offset !== 'bigint' || typeof startOffset !== 'bigint') return
+    if (offset >= stock.begin && offset <= stock.partition.log.end) {
+      this.findings.add('I6', `${stock.key}:${offset} is said to be gone, which it is not`)
+    }
+    if (onInvalidOffset === 'end') stock.waiveBefore(startOffset)
+  }
+
+  /** The commit may have been executed, or may yet be, and its consumer does not know. */
+  doubted(asked: Asked, reason: string): void {
+    if (asked.kind !== 'commit') return
+    for (const { key } of asked.offsets) this.#excuseStock(this.stock.find(key), reason)
+  }
+
+  groupDeleted(): void {
+    for (const stock of this.stock.partitions) {
+      stock.committed = undefined
+      stock.forgotten = 'now'
+      this.wire.robbed(stock, 'the group was deleted')
+    }
+  }
+
+  /**
+   * Everything that can be read is done and committed. Who had committed all before somebody else made a deleted group
+   * again does not know of it, and commits once more when it gives the partition up.
+   */
+  get isFinished(): boolean {
+    return this.#open(({ forgotten }) => forgotten === 'now').length === 0
+  }
+
+  /**
+   * The same, once everybody has stopped. Where the group was deleted, or a partition given to two, whoever is behind may
+   * have committed last.
+   */
+  get isSettled(): boolean {
+    return this.#open(({ forgotten, theftStep }) => forgotten !== 'never' || theftStep >= 0).length === 0
+  }
+
+  /** For whoever asks what is still to do. */
+  describeOpen(): string {
+    return this.#open(() => false)
+      .map(stock => {
+        const open = stock.firstOpen()
+        const last = stock.messages.at(-1)
+        const what = open === undefined ? 'all done' : `${open.ids[0]} at ${open.offset} is not done`
+        return `${stock.key}: ${what}, the last is at ${last?.offset}, ${stock.committed ?? 'nothing'} is committed`
+      })
+      .join('; ')
+  }
+
+  #open(isPardoned: (stock: PartitionStock) => boolean): PartitionStock[] {
+    return [...this.stock.partitions].filter(stock => !stock.isDone || !(stock.isCommitted || isPardoned(stock)))
+  }
+
+  #excuse(topicId: string, partition: number, reason: string): void {
+    this.#excuseStock(this.stock.find(partitionKey(topicId, partition)), reason)
+  }
+
+  #excuseStock(stock: PartitionStock | undefined, reason: string): void {
+    if (stock !== undefined) this.wire.excuse(stock, reason)
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * Edits that break the product, each in one place: what the simulation must convict.
+ *
+ * In: nothing. Out: a table. `from` stands in its file exactly once; a row that does not fit any more is an error, not a
+ * pass. A mutant that survives is a hole in the simulation.
+ */
+export interface Mutant {
+  /** What it does wrong. */
+  readonly name: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  // ---- commit/ ----
+  {
+    name: 'commits the highest offset instead of the settled prefix',
+    file: 'src/commit/frontier.ts',
+    from: `    for (let head = this.#slots[0]; head?.nextOffset !== undefined; head = this.#slots[0]) {
+      this.#slots.shift()
+      this.#next = head.nextOffset
+    }`,
+    to: `    this.#slots.splice(this.#slots.indexOf(slot), 1)
+    if (nextOffset > this.#next) this.#next = nextOffset`
+  },
+  {
+    name: 'commits what is dispatched',
+    file: 'src/tenure.ts',
+    from: `    this.#handlers.dispatched(batch)
+`,
+    to: `    this.#handlers.dispatched(batch)
+    if (batch.peekedOffset !== undefined) this.#handlers.progressed(batch.peekedOffset)
+`
+  },
+  {
+    name: 'has two commits in flight',
+    file: 'src/commit/committer.ts',
+    from: '    if (this.#inFlight !== undefined) return this.#inFlight\n',
+    to: ''
+  },
+  {
+    name: 'does not check the lease at a commit',
+    file: 'src/consumer.ts',
+    from: 'leaseRemainingMs: () => this.#lease.remainingMs(clock.monotonic())',
+    to: 'leaseRemainingMs: () => 1e6 + clock.monotonic()'
+  },
+  {
+    name: 'goes on committing what belongs to an ended epoch',
+    file: 'src/commit/committer.ts',
+    from: 'if (this.#entries.get(keyOf(epoch))?.epoch.epoch === epoch.epoch) this.#entries.delete(keyOf(epoch))',
+    to: 'void epoch'
+  },
+  {
+    name: 'takes a commit that was not acknowledged for acknowledged',
+    file: 'src/commit/committer.ts',
+    from: `      if (error.remedy === 'retry') this.#handlers.failed(error, entries.length)
+`,
+    to: `      if (error.remedy === 'retry') for (const { entry, offset } of sent) this.#acknowledge(entry, offset)
+`
+  },
+  {
+    name: 'releases a partition without its last commit',
+    file: 'src/tenures.ts',
+    from: '!(await committer.flush([epoch], LAST_COMMIT_MS))',
+    to: 'false'
+  },
+
+  // ---- tenure ----
+  {
+    name: 'drops the epoch check where an answer arrives',
+    file: 'src/tenure.ts',
+    from: `if (this.#phase === 'ended' || waiting === undefined || frontier === undefined) return`,
+    to: `if (waiting === undefined || frontier === undefined) return`
+  },
+  {
+    name: 'settles a batch before its result is taken',
+    file: 'src/tenure.ts',
+    from: 'const isDelivered = await this.#deliver(batch, answer, nextOffset)',
+    to: 'const isDelivered = true; void this.#deliver(batch, answer, nextOffset).catch(() => undefined)'
+  },
+  {
+    name: 'settles a batch whose process failed',
+    file: 'src/tenure.ts',
+    from: `      this.#failBatch(batch, slot, fromFailure(answer.failure), answer.stage === 'decode')
+      return`,
+    to: `      const { peekedOffset } = batch
+      if (answer.stage === 'process' && peekedOffset !== undefined) this.#track(frontier.nextOffset, frontier.settle(slot, peekedOffset))
+      else this.#failBatch(batch, slot, fromFailure(answer.failure), answer.stage === 'decode')
+      return`
+  },
+  {
+    name: 'ignores messages whose next offset does not lead on',
+    file: 'workers/decode.ts',
+    from: `  if (messageCount === 0) return
+  if (nextOffset`,
+    to: `  if (messageCount >= 0) return
+  if (nextOffset`
+  },
+  {
+    name: 'keeps what was pulled behind a wrong guess',
+    file: 'src/fetch/handed-on.ts',
+    from: `return nextOffset === basis ? 'right' : 'wrong'`,
+    to: `return nextOffset === basis ? 'right' : 'right'`
+  },
+  {
+    name: 'keeps the batches that wait behind a wrong guess',
+    file: 'src/tenure.ts',
+    from: `    this.#dispatcher.dropQueued(this.epoch)
+    this.#frontier?.truncateAfter(slot)
+    this.#chain.pump()`,
+    to: `    this.#chain.pump()`
+  },
+
+  // ---- group/ ----
+  {
+    name: 'does not commit the start',
+    file: 'src/group/start-position.ts',
+    from: 'mustCommit: start.offset >= 0n && !isSpent',
+    to: 'mustCommit: false && isSpent'
+  },
+  {
+    name: 'looks at the partitions after their positions',
+    file: 'src/group/start-position.ts',
+    from: `    partitions,
+    partitionsAtJoin
+  }
+  // Another`,
+    to: `    partitions: await control.describePartitions(topicId, { signal }),
+    partitionsAtJoin
+  }
+  // Another`
+  },
+  {
+    name: 'reads an error as no offset',
+    file: 'src/group/start-position.ts',
+    from: `    control.describeConsumerOffsets({ group, topicId, from }, { signal })
+  // Where`,
+    to: `    control.describeConsumerOffsets({ group, topicId, from }, { signal }).catch(() => new Map())
+  // Where`
+  },
+  {
+    name: 'begins at the end of a partition that was created later',
+    file: 'src/group/start-position.ts',
+    from: '  if (!positions.partitionsAtJoin.has(partition)) {',
+    to: '  if (partition < 0) {'
+  },
+  {
+    name: 'leaves a revoked partition out of the heartbeat early',
+    file: 'src/group/holdings.ts',
+    from: '        .filter(holding => holding.id.topicId === topicId)',
+    to: `        .filter(holding => holding.id.topicId === topicId && holding.phase !== 'draining')`
+  },
+  {
+    name: 'takes back what it has just released',
+    file: 'src/group/holdings.ts',
+    from: '(releasedAt !== undefined && releasedAt >= beat)',
+    to: '(releasedAt !== undefined && releasedAt > beat)'
+  },
+  {
+    name: 'counts the lease from the answer',
+    file: 'src/group/membership.ts',
+    from: 'this.#lease.acknowledge(sentMs)',
+    to: 'this.#lease.acknowledge(clock.monotonic())'
+  },
+  {
+    name: 'goes on with its epochs after the lease',
+    file: 'src/group/membership.ts',
+    from: `    const epochs = this.#holdings.loseAll()
+`,
+    to: `    const epochs: Epoch[] = []
+`
+  },
+  {
+    name: 'stops its heartbeats before its last release',
+    file: 'src/consumer.ts',
+    from: `    await this.#tenures.closeAll()
+    // 5. Heartbeats stop last.
+    await this.#membership.leave()`,
+    to: `    const closing = this.#tenures.closeAll()
+    await this.#membership.leave()
+    await closing`
+  },
+  {
+    name: 'releases a partition while its batch runs',
+    file: 'src/tenures.ts',
+    from: '    await dispatcher.drain(epoch, patienceMs, reason)\n',
+    to: '    void dispatcher.drain(epoch, patienceMs, reason).catch(() => undefined)\n'
+  },
+  {
+    name: 'goes to the end where an offset has expired and the beginning was asked for',
+    file: 'src/tenures.ts',
+    from: 'startOffset = await starts.ownPosition(tenure.epoch, from, offset)',
+    to: `startOffset = await starts.ownPosition(tenure.epoch, 'end', offset)`
+  },
+
+  // ---- dispatch/ and threads ----
+  {
+    name: 'takes a thread for dead before its exit',
+    file: 'src/dispatch/thread-pool.ts',
+    from: '      const ending = await tenant.exited\n',
+    to: `      const ending = 'has failed'\n`
+  },
+  {
+    name: 'forgets the batch of a thread that was terminated',
+    file: 'src/dispatch/runs.ts',
+    from: '      this.#parts.lanes.reopen(seat)\n',
+    to: `      this.#parts.lanes.close(seat)
+      this.#parts.handlers.dropped(batch)
+`
+  },
+  {
+    name: 'loses the retry of a batch whose thread died',
+    file: 'src/dispatch/runs.ts',
+    from: `      this.#endBackoff(seat)
+      this.pump(seat.thread)
+    })`,
+    to: `      this.pump(seat.thread)
+    })`
+  },
+  {
+    name: 'opens the next batch before the last answer is dealt with',
+    file: 'src/dispatch/runs.ts',
+    from: `    await this.#parts.handlers.answered(batch, answer)
+    this.#parts.lanes.close(seat)`,
+    to: `    this.#parts.lanes.close(seat)
+    await this.#parts.handlers.answered(batch, answer)`
+  },
+  {
+    name: 'moves a partition while its batch is open',
+    file: 'src/dispatch/seating.ts',
+    from: '    await openBatches.rest(seat)\n    if (!this.#mayLeave(seat)) return false\n',
+    to: '    seat.open = undefined\n'
+  },
+  {
+    name: 'starts a batch past the lease',
+    file: 'workers/open-batch.ts',
+    from: '!(world.monotonic() < world.leaseEndMs())',
+    to: 'false'
+  },
+  {
+    name: 'starts a batch that was aborted before',
+    file: 'workers/aborts.ts',
+    from: 'if (this.#early.delete(batchId)) return undefined',
+    to: 'this.#early.delete(batchId)'
+  },
+  {
+    name: 'reuses the memory of a batch that is open',
+    file: 'workers/open-batch.ts',
+    from: '    return await decodeAndProcess(task, world, signal, memory)\n',
+    to: '    return decodeAndProcess(task, world, signal, memory)\n'
+  },
+
+  // ---- failure/ ----
+  {
+    name: 'takes a result that failed for delivered',
+    file: 'src/failure/deliver.ts',
+    from: `      retried(error, waitMs)
+`,
+    to: `      retried(error, waitMs)
+      return true
+`
+  },
+  {
+    name: 'offers a result past the lease',
+    file: 'src/tenures.ts',
+    from: 'mayOffer: () => membership.checkLease()',
+    to: 'mayOffer: () => true'
+  },
+
+  // ---- fetch/ ----
+  {
+    name: 'never repeats a pull whose answer was lost',
+    file: 'src/fetch/read-ahead.ts',
+    from: `    this.dropFrom(pull)
+    this.#parts.handlers.broke(pull, error)`,
+    to: `    this.dropFrom(pull)
+    if (error.code !== 'API_TIMEOUT') this.#parts.handlers.broke(pull, error)`
+  },
+  {
+    name: 'reads an offset through a double',
+    file: 'src/fetch/front.ts',
+    from: 'BigInt(scalar.group)',
+    to: 'BigInt(Number(scalar.group))'
+  },
+  {
+    name: 'never gives the bytes of a batch back',
+    file: 'src/fetch/pull-list.ts',
+    from: `    const byteCount = heldBytesOf(batch.body)
+    this.#budget.resize(byteCount, 0)`,
+    to: `    const byteCount = heldBytesOf(batch.body)`
+  }
+]

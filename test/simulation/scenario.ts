@@ -1,0 +1,168 @@
+/**
+ * What one seed plays: how large everything is, how the service reads the protocol, what goes wrong and how often.
+ *
+ * In: a seed. Out: a scenario, as data. Not everything goes wrong in every run: a fault that is always there hides what
+ * would happen without it, and runs without any trouble must not even repeat a log.
+ */
+import type { Quirks } from '../../src/emulator/quirks.ts'
+import type { ConsumerOptions } from '../../src/options.ts'
+import { Dice } from '../fuzz/dice.ts'
+import type { Mood } from './mood.ts'
+
+export interface Scenario {
+  readonly seed: number
+  /** Nothing goes wrong: consumers come and go in order, partitions split and merge. */
+  readonly isCalm: boolean
+  readonly topicIds: readonly [string, ...string[]]
+  readonly partitionCount: number
+  readonly consumerCount: number
+  /** How long logs come, and things go wrong. */
+  readonly stormMs: number
+  readonly burstCount: number
+  readonly startOffset: bigint
+  readonly gapEvery: number
+  /** One pull in so many that meets a gap is told of it alone, without the logs behind. */
+  readonly gapOneIn: number
+  /** Infinite where nothing expires. */
+  readonly retentionMs: number
+  readonly quirks: Partial<Quirks>
+  readonly options: ScenarioOptions
+  readonly hasResults: boolean
+  readonly mood: Mood
+  /** One request in so many fares badly. */
+  readonly badOneIn: number
+  /** One call of `onResult` in so many fails. */
+  readonly resultFailsOneIn: number
+  /** One thing in so many meets a busy process. */
+  readonly busyOneIn: number
+  readonly incidents: readonly Incident[]
+  /** The service may give away what its owner holds: then two may work on one partition, and nothing is said of it. */
+  readonly isRobbing: boolean
+}
+
+export type ScenarioOptions = Pick<
+  ConsumerOptions,
+  | 'startFrom'
+  | 'onInvalidOffset'
+  | 'threads'
+  | 'batchesPerThread'
+  | 'heartbeatIntervalMs'
+  | 'commitIntervalMs'
+  | 'pollIntervalMs'
+  | 'pullBytes'
+  | 'attempts'
+  | 'drainTimeoutMs'
+  | 'abortGraceMs'
+>
+
+export interface Incident {
+  readonly kind: IncidentKind
+  readonly atMs: number
+}
+
+export const INCIDENTS = [
+  'join',
+  'leave',
+  'crash',
+  'stop-process',
+  'split',
+  'merge',
+  'service-restart',
+  'delete-group',
+  'move'
+] as const
+export type IncidentKind = (typeof INCIDENTS)[number]
+
+const QUIET: Mood = {
+  slowOneIn: 10,
+  throwsOneIn: Number.POSITIVE_INFINITY,
+  hangsOneIn: Number.POSITIVE_INFINITY,
+  blocksOneIn: Number.POSITIVE_INFINITY,
+  diesOneIn: Number.POSITIVE_INFINITY,
+  slowMsMax: 300
+}
+
+export function drawScenario(seed: number): Scenario {
+  const dice = new Dice(seed)
+  const isCalm = dice.oneIn(8)
+  const kinds = INCIDENTS.filter(kind => (isCalm ? !isRough(kind) && dice.oneIn(2) : dice.oneIn(3)))
+  const startFrom = dice.oneIn(4) && !kinds.includes('delete-group') ? 'end' : 'begin'
+  const retentionMs =
+    !isCalm && startFrom === 'begin' && dice.oneIn(8) ? 2000 + dice.below(6000) : Number.POSITIVE_INFINITY
+  const stormMs = 3000 + dice.below(8000)
+  const quirks = drawQuirks(dice, isCalm, retentionMs)
+  const often = (oneIn: number): number => (isCalm || dice.oneIn(2) ? Number.POSITIVE_INFINITY : oneIn)
+  return {
+    seed,
+    isCalm,
+    topicIds: dice.oneIn(3) ? ['topic-a', 'topic-b'] : ['topic-a'],
+    partitionCount: 1 + dice.below(4),
+    consumerCount: 1 + dice.below(3),
+    stormMs,
+    burstCount: 5 + dice.below(25),
+    startOffset: dice.pick([0n, 0n, 1n, 1000n, 2n ** 53n - 3n, 2n ** 60n]),
+    gapEvery: dice.pick([0, 0, 1, 3]),
+    gapOneIn: dice.pick([Number.POSITIVE_INFINITY, 2]),
+    retentionMs,
+    quirks,
+    options: drawOptions(dice, startFrom, retentionMs),
+    hasResults: dice.oneIn(2),
+    mood: {
+      ...QUIET,
+      slowOneIn: dice.pick([2, 5, 20]),
+      slowMsMax: dice.pick([100, 800, 4000]),
+      throwsOneIn: often(60),
+      hangsOneIn: often(60),
+      blocksOneIn: often(30),
+      diesOneIn: often(25)
+    },
+    badOneIn: isCalm ? Number.POSITIVE_INFINITY : dice.pick([Number.POSITIVE_INFINITY, 40, 12, 5]),
+    resultFailsOneIn: often(20),
+    busyOneIn: dice.pick([Number.POSITIVE_INFINITY, 50, 8]),
+    incidents: kinds.flatMap(kind => dice.list(1 + dice.below(3), () => ({ kind, atMs: dice.below(stormMs) }))),
+    isRobbing: quirks.handOver === 'at-once'
+  }
+}
+
+/** Whether it is more than the ordinary life of a group. */
+function isRough(kind: IncidentKind): boolean {
+  return kind === 'crash' || kind === 'stop-process' || kind === 'service-restart' || kind === 'delete-group'
+}
+
+function drawOptions(dice: Dice, startFrom: 'begin' | 'end', retentionMs: number): ScenarioOptions {
+  return {
+    startFrom,
+    onInvalidOffset: retentionMs === Number.POSITIVE_INFINITY ? 'stop' : dice.pick(['begin', 'end']),
+    threads: 1 + dice.below(3),
+    batchesPerThread: 1 + dice.below(3),
+    heartbeatIntervalMs: dice.pick([1000, 1000, 2500]),
+    commitIntervalMs: dice.pick([50, 400, 3000]),
+    pollIntervalMs: dice.pick([500, 3000, 3000]),
+    pullBytes: dice.pick([1025, 1025, 2048, 1024 * 1024]),
+    attempts: dice.pick([2, 5, 1000]),
+    drainTimeoutMs: dice.pick([0, 500, 3000]),
+    abortGraceMs: dice.pick([0, 300])
+  }
+}
+
+/** Each reading of the protocol that the client has to bear; most runs have only some of them. */
+function drawQuirks(dice: Dice, isCalm: boolean, retentionMs: number): Partial<Quirks> {
+  const some = <T>(other: T): T | undefined => (dice.oneIn(4) ? other : undefined)
+  const drawn = {
+    foreignCommit: isCalm ? undefined : some(dice.pick(['accept', 'ignore'] as const)),
+    refusedCommit: some('rest-kept' as const),
+    handOver: !isCalm && dice.oneIn(12) ? ('at-once' as const) : undefined,
+    lastBeat: some('leaves' as const),
+    noOffset:
+      retentionMs === Number.POSITIVE_INFINITY ? some(dice.pick(['absent', 'null', 'minus-one'] as const)) : undefined,
+    offsetType: some(dice.pick(['ignored', 'refused'] as const)),
+    size: some('log-groups' as const),
+    nothingNew: some(dice.pick(['minus-one', 'zero', 'absent'] as const)),
+    nextOffset: some(dice.pick(['last', 'lying'] as const)),
+    extraKeys: some('nested' as const),
+    emptyMessages: some(dice.pick(['null', 'absent'] as const)),
+    emptyLists: some('null' as const),
+    compression: some(dice.pick(['lz4', 'none'] as const))
+  }
+  return Object.fromEntries(Object.entries(drawn).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,166 @@
+/**
+ * One simulated thread: the real `workers/thread.ts`, and user code of every kind on it.
+ *
+ * In: tasks. Out: their answers; and to the ledger, each batch that comes to the processor, with the logs that it really
+ * holds: read once when it comes, and again at its end, since a batch's memory must stay its own until then. What user
+ * code does is drawn by chance: it returns at once or after a while, throws, hangs, blocks its thread, ends it.
+ */
+import type { AnyAnswer, AnyTask, BatchTask } from '../../src/dispatch/messages.ts'
+import type { LogBatch } from '../../workers/batch-view.ts'
+import type { ProcessorContext } from '../../workers/define-processor.ts'
+import { createThread } from '../../workers/thread.ts'
+import type { Dice } from '../fuzz/dice.ts'
+import type { Course, Place } from './course.ts'
+import type { Host } from './host.ts'
+import { drawConduct } from './mood.ts'
+import type { Visit } from './party.ts'
+
+export interface ThreadParts {
+  readonly course: Course
+  readonly dice: Dice
+  readonly host: Host
+  readonly place: Place
+  /** It ends by itself: by an error that nobody caught, or by `process.exit`. */
+  fail(how: 'error' | 'exit'): void
+}
+
+/** Whose code runs right now. A processor is called within the very turn in which its task is performed. */
+let acting: { readonly thread: SimulatedThread; readonly task: AnyTask } | undefined
+
+export function actingThread(): SimulatedThread {
+  if (acting === undefined) throw new Error('no thread is at work')
+  return acting.thread
+}
+
+export class SimulatedThread {
+  readonly place: Place
+  readonly #parts: ThreadParts
+  readonly #run: (task: AnyTask) => Promise<AnyAnswer>
+  readonly #visits = new Set<Visit>()
+
+  constructor(parts: ThreadParts) {
+    this.#parts = parts
+    this.place = parts.place
+    this.#run = createThread({
+      monotonic: () => parts.course.nowMs,
+      every: (intervalMs, run) => this.#every(intervalMs, run)
+    })
+  }
+
+  perform(task: AnyTask): Promise<AnyAnswer> {
+    acting = { thread: this, task }
+    try {
+      const answer = this.#run(task)
+      if (task.kind === 'start') this.#awaitImport(answer)
+      return answer
+    } finally {
+      acting = undefined
+    }
+  }
+
+  /** It has exited: what was with its processor is not any more. */
+  end(): void {
+    for (const visit of this.#visits) this.#parts.host.ended(visit, 'lost')
+  }
+
+  async process(batch: LogBatch, { signal }: ProcessorContext): Promise<unknown> {
+    const task = acting?.task
+    if (task?.kind !== 'batch') throw new Error('a batch is processed outside of its task')
+    const { host } = this.#parts
+    const ids = idsOf(batch)
+    const visit = host.begun(task, ids)
+    this.#visits.add(visit)
+    try {
+      await this.#behave(task, signal)
+      const left = idsOf(batch)
+      if (left.join() !== ids.join()) host.overwritten(task, ids, left)
+      this.#ended(visit, 'returned')
+      return { startOffset: task.startOffset, ids }
+    } catch (error) {
+      this.#ended(visit, 'threw')
+      throw error
+    }
+  }
+
+  async hook(name: string): Promise<void> {
+    const { dice } = this.#parts
+    if (dice.oneIn(4)) await this.#wait(dice.below(50), `${name} goes on`)
+  }
+
+  /** A module is loaded by Node's own event loop, in as many turns as it takes; these processors have no `start`. */
+  #awaitImport(answer: Promise<AnyAnswer>): void {
+    const { course } = this.#parts
+    course.underwayCount += 1
+    void answer.finally(() => {
+      course.underwayCount -= 1
+    })
+  }
+
+  #ended(visit: Visit, outcome: 'returned' | 'threw'): void {
+    if (this.#visits.delete(visit)) this.#parts.host.ended(visit, outcome)
+  }
+
+  async #behave(task: BatchTask, signal: AbortSignal): Promise<void> {
+    const { dice, host, fail } = this.#parts
+    const conduct = drawConduct(dice, host.mood())
+    host.tell(this.place, `processes batch ${task.batchId} from ${task.startOffset}: ${JSON.stringify(conduct)}`)
+    switch (conduct.kind) {
+      case 'at-once':
+        return
+      case 'takes':
+      case 'hangs':
+        await this.#wait(conduct.ms, 'process goes on')
+        return
+      case 'heeds':
+        await this.#waitOrAbort(conduct.ms, signal)
+        return
+      case 'throws':
+        await this.#wait(conduct.ms, 'process throws')
+        throw new Error('the processor throws')
+      case 'blocks':
+        this.#block(conduct.ms)
+        await this.#wait(0, 'process goes on')
+        return
+      case 'dies':
+        if (conduct.ms > 0) await this.#wait(conduct.ms, 'process goes on')
+        fail(conduct.how)
+        // Nothing runs there any more.
+        await new Promise(() => undefined)
+    }
+  }
+
+  #wait(delayMs: number, what: string): Promise<void> {
+    return new Promise(resolve => this.#parts.course.set({ where: this.place, what, delayMs, happen: resolve }))
+  }
+
+  async #waitOrAbort(delayMs: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
+      const timer = this.#parts.course.set({ where: this.place, what: 'process goes on', delayMs, happen: resolve })
+      signal.addEventListener('abort', () => {
+        timer.cancel()
+        reject(signal.reason)
+      })
+    })
+  }
+
+  /** Nothing happens on the thread meanwhile: no message arrives, no other batch goes on. */
+  #block(delayMs: number): void {
+    const { course, host } = this.#parts
+    this.place.stop()
+    const happen = (): void => this.place.wake()
+    course.set({ where: host.place, what: `${this.place.name} is not blocked any more`, delayMs, happen })
+  }
+
+  #every(intervalMs: number, run: () => void): void {
+    const happen = (): void => {
+      run()
+      this.#every(intervalMs, run)
+    }
+    this.#parts.course.set({ where: this.place, what: 'sweeps', delayMs: intervalMs, happen })
+  }
+}
+
+function idsOf(batch: LogBatch): string[] {
+  return [...batch].map(log => log.get('id') ?? '')
+}

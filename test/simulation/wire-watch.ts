@@ -1,0 +1,169 @@
+/**
+ * Judges what consumers say to the service, and what the service takes: I1, I3, I4, I11, I12.
+ *
+ * In: requests as they leave, as the service executes them, and answers as they arrive. Out: findings; what is committed;
+ * reasons for which work may repeat. A request is judged twice: when it leaves, by what its consumer may know; and when it
+ * is executed, by what is true: the committed offset never passes a log that no processor has returned with.
+ */
+import type { PartitionSnapshot } from '../../src/consumer-events.ts'
+import type { Asked, AskedOffset } from './asked.ts'
+import type { Findings } from './findings.ts'
+import type { Party } from './party.ts'
+import type { PartitionStock, Stock } from './stock.ts'
+
+export interface WireFacts {
+  readonly groupTimeoutMs: number
+  readonly startFrom: 'begin' | 'end'
+  /** The service gives away what its owner still lists, as soon as another asks. */
+  readonly isRobbing: boolean
+  /** Partitions that were there when the first consumer came: to these `startFrom` applies. */
+  readonly partitionCount: number
+  /** Pulls of this size only look whether something is there. */
+  readonly probeBytes: number
+  nowMs(): number
+  step(): number
+  committed(stock: PartitionStock): bigint | undefined
+}
+
+export class WireWatch {
+  readonly #stock: Stock
+  readonly #findings: Findings
+  readonly #facts: WireFacts
+  readonly #parties: ReadonlySet<Party>
+
+  constructor(stock: Stock, parties: ReadonlySet<Party>, findings: Findings, facts: WireFacts) {
+    this.#stock = stock
+    this.#parties = parties
+    this.#findings = findings
+    this.#facts = facts
+  }
+
+  /** The request leaves. Returns its number among the party's heartbeats, where it is one. */
+  sent(party: Party, asked: Asked): number {
+    switch (asked.kind) {
+      case 'heartbeat':
+        this.#checkHeld(party, asked.held)
+        party.lastBeat += 1
+        break
+      case 'commit':
+        if (this.#facts.nowMs() >= party.leaseEndMs) this.#add('I12', party, 'commits past its lease')
+        this.#checkCommits(party, asked.offsets)
+        break
+      case 'pull':
+        if (asked.sizeBytes !== this.#facts.probeBytes) this.#checkPull(party, asked.at)
+        break
+      case 'other':
+    }
+    return party.lastBeat
+  }
+
+  /** The answer to a heartbeat has arrived; `isGranted`: it is one without an error. */
+  heard(party: Party, sentMs: number, executedStep: number, isGranted: boolean): void {
+    if (isGranted) party.extendLease(this.#facts.nowMs(), sentMs + this.#facts.groupTimeoutMs)
+    for (const stock of this.#stock.partitions) {
+      if (stock.theftStep > executedStep || !stock.robbed.delete(party)) continue
+      stock.robbedStep = this.#facts.step()
+      this.excuse(stock, `${party.name} had not heard that it was taken away`)
+    }
+  }
+
+  /** The service has dealt with a request; `isStale`: its sender has sent another of its kind since, or is no more. */
+  executed(asked: Asked, isStale: boolean): void {
+    if (asked.kind === 'commit') {
+      for (const { key } of asked.offsets) this.#lookAtCommitted(this.#stock.find(key), isStale)
+    } else if (asked.kind === 'heartbeat' && (isStale || this.#facts.isRobbing)) {
+      const reason = isStale ? 'an old heartbeat is executed late' : 'the service gives away what its owner lists'
+      for (const stock of this.#stock.partitions) this.robbed(stock, reason)
+    }
+  }
+
+  /** Something may take this partition from its owner without his knowing. */
+  robbed(stock: PartitionStock, reason: string): void {
+    for (const party of this.#parties) if (party.find(stock.key) !== undefined) stock.robbed.add(party)
+    stock.theftStep = this.#facts.step()
+    stock.robbedStep = this.#facts.step()
+    this.excuse(stock, reason)
+  }
+
+  excuse(stock: PartitionStock, reason: string): void {
+    stock.excuse = { step: this.#facts.step(), reason }
+  }
+
+  #lookAtCommitted(stock: PartitionStock | undefined, isStale: boolean): void {
+    if (stock === undefined) return
+    const before = stock.committed
+    const after = this.#facts.committed(stock)
+    stock.committed = after
+    if (after === undefined) return
+    if (isStale || (before !== undefined && after > before)) stock.isSetBack = isStale
+    if (stock.forgotten === 'now') stock.forgotten = 'once'
+    if (isStale) this.excuse(stock, 'an old commit is executed late')
+    // Of two who both worked on it, the one who is behind has committed last.
+    if (before !== undefined && after < before && stock.theftStep >= 0) {
+      stock.isSetBack = true
+      this.excuse(stock, 'its commit goes back')
+    }
+    // The first start of a partition that was there from the beginning is the user's choice.
+    const isChosen = this.#facts.startFrom === 'end' && stock.partition.id < this.#facts.partitionCount
+    if (before === undefined && isChosen) stock.waiveBefore(after)
+    const open = stock.firstOpen()
+    if (open !== undefined && open.offset < after) {
+      const text = `${after} is committed for ${stock.key}, past ${open.ids[0]} at ${open.offset}, which nobody has done`
+      this.#findings.add('I1', text)
+    }
+  }
+
+  /** What a processor works on, and what this consumer holds, is in the heartbeat. */
+  #checkHeld(party: Party, held: readonly string[]): void {
+    const working = [...party.visits].map(({ key }) => key)
+    const holding = party.observed.partitions().map(({ topicId, partition }) => `${topicId}#${partition}`)
+    for (const [keys, what] of [
+      [working, 'works on'],
+      [holding, 'holds']
+    ] as const) {
+      const left = keys.find(key => !held.includes(key))
+      if (left !== undefined) this.#add('I4', party, `leaves ${left} out of its heartbeat, which it still ${what}`)
+    }
+  }
+
+  #checkCommits(party: Party, offsets: readonly AskedOffset[]): void {
+    const text = offsets.map(({ key, offset }) => `${key}:${offset}`).join(' ')
+    const isRepeat = text === party.lastCommit
+    party.lastCommit = text
+    for (const entry of isRepeat ? [] : offsets) this.#checkCommit(party, entry)
+  }
+
+  #checkCommit(party: Party, { key, offset }: AskedOffset): void {
+    const hold = party.find(key)
+    const stock = this.#stock.find(key)
+    if (hold === undefined || hold.phase === 'lost') {
+      this.#add('I3', party, `commits ${key}:${offset}, which it ${hold === undefined ? 'does not hold' : 'has lost'}`)
+    } else if (stock !== undefined && hold.startOffset !== undefined) this.#checkProgress(party, hold, stock, offset)
+  }
+
+  #checkProgress(party: Party, hold: PartitionSnapshot, stock: PartitionStock, offset: bigint): void {
+    const progress = party.progress.get(stock.key)
+    if (progress?.epoch !== hold.epoch || stock.indexAt(offset) <= progress.settled) return
+    const next = stock.messages[progress.settled]
+    const text = `commits ${stock.key}:${offset} past ${next?.ids[0]} at ${next?.offset}, not settled in this epoch`
+    this.#add('I1', party, text)
+  }
+
+  /** The first pull of an epoch. */
+  #checkPull(party: Party, { key, offset }: AskedOffset): void {
+    const stock = this.#stock.find(key)
+    const progress = party.progress.get(key)
+    if (stock === undefined || progress === undefined || progress.hasPulled) return
+    progress.hasPulled = true
+    const { status, log } = stock.partition
+    const isSpent = status === 'readonly' && offset >= log.end
+    // -1 is no position that the service has named: of a partition without one, the beginning.
+    if (offset < 0n || isSpent || this.#facts.committed(stock) !== undefined) return
+    // His start may have been ignored, or be gone with the group.
+    if (!stock.robbed.has(party)) this.#add('I11', party, `pulls ${key}:${offset}, and nothing is committed there`)
+  }
+
+  #add(invariant: string, { name }: Party, message: string): void {
+    this.#findings.add(invariant, `${name} ${message}`)
+  }
+}
