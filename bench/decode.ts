@@ -62,7 +62,11 @@ async function bench(names: readonly PayloadName[], plan: Plan): Promise<DecodeR
   const closedCheck = await measureClosedCheck(main, YOUNG_GENERATION_MB, plan)
   tell('young generation')
   const youngGeneration = await measureYoungGenerations(main, plan)
-  const apart = { heapBytes: toIndex.bytesPerResponse, closedCheck: closedCheck.share, freshSnappy }
+  const apart = {
+    heapBytes: toIndex.bytesPerResponse,
+    closedCheckMs: closedCheck.checkedCpuMs - closedCheck.uncheckedCpuMs,
+    freshSnappy
+  }
   return {
     ratios: demandedRatiosOf(cases, main.name, freshSnappy),
     heapBytesPerResponse: toIndex.bytesPerResponse,

@@ -247,7 +247,7 @@ export const OPTIONS = {
     integer({
       env: 'CLS_HELD_BYTES_MAX',
       flag: 'held-bytes-max',
-      help: 'Budget of bytes held: compressed, reserved for pulls on the way, decoded',
+      help: 'Budget of bytes held: compressed, reserved for pulls, decoded, kept by threads',
       min: 4 * MIB,
       max: 1024 * 1024 * MIB,
       unit: 'bytes'

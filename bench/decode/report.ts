@@ -36,7 +36,7 @@ function contextLines(result: DecodeResult): string[] {
     'Heap: what process.memoryUsage().heapUsed grows by between two forced collections, with no line of --trace-gc between theirs.',
     `Young generation: ours ${youngGeneration('ours-equals')}, as the consumer's threads have; the others ${youngGeneration('rival-filter')}, as Node gives it.`,
     `Snappy: npm's makes a buffer for each body. Where every one of them is of fresh pages, as in a loop that never comes back to the event loop, a body takes ${figure(freshSnappy.npmMs.median)} ms, ours ${figure(freshSnappy.kernelMs.median)}: that is what is demanded. Where its allocator has pages left from the buffer before, the ratio is ${figure(alone)}; on the way from body to answer it is that of the cases.`,
-    `The demands are of the payload \`${ratiosOf}\`, back to back. Two loops that are the same differ by ${percent(closedCheck.noiseShare)}.`
+    `The demands are of the payload \`${ratiosOf}\`, back to back. The check that a batch is open is ${percent(closedCheck.share)} of the bare loop over an index that is there; two such loops that are the same differ by ${percent(closedCheck.noiseShare)}.`
   ]
   if (runCount < RUNS_LEAST) lines.push(`ONLY ${runCount} RUNS: no figures to be told further.`)
   if (skipped.length > 0)

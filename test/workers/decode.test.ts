@@ -136,6 +136,23 @@ test('a message that JSON cannot say again is kept as far as it can, and costs n
   )
 })
 
+test('the next offset is told before any message is decoded', () => {
+  const messages = messagesOf({ a: '1' }, { a: '2' })
+  const memory = new KernelMemory()
+  const areTexts = () => messages.map(message => memory.bytes.includes(message))
+  let before: boolean[] = []
+  decodeResponse(batchTask(responseText(102n, messages)), memory, LIMIT, () => {
+    before = areTexts()
+  })
+  assert.deepEqual(
+    [before, areTexts()],
+    [
+      [true, true],
+      [false, false]
+    ]
+  )
+})
+
 test('an empty payload is a group without logs, not poison', () => {
   const { groupCount, logCount, poison } = decodeMessages([messageOf(groupOf([]))])
   assert.deepEqual([groupCount, logCount, poison.length], [1, 0, 0])

@@ -83,7 +83,7 @@ test('each demand is judged by its own value back to back, and told with turns b
     ...casesOf('tiny', { 'rival-filter': { cpuMs: 70, wallMs: 70 } }, 'with turns')
   ]
   const freshSnappy = { npmMs: spread(50), kernelMs: spread(10) }
-  const targets = targetsOf(cases, 'tiny', { heapBytes: 6, closedCheck: 8, freshSnappy })
+  const targets = targetsOf(cases, 'tiny', { heapBytes: 6, closedCheckMs: 16, freshSnappy })
   const { filter, objects, snappy, snappyToWhole, heapBytes, gcShare, slowest, closedCheck } = DEMANDS
   assert.deepEqual(
     targets.map(({ measure, value, withTurns }) => [measure, value, withTurns]),
