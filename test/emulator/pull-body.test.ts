@@ -10,8 +10,8 @@ import { type PullContent, type PullFlaw, packPullBody } from '../../src/emulato
 import { DEFAULT_QUIRKS, QUIRKS, type Quirks } from '../../src/emulator/quirks.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
 import type { Compression } from '../../src/world.ts'
-import { decodeMessages } from '../workers/reference-decode.ts'
 import { readResponse } from '../../workers/response.ts'
+import { decodeMessages } from '../workers/reference-decode.ts'
 
 const MANY = { numRuns: 300 }
 const PLAIN_BYTES_MAX = 64 * 1024 * 1024
