@@ -269,7 +269,7 @@ describe('processor errors', { concurrency: 2 }, () => {
       {
         code: 'BATCH_CLOSED',
         exit: 2,
-        says: /used after its process had settled: await everything .*, offset \d+, file /
+        says: /used at .*\.mjs:\d+:\d+ after its process had settled: await everything .*, offset \d+, file /
       }
     ],
     [

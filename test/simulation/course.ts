@@ -23,6 +23,11 @@ export class Place {
     this.#around = around
   }
 
+  /** The outermost place around it. */
+  get root(): Place {
+    return this.#around?.root ?? this
+  }
+
   get isGone(): boolean {
     return this.#phase === 'gone' || this.#around?.isGone === true
   }
@@ -62,13 +67,14 @@ interface Coming extends Happening {
   readonly serial: number
 }
 
-/** Of Node's own event loop: far fewer are ever needed. */
-const TURNS_MAX = 10_000
+/** Of Node's own event loop: a few are needed, and some thousands for a module that is read from disk. */
+const TURNS_MAX = 2_000_000
 
 export class Course {
   nowMs = 0
-  /** How many things have happened. */
+  /** How many things have happened, and where the last of them. */
   stepCount = 0
+  lastPlace: Place | undefined
   /** One thing in so many meets a process that was busy for a while; never where infinite. */
   busyOneIn = Number.POSITIVE_INFINITY
   /** What is looked at after each thing that happened, once all is at rest. */
@@ -109,6 +115,7 @@ export class Course {
     if (next === undefined) return false
     this.#coming.splice(this.#coming.indexOf(next), 1)
     this.stepCount += 1
+    this.lastPlace = next.where
     this.#trace(next.where.name, next.what)
     next.happen()
     await this.rest()

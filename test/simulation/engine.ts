@@ -2,8 +2,8 @@
  * Simulated threads under the real pool: what Piscina and Node's Workers do, as events of the course.
  *
  * In: tasks of the real `ThreadPool`, which keeps its books as ever. Out: answers, deaths, exits, replacements, each an
- * event of its own. What runs on a thread is the real `workers/thread.ts`. As in reality, a terminated thread may run on
- * until its exit; one that fails tells of that before it exits, and its replacement may be up before that; runs on it are
+ * event of its own. What runs on a thread is the real `workers/thread.ts`. As in reality, a terminated thread may be busy
+ * until its exit, seconds later, and what it has begun counts as running; one that fails tells of that before it exits, and its replacement may be up before that; runs on it are
  * rejected at the failure or at the exit.
  */
 import { EventEmitter } from 'node:events'
@@ -42,6 +42,9 @@ class SimulatedWorker extends EventEmitter {
     return 1
   }
 }
+
+/** Of the time that a thread is given to exit, it takes so much at most. */
+const EXIT_SHARE = 0.8
 
 interface Run {
   readonly task: AnyTask
@@ -113,14 +116,15 @@ export class SimulatedEngine implements Engine {
     const id = host.nextThreadId()
     const threadPlace = new Place(`${place.name}/${id}`, place)
     const worker = new SimulatedWorker(id, () => this.#terminate(seat))
+    const relay = new Relay({ course, dice, near: place, far: threadPlace })
     const thread = new SimulatedThread({
       course,
       dice,
       host,
       place: threadPlace,
+      isAborted: batchId => relay.aborted.has(batchId),
       fail: how => this.#fail(seat, how)
     })
-    const relay = new Relay({ course, dice, near: place, far: threadPlace })
     const { promise: exited, resolve: tellExit } = withResolve()
     const seat: Seat = { worker, thread, relay, runs: new Set(), exited, tellExit, phase: 'live', hasSuccessor: false }
     this.#seats.push(seat)
@@ -156,7 +160,7 @@ export class SimulatedEngine implements Engine {
     // None of its code runs any more, though its `Worker` has not emitted `exit`.
     seat.thread.place.end()
     seat.phase = 'failed'
-    const { course, dice, place } = this.#parts
+    const { course, dice, place, threadExitMs } = this.#parts
     if (how === 'exit') {
       this.#exitAfter(seat, dice.below(50))
       return
@@ -166,7 +170,7 @@ export class SimulatedEngine implements Engine {
       if (dice.oneIn(2)) this.#rejectRuns(seat)
       // Piscina does not wait for the exit here.
       this.#replace(seat)
-      this.#exitAfter(seat, dice.below(300))
+      this.#exitAfter(seat, dice.oneIn(3) ? dice.below(threadExitMs * EXIT_SHARE) : dice.below(300))
     }
     course.set({
       where: place,
@@ -176,12 +180,13 @@ export class SimulatedEngine implements Engine {
     })
   }
 
-  /** It may be in the middle of something, and goes on with that. */
+  /** A call into the system may go on, with whatever it does; once it returns, no line of JavaScript runs any more. */
   #terminate(seat: Seat): void {
     if (seat.phase !== 'live') return
+    seat.thread.place.end()
     seat.phase = 'terminated'
     const { dice, threadExitMs } = this.#parts
-    this.#exitAfter(seat, dice.oneIn(3) ? dice.below(threadExitMs * 0.8) : dice.below(20))
+    this.#exitAfter(seat, dice.oneIn(3) ? dice.below(threadExitMs * EXIT_SHARE) : dice.below(20))
   }
 
   #exitAfter(seat: Seat, delayMs: number): void {

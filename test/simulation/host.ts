@@ -134,6 +134,11 @@ export class Host {
     return this.#parts.ledger.begin({ party: this.#party, key, epoch, startOffset, ids })
   }
 
+  startedAborted({ batchId, topicId, partition }: BatchTask): void {
+    const text = `batch ${batchId} of ${topicId}#${partition} starts although it was aborted before`
+    this.#parts.ledger.findings.add('I3', text)
+  }
+
   ended(visit: Visit, outcome: 'returned' | 'threw' | 'lost'): void {
     this.#parts.ledger.end(visit, outcome)
   }
@@ -162,6 +167,7 @@ export class Host {
     const { heldBytes } = this.consumer.snapshot()
     if (heldBytes !== 0 && error === undefined)
       ledger.findings.add('I5', `${name} has stopped and holds ${heldBytes} bytes`)
+    if (error === undefined) ledger.wire.left(this.#party)
     if (this.error?.code === 'INVARIANT_BROKEN') ledger.findings.add('assertion', `${name}: ${this.error.message}`)
     this.#end('its process ended')
   }
@@ -250,7 +256,7 @@ export class Host {
     ledger.resultGiven(this.#party, place)
     const failing = this.#dice.oneIn(this.#parts.resultFailsOneIn())
     if (this.#dice.oneIn(3) || failing) {
-      const delayMs = this.#dice.below(100)
+      const delayMs = this.#dice.below(this.#dice.oneIn(5) ? 3000 : 100)
       await new Promise<void>(happen => course.set({ where: this.place, what: 'onResult goes on', delayMs, happen }))
     }
     if (failing) {

@@ -68,10 +68,10 @@ export const MUTANTS: readonly Mutant[] = [
 
   // ---- tenure ----
   {
-    name: 'drops the epoch check where an answer arrives',
+    name: 'drops the epoch check after onResult',
     file: 'src/tenure.ts',
-    from: `if (this.#phase === 'ended' || waiting === undefined || frontier === undefined) return`,
-    to: `if (waiting === undefined || frontier === undefined) return`
+    from: `return !this.#handlers.checkLease() || this.#phase === 'ended'`,
+    to: 'return !this.#handlers.checkLease()'
   },
   {
     name: 'settles a batch before its result is taken',
@@ -134,28 +134,20 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'reads an error as no offset',
     file: 'src/group/start-position.ts',
-    from: `    control.describeConsumerOffsets({ group, topicId, from }, { signal })
-  // Where`,
-    to: `    control.describeConsumerOffsets({ group, topicId, from }, { signal }).catch(() => new Map())
-  // Where`
+    from: 'await askBoth(offsets, topicId, ask.partitions)\n',
+    to: 'await askBoth(offsets, topicId, ask.partitions).catch(() => ({ begin: new Map(), end: new Map() }))\n'
   },
   {
-    name: 'begins at the end of a partition that was created later',
+    name: 'begins at the end of a child of what was read',
     file: 'src/group/start-position.ts',
-    from: '  if (!positions.partitionsAtJoin.has(partition)) {',
-    to: '  if (partition < 0) {'
+    from: '  if (parent !== undefined)\n',
+    to: '  if (parent === -1)\n'
   },
   {
     name: 'leaves a revoked partition out of the heartbeat early',
     file: 'src/group/holdings.ts',
     from: '        .filter(holding => holding.id.topicId === topicId)',
     to: `        .filter(holding => holding.id.topicId === topicId && holding.phase !== 'draining')`
-  },
-  {
-    name: 'takes back what it has just released',
-    file: 'src/group/holdings.ts',
-    from: '(releasedAt !== undefined && releasedAt >= beat)',
-    to: '(releasedAt !== undefined && releasedAt > beat)'
   },
   {
     name: 'counts the lease from the answer',
@@ -278,10 +270,10 @@ export const MUTANTS: readonly Mutant[] = [
     if (error.code !== 'API_TIMEOUT') this.#parts.handlers.broke(pull, error)`
   },
   {
-    name: 'reads an offset through a double',
-    file: 'src/fetch/front.ts',
-    from: 'BigInt(scalar.group)',
-    to: 'BigInt(Number(scalar.group))'
+    name: 'reads a committed offset through a double',
+    file: 'src/cls/control-answers.ts',
+    from: 'if (offset !== -1n) offsets.set(partition, offset)',
+    to: 'if (offset !== -1n) offsets.set(partition, BigInt(Number(offset)))'
   },
   {
     name: 'never gives the bytes of a batch back',

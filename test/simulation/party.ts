@@ -44,7 +44,8 @@ export class Party {
   readonly progress = new Map<string, Progress>()
   /** What it wanted committed last, as text: a call that was refused for its rate is sent again as it was. */
   lastCommit = ''
-  /** Its newest heartbeat. */
+  /** What its newest heartbeat listed, and its number. */
+  lastHeld: readonly string[] = []
   lastBeat = 0
 
   constructor(observed: Observed) {

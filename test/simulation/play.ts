@@ -31,8 +31,11 @@ const STOP_MS_MAX = 90_000
 /** A run has a thousand; what goes round in a circle has no end. */
 const STEPS_MAX = 60_000
 const PARTITIONS_MAX = 8
+const STOP_AFTER_MAX = 60
 const HOSTS_MAX = 4
 const REQUEST_TIMEOUT_MS = 1000
+/** The longest that the service is away, ms: some longer than any call is retried. */
+const AWAY_MS = [1000, 3000, 9000] as const
 /** A pull of this size only looks whether something is there. */
 const PROBE_BYTES = 1024
 const SKEWS_MS = [0, 0, 0, 1500, -1500, 400_000] as const
@@ -47,6 +50,8 @@ export class Play {
   /** What nobody of the group does: logs that come, incidents. */
   readonly #outside = new Place('outside')
   #hosts: Host[] = []
+  /** Processes that are about to be stopped, and how many things are still to happen to each. */
+  readonly #stops = new Map<Host, number>()
   #hostCount = 0
   #logCount = 0
   /** In the calm: nobody is there, and somebody will be. */
@@ -145,6 +150,7 @@ export class Play {
     while (!this.#isBroken && !isReached()) {
       if (!(await this.#course.step())) return
       this.#lookAtHosts()
+      this.#stopProcesses()
       if (this.#course.stepCount > STEPS_MAX) this.#ledger.findings.add('progress', `goes on for ${STEPS_MAX} steps`)
     }
   }
@@ -191,7 +197,7 @@ export class Play {
 
   #restartService(): void {
     this.#service.goAway()
-    this.#soon('the service is back', 50 + this.#dice.below(3000), () => this.#service.comeBack())
+    this.#soon('the service is back', 50 + this.#dice.below(this.#dice.pick(AWAY_MS)), () => this.#service.comeBack())
   }
 
   #deleteGroup(): void {
@@ -255,11 +261,23 @@ export class Play {
     this.#soon('it is started again', 1 + this.#dice.below(2000), () => this.#join(name))
   }
 
+  /**
+   * Not now, when most likely nothing goes on there, but after so many of the next things that happen to it: between any
+   * two of a burst.
+   */
   #stopProcess(host: Host | undefined): void {
-    if (host === undefined) return
-    host.pause()
-    const groupTimeoutMs = 2 * (this.#scenario.options.heartbeatIntervalMs ?? 0)
-    this.#soon(`${host.place.name} is woken`, 100 + this.#dice.below(2 * groupTimeoutMs), () => host.place.wake())
+    if (host !== undefined) this.#stops.set(host, 1 + this.#dice.below(STOP_AFTER_MAX))
+  }
+
+  #stopProcesses(): void {
+    for (const [host, left] of this.#stops) {
+      if (host.phase === 'over' || this.#phase !== 'storm') this.#stops.delete(host)
+      else if (this.#course.lastPlace?.root === host.place) this.#stops.set(host, left - 1)
+      if (left > 1 || !this.#stops.delete(host)) continue
+      host.pause()
+      const groupTimeoutMs = 2 * (this.#scenario.options.heartbeatIntervalMs ?? 0)
+      this.#soon(`${host.place.name} is woken`, 100 + this.#dice.below(2 * groupTimeoutMs), () => host.place.wake())
+    }
   }
 
   #reshape(kind: 'split' | 'merge'): void {

@@ -34,6 +34,8 @@ export class Relay {
   readonly #channel = new MessageChannel()
   readonly #toThread: Lane
   readonly #toPool: Lane
+  /** Batches whose abort lies in the thread's port, or has. */
+  readonly aborted = new Set<number>()
   #isOpen = false
 
   constructor({ course, dice, near, far }: RelayParts) {
@@ -58,6 +60,7 @@ export class Relay {
   look(): void {
     if (!this.#isOpen) return
     this.#take(this.#toPool.into, this.#toThread)
+    for (const message of this.#toThread.waiting) if (isAbort(message)) this.aborted.add(message.batchId)
     this.#take(this.#toThread.into, this.#toPool)
   }
 
@@ -120,6 +123,10 @@ function taken(port: MessagePort): unknown[] {
     if (received === undefined) return messages
     messages.push(received.message)
   }
+}
+
+function isAbort(message: unknown): message is { readonly batchId: number } {
+  return kindOf(message) === 'abort' && typeof message === 'object' && message !== null && 'batchId' in message
 }
 
 function kindOf(message: unknown): string {

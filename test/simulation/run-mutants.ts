@@ -23,7 +23,7 @@ const COPIED = ['src', 'workers', 'test/simulation', 'test/fuzz', 'proto', 'pack
 const ENTRIES = ['test/simulation/main.ts', 'test/simulation/processor.ts']
 
 const { values, positionals } = parseArgs({
-  options: { seeds: { type: 'string', default: '400' } },
+  options: { seeds: { type: 'string', default: '2000' } },
   allowPositionals: true
 })
 

@@ -20,6 +20,8 @@ export interface ThreadParts {
   readonly dice: Dice
   readonly host: Host
   readonly place: Place
+  /** Whether an abort of the batch lies in the thread's port, or has. */
+  isAborted(batchId: number): boolean
   /** It ends by itself: by an error that nobody caught, or by `process.exit`. */
   fail(how: 'error' | 'exit'): void
 }
@@ -68,6 +70,7 @@ export class SimulatedThread {
     if (task?.kind !== 'batch') throw new Error('a batch is processed outside of its task')
     const { host } = this.#parts
     const ids = idsOf(batch)
+    if (this.#parts.isAborted(task.batchId)) host.startedAborted(task)
     const visit = host.begun(task, ids)
     this.#visits.add(visit)
     try {

@@ -44,6 +44,7 @@ export class WireWatch {
       case 'heartbeat':
         this.#checkHeld(party, asked.held)
         party.lastBeat += 1
+        party.lastHeld = asked.held
         break
       case 'commit':
         if (this.#facts.nowMs() >= party.leaseEndMs) this.#add('I12', party, 'commits past its lease')
@@ -65,6 +66,12 @@ export class WireWatch {
       stock.robbedStep = this.#facts.step()
       this.excuse(stock, `${party.name} had not heard that it was taken away`)
     }
+  }
+
+  /** It has stopped in order. */
+  left(party: Party): void {
+    const left = party.lastHeld.join(' ')
+    if (left !== '') this.#add('I4', party, `has stopped, and its last heartbeat still lists ${left}`)
   }
 
   /** The service has dealt with a request; `isStale`: its sender has sent another of its kind since, or is no more. */
