@@ -275,7 +275,7 @@ describe('processor errors', { concurrency: 2 }, () => {
     [
       'keeps-quietly.mjs',
       'const write = async batch => { await null; await null; return batch.toObjects() }; export default batch => { write(batch).catch(() => {}) }',
-      { code: 'BATCH_CLOSED', exit: 2, says: /used after its process had settled/ }
+      { code: 'BATCH_CLOSED', exit: 2, says: /used at .*\.mjs:\d+:\d+ after its process had settled/ }
     ],
     [
       'returns-logs.mjs',

@@ -3,8 +3,8 @@
  *
  * In: tasks of the real `ThreadPool`, which keeps its books as ever. Out: answers, deaths, exits, replacements, each an
  * event of its own. What runs on a thread is the real `workers/thread.ts`. As in reality, a terminated thread may be busy
- * until its exit, seconds later, and what it has begun counts as running; one that fails tells of that before it exits, and its replacement may be up before that; runs on it are
- * rejected at the failure or at the exit.
+ * until its exit, seconds later, and what it has begun counts as running until then; one that fails tells of that before
+ * it exits, and its replacement may be up before that; runs on it are rejected at the failure or at the exit.
  */
 import { EventEmitter } from 'node:events'
 import type { Worker } from 'node:worker_threads'
