@@ -1,9 +1,9 @@
-/** The real world of one consumer: clock, timers, the service over the network, threads, log. */
+/** The real world of one consumer: clock, timers, the service over the network, threads, files, log. */
 import { createService } from './cls/service.ts'
 import { SharedThreads } from './dispatch/shared-threads.ts'
 import { createLogger } from './observe/logger.ts'
 import type { Settings } from './options.ts'
-import { realClock, realRandom, realTimers } from './real-world.ts'
+import { realClock, realFiles, realRandom, realTimers } from './real-world.ts'
 import type { Logger, World } from './world.ts'
 
 export interface RealWorld extends World {
@@ -12,10 +12,16 @@ export interface RealWorld extends World {
 }
 
 export function buildWorld(settings: Settings, log: Logger = createLogger({ level: settings.logLevel })): RealWorld {
-  const base = { clock: realClock, timers: realTimers, random: realRandom, log }
+  const base = { clock: realClock, timers: realTimers, random: realRandom, files: realFiles, log }
   const service = createService(settings, base)
-  const { threads: count, batchesPerThread, threadExitMs, responseBytesMax } = settings
-  const shared = settings.sharedThreads ?? new SharedThreads({ threads: count, batchesPerThread, threadExitMs })
+  const { threads: count, batchesPerThread, threadExitMs, threadHeapMb, responseBytesMax } = settings
+  const own = {
+    threads: count,
+    batchesPerThread,
+    threadExitMs,
+    ...(threadHeapMb === undefined ? {} : { threadHeapMb })
+  }
+  const shared = settings.sharedThreads ?? new SharedThreads(own)
   const { threads, scout } = shared.client({ ...base, env: process.env, responseBytesMax })
   return { ...base, control: service.control, data: service.data, scout, threads, close: () => service.close() }
 }

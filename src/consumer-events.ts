@@ -2,7 +2,10 @@
 import type { PartitionId } from './dispatch/messages.ts'
 import type { ClsConsumerError, ErrorPlace } from './errors.ts'
 import type { Phase } from './group/holdings.ts'
+import type { DeadLetteredEvent, SkippedEvent } from './last-resort.ts'
 import type { Percentiles } from './observe/latency.ts'
+import type { StalledEvent } from './stall-watch.ts'
+import type { TenurePhase } from './tenure.ts'
 
 export type ConsumerPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
@@ -10,6 +13,13 @@ export interface AssignedEvent extends PartitionId {
   readonly epoch: number
   readonly startOffset: bigint
   /** Why it starts there. */
+  readonly reason: string
+}
+
+export interface RepositionedEvent extends PartitionId {
+  /** Everything before was settled. */
+  readonly fromOffset: bigint | undefined
+  readonly toOffset: bigint
   readonly reason: string
 }
 
@@ -50,6 +60,17 @@ export interface ConsumerEvents {
   topicRestored: [{ readonly topicId: string }]
   /** Somebody deleted the group; it is made again. */
   groupLost: [{ readonly group: string }]
+  /** The policy has passed a batch, or messages of it, unprocessed (`onFailure: 'skip'`). */
+  skipped: [SkippedEvent]
+  /** Letters are on disk. */
+  deadLettered: [DeadLetteredEvent]
+  /** The policy has stopped a partition, which stays owned: `resume()` tries again. */
+  parked: [PartitionId & { readonly offset: bigint; readonly error: ClsConsumerError }]
+  paused: [PartitionId]
+  /** A partition goes on elsewhere: a rewind, seek, resume, or where its offset was gone. */
+  repositioned: [RepositionedEvent]
+  /** A partition has something to do, and has made no progress for `stallMs`. */
+  stalled: [StalledEvent]
   leaseLost: [{ readonly partitions: readonly PartitionId[] }]
   partitionDone: [PartitionId & { readonly nextOffset: bigint }]
   batch: [BatchEvent]
@@ -60,6 +81,8 @@ export interface ConsumerEvents {
 
 export interface PartitionSnapshot extends PartitionId {
   readonly phase: Phase
+  /** What becomes of its batches. */
+  readonly state: TenurePhase
   readonly epoch: number
   readonly startOffset: bigint | undefined
   /** Everything before is settled. */
@@ -76,6 +99,10 @@ export interface ConsumerSnapshot {
   readonly bodyBytes: number
   /** Decompressed bytes processed. */
   readonly responseBytes: number
+  /** Batches, and single messages, that `onFailure: 'skip'` has passed. */
+  readonly skippedCount: number
+  /** Dead letters written. */
+  readonly deadLetterCount: number
   /** Held now, of heldBytesMax. */
   readonly heldBytes: number
 }

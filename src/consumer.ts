@@ -19,6 +19,7 @@ import { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
 import { ClsConsumerError, type ErrorPlace, toClsError, toFailure } from './errors.ts'
 import { backoffDelayMs, retryDelayMs } from './failure/retry-policy.ts'
+import { SetAside } from './failure/set-aside.ts'
 import { ByteBudget } from './fetch/budget.ts'
 import { ensureGroup } from './group/ensure-group.ts'
 import { GroupMaker } from './group/group-maker.ts'
@@ -26,16 +27,19 @@ import { Holdings } from './group/holdings.ts'
 import { Lease } from './group/lease.ts'
 import { Membership } from './group/membership.ts'
 import { OtherGroup } from './group/own-positions.ts'
+import { type DeadLetteredEvent, LastResort, type SkippedEvent } from './last-resort.ts'
 import { rateFields } from './observe/rate.ts'
 import { Throughput } from './observe/throughput.ts'
 import type { ConsumerOptions, Settings } from './options.ts'
+import { checkPosition } from './positions.ts'
 import { findProcessor } from './processor-source.ts'
 import { resolveOptions } from './resolve-options.ts'
 import { RunEnd } from './run-end.ts'
+import { type StalledEvent, StallWatch } from './stall-watch.ts'
 import { Starts } from './starts.ts'
 import { Tenures } from './tenures.ts'
 import { isTopicTrouble, TopicTroubles, type TopicUse } from './topic-troubles.ts'
-import type { Logger } from './world.ts'
+import type { Logger, Position } from './world.ts'
 
 export interface ConsumerOverrides {
   /** Takes the lines that would go to standard error. */
@@ -66,7 +70,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #otherGroup: OtherGroup
   readonly #troubles: TopicTroubles
   readonly #starts: Starts
+  readonly #setAside: SetAside
+  readonly #lastResort: LastResort
   readonly #tenures: Tenures
+  readonly #stallWatch: StallWatch
   readonly #runEnd: RunEnd
   readonly #stopSignal = new AbortController()
   #finish: (error: ClsConsumerError | undefined) => void = () => undefined
@@ -75,6 +82,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #stopping: Promise<void> | undefined
   #error: ClsConsumerError | undefined
   readonly #throughput: Throughput
+  #skippedCount = 0
+  #deadLetterCount = 0
 
   /** @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong with the options; PROCESSOR_NOT_FOUND. */
   constructor(options: ConsumerOptions, overrides: ConsumerOverrides = {}) {
@@ -116,7 +125,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         }
       }
     })
+    this.#setAside = new SetAside({ world, settings, consumer: this.name })
+    this.#lastResort = this.#buildLastResort()
     this.#tenures = this.#buildTenures()
+    this.#stallWatch = this.#buildStallWatch()
     this.#runEnd = this.#buildRunEnd()
     this.#throughput = new Throughput(
       world,
@@ -165,10 +177,48 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return tenure !== undefined && (await this.#dispatcher.move(tenure.epoch, thread))
   }
 
+  /**
+   * Pulls and opens nothing more of a partition, until `resume`; it stays held, and gives its bytes back. An open batch
+   * still counts. False where it is not held. Ends with its release: another consumer, or this one later, reads on.
+   */
+  pause(topicId: string, partition: number): boolean {
+    const isPaused = this.#tenures.renewals.pause({ topicId, partition })
+    if (isPaused) {
+      this.#world.log.info('paused', { topicId, partition })
+      this.#tell(() => this.emit('paused', { topicId, partition }))
+    }
+    return isPaused
+  }
+
+  /**
+   * Goes on with what was paused, or parked by the policy: with a partition, those of a topic, or all. Resolves to how many
+   * go on.
+   */
+  async resume(topicId?: string, partition?: number): Promise<number> {
+    const wanted = [...this.#tenures]
+      .map(({ epoch }) => epoch)
+      .filter(epoch => topicId === undefined || epoch.topicId === topicId)
+      .filter(epoch => partition === undefined || epoch.partition === partition)
+    const resumed = await Promise.all(wanted.map(epoch => this.#tenures.renewals.resume(epoch)))
+    return resumed.filter(isResumed => isResumed).length
+  }
+
+  /**
+   * Goes on with a partition elsewhere, in a new epoch: an open batch is aborted and does not count. The position is
+   * committed before anything is pulled, so that the next commit may go back.
+   * @param position an offset; the log's `begin` or `end`; or a time, as Unix seconds or a Date
+   * @returns the offset; undefined where the partition is not held, or is being opened or given up
+   * @throws ClsConsumerError OPTIONS_INVALID (no such position), API_… (the service does not tell where it is)
+   */
+  async seek(topicId: string, partition: number, position: bigint | Position | Date): Promise<bigint | undefined> {
+    return await this.#tenures.renewals.seek({ topicId, partition }, checkPosition(position))
+  }
+
   snapshot(): ConsumerSnapshot {
-    const partitions = [...this.#tenures].map(({ epoch, startOffset, nextOffset }) => ({
+    const partitions = [...this.#tenures].map(({ epoch, phase: state, startOffset, nextOffset }) => ({
       ...epoch,
       phase: this.#holdings.phaseOf(epoch),
+      state,
       startOffset,
       nextOffset,
       committedOffset: this.#committer.committedOffset(epoch)
@@ -177,6 +227,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       phase: this.#phase,
       partitions: partitions.sort(byPartition),
       ...this.#throughput.totals,
+      skippedCount: this.#skippedCount,
+      deadLetterCount: this.#deadLetterCount,
       heldBytes: this.#budget.heldBytes
     }
   }
@@ -188,6 +240,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     const { group, topicIds } = this.#settings
     warnOfName(log, 'group', group)
     warnOfName(log, 'consumer', this.name)
+    await this.#setAside.prepare()
     await ensureGroup(this.#world, this.#settings, signal)
     await this.#starts.lookAtTopics((topicId, error) => this.#refuseTopic(topicId, 'positions', error))
     signal.throwIfAborted()
@@ -196,6 +249,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#committer.start()
     this.#boundedRun.start()
     this.#throughput.start()
+    this.#stallWatch.start()
     this.#runEnd.watchLoneliness()
     await this.#membership.join(signal)
     signal.throwIfAborted()
@@ -217,6 +271,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#membership.takeNoMore()
     this.#boundedRun.stop()
     this.#throughput.stop()
+    this.#stallWatch.stop()
     this.#runEnd.stop()
     await this.#groupMaker.rest()
     await this.#beginning?.catch(() => undefined)
@@ -229,6 +284,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     // 6. `stop` runs on every thread; threads and connections are closed.
     // Threads that do not exit must not keep the connections open.
     await this.#dispatcher.stop().catch(thrown => this.#fail(toClsError(thrown)))
+    await this.#setAside.close().catch(thrown => this.#fail(toClsError(thrown)))
     await this.#world.close().catch(thrown => this.#fail(toClsError(thrown)))
     this.#phase = 'stopped'
     const { batchCount, logCount } = this.#throughput.totals
@@ -282,11 +338,19 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         mayStart: batch => this.#tenures.ownerOf(batch)?.mayStart() === true,
         tryOpen: decodedBytes => this.#budget.tryOpen(decodedBytes),
         close: decodedBytes => this.#budget.close(decodedBytes),
-        nextOffset: (batch, nextOffset) => this.#tenures.ownerOf(batch)?.confirm(batch, nextOffset),
-        answered: async (batch, answer) => await this.#tenures.ownerOf(batch)?.answered(batch, answer),
+        nextOffset: (batch, nextOffset, messageCount) =>
+          this.#tenures.ownerOf(batch)?.outlined(batch, { nextOffset, messageCount }),
+        answered: async (batch, answer, attempt) =>
+          await this.#tenures.ownerOf(batch)?.answered(batch, answer, attempt),
         dropped: batch => this.#tenures.ownerOf(batch)?.dropped(batch),
-        retryDelayMs: lossCount =>
-          retryDelayMs({ ...this.#settings, attempt: lossCount, chance: this.#world.random.next() }),
+        policy: onFailure => this.#lastResort.override(onFailure),
+        saved: epoch => this.#tenures.find(epoch)?.save(),
+        stateLost: epoch => {
+          const tenure = this.#tenures.find(epoch)
+          if (tenure !== undefined) this.#tenures.renewals.stateLost(tenure)
+        },
+        retryDelayMs: failureCount =>
+          retryDelayMs({ ...this.#settings, attempt: failureCount, chance: this.#world.random.next() }),
         retried: ({ topicId, partition, startOffset: offset }, error, waitMs) =>
           this.#retried(error, { topicId, partition, offset }, waitMs),
         broken: error => this.#fail(error)
@@ -305,6 +369,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
           this.#restoreTopic(topicId, 'commit')
           this.#tell(() => this.emit('committed', { topicId, partition, offset }))
         },
+        wentBack: ({ topicId, partition }, from, to) =>
+          log.info('the committed offset goes back', { topicId, partition, from, to }),
         failed: (error, partitionCount) => {
           log.warn('commit failed', { partitions: partitionCount, code: error.code, error: error.message })
           this.#tell(() => this.emit('commitFailed', { error, partitionCount }))
@@ -346,6 +412,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       committer: this.#committer,
       boundedRun: this.#boundedRun,
       starts: this.#starts,
+      lastResort: this.#lastResort,
       signal: this.#stopSignal.signal,
       handlers: {
         assigned: event => this.#assigned(event),
@@ -359,6 +426,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
           this.#processed(batch, answer, nextOffset, latencyMs)
         },
         retried: (error, place, waitMs) => this.#retried(error, place, waitMs),
+        parked: (epoch, offset, error) => this.#parked(epoch, offset, error),
+        turned: ({ topicId, partition }, { from, to, reason }) => {
+          log.info('going on elsewhere', { topicId, partition, from, to, reason })
+          const event = { topicId, partition, fromOffset: from, toOffset: to, reason }
+          this.#tell(() => this.emit('repositioned', event))
+        },
         done: ({ topicId, partition }, nextOffset) => {
           log.info('partition done', { topicId, partition, nextOffset })
           this.#tell(() => this.emit('partitionDone', { topicId, partition, nextOffset }))
@@ -373,6 +446,33 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         topicAnswered: (topicId, use) => this.#restoreTopic(topicId, use),
         failed: error => this.#fail(error)
       }
+    })
+  }
+
+  #buildLastResort(): LastResort {
+    return new LastResort({
+      world: this.#world,
+      policy: this.#settings.onFailure,
+      setAside: this.#setAside,
+      handlers: {
+        skipped: event => this.#skipped(event),
+        deadLettered: event => this.#deadLettered(event),
+        retried: (error, place, waitMs) => this.#retried(error, place, waitMs),
+        hasLogsFrom: async (epoch, offset) => {
+          const end = await this.#starts.ownPosition(epoch, 'end', offset)
+          return end === undefined ? undefined : end > offset
+        }
+      }
+    })
+  }
+
+  #buildStallWatch(): StallWatch {
+    return new StallWatch({
+      world: this.#world,
+      settings: this.#settings,
+      tenures: this.#tenures,
+      waitOf: ({ epoch }) => this.#dispatcher.waitOf(epoch),
+      stalled: event => this.#stalled(event)
     })
   }
 
@@ -441,6 +541,45 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#world.log.warn('lease lost', { partitions: partitions.length, reason })
     this.#tenures.lose(epochs, reason)
     this.#tell(() => this.emit('leaseLost', { partitions }))
+  }
+
+  #skipped(event: SkippedEvent): void {
+    const { topicId, partition, startOffset, nextOffset, messageCount, firstMessage, error } = event
+    this.#skippedCount += messageCount ?? 1
+    const fields = { topicId, partition, startOffset, nextOffset, messages: messageCount, firstMessage }
+    this.#world.log.warn('skipped', { ...fields, code: error.code, error: error.message })
+    this.#tell(() => this.emit('skipped', event))
+  }
+
+  #deadLettered(event: DeadLetteredEvent): void {
+    const { topicId, partition, startOffset, nextOffset, letterCount, error } = event
+    this.#deadLetterCount += letterCount
+    const why = error === undefined ? {} : { code: error.code, error: error.message }
+    this.#world.log.warn('dead letters', { topicId, partition, startOffset, nextOffset, letters: letterCount, ...why })
+    this.#tell(() => this.emit('deadLettered', event))
+  }
+
+  #parked({ topicId, partition }: Epoch, offset: bigint, error: ClsConsumerError): void {
+    const { code, message } = error
+    this.#world.log.error('a partition is parked: it stands still until resume()', {
+      topicId,
+      partition,
+      offset,
+      code,
+      error: message
+    })
+    this.#tell(() => this.emit('parked', { topicId, partition, offset, error }))
+    this.#runEnd.check()
+  }
+
+  #stalled(event: StalledEvent): void {
+    const { topicId, partition, offset, stalledMs, reason } = event
+    this.#world.log.warn('stalled', { topicId, partition, offset, stalledMs, reason })
+    this.#tell(() => this.emit('stalled', event))
+    if (this.#settings.onStall !== 'stop') return
+    const message = `no progress for ${stalledMs} ms: ${reason}`
+    const place = { topicId, partition, ...(offset === undefined ? {} : { offset }) }
+    this.#fail(new ClsConsumerError('PARTITION_STALLED', message, place))
   }
 
   #retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void {

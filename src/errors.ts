@@ -41,6 +41,7 @@ export const REMEDIES = {
   API_INVALID_OFFSET: 'stop', // …InvalidOffset: expired, or beyond the end; `onInvalidOffset` decides
   API_REFUSED: 'stop', // any other final refusal
   CREDENTIALS_UNAVAILABLE: 'retry', // the credentials provider failed
+  CALL_WITHDRAWN: 'retry', // not sent: its caller has something else to say by now
 
   // Bytes.
   BODY_TOO_LARGE: 'stop', // more than bodyBytesMax compressed, responseBytesMax decompressed, or memory to decode it
@@ -58,6 +59,7 @@ export const REMEDIES = {
   // User code and threads.
   PROCESSOR_START_FAILED: 'stop',
   PROCESSOR_FAILED: 'stop',
+  PROCESSOR_TIMEOUT: 'stop', // `process` did not return within processTimeoutMs
   PROCESSOR_STUCK: 'stop', // `start`, `assign`, `revoke` or `stop` did not return
   RESULT_NOT_CLONEABLE: 'fix-input', // what `process` returned cannot cross to the main thread
   ON_RESULT_FAILED: 'stop',
@@ -68,6 +70,8 @@ export const REMEDIES = {
   // The consumer itself.
   CONSUMER_STATE: 'fix-input', // start() twice, or after stop()
   LEASE_LOST: 'rejoin',
+  PARTITION_PARKED: 'stop', // a bounded run cannot end well while a partition is parked
+  PARTITION_STALLED: 'stop', // no progress for stallMs, and `onStall` is `stop`
   DRAIN_TIMEOUT: 'stop', // a step of stop() ran past its deadline
   INVARIANT_BROKEN: 'stop',
 

@@ -4,6 +4,7 @@
  * In: options given in code, a config file, the environment. Out: all options of a consumer, complete and valid, code
  * outweighing variables, and those the file; or one error with all problems of all three.
  */
+import { resolve } from 'node:path'
 import { CONFIG } from './config/config-file.ts'
 import { credentialsFrom } from './config/env-credentials.ts'
 import { OptionCheck } from './config/option-check.ts'
@@ -25,8 +26,8 @@ const WARNING = 'ClsConsumerWarning'
 /**
  * The options of `new Consumer(…)`: those given here, for the rest what the environment gives, for the rest what the config
  * file gives, for the rest the defaults. The access key comes from here or from the environment, never from the file. A
- * relative `processor` in the file is relative to the file's folder; where it means both a file and a package, the file
- * is taken, with a warning of the process (`ClsConsumerWarning`).
+ * relative `processor` or `deadLetterDirectory` in the file is relative to the file's folder; where a `processor` means both
+ * a file and a package, the file is taken, with a warning of the process (`ClsConsumerWarning`).
  * @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong, with the variable or the line of the file.
  */
 export function loadOptions(options: Partial<ConsumerOptions> = {}, from: LoadOptions = {}): ConsumerOptions {
@@ -42,6 +43,9 @@ export function loadOptions(options: Partial<ConsumerOptions> = {}, from: LoadOp
     const { file, warning } = locateProcessor(given.processor, check.folderOf('processor', cwd))
     given.processor = file
     if (warning !== undefined) process.emitWarning(warning, WARNING)
+  }
+  if (typeof given.deadLetterDirectory === 'string') {
+    given.deadLetterDirectory = resolve(check.folderOf('deadLetterDirectory', cwd), given.deadLetterDirectory)
   }
   const credentials = credentialsFrom(env)
   if (credentials !== undefined) given.credentials = credentials

@@ -5,6 +5,7 @@
  * command line and the README's table all derive from `OPTIONS`.
  */
 import { availableParallelism } from 'node:os'
+import { COMMIT_MODES, FAILURE_POLICIES } from './dispatch/messages.ts'
 import type { SharedThreads } from './dispatch/shared-threads.ts'
 import { ClsConsumerError } from './errors.ts'
 import {
@@ -229,6 +230,15 @@ export const OPTIONS = {
       unit: 'batches'
     })
   ),
+  threadHeapMb: integer({
+    env: 'CLS_THREAD_HEAP_MB',
+    flag: 'thread-heap-mb',
+    help: 'JavaScript heap of one thread, past which it ends and its batches are tried again',
+    defaultText: "Node's own",
+    min: 32,
+    max: 1_048_576,
+    unit: 'MiB'
+  }),
   sharedThreads: sharedThreadsRow,
   pullBytes: withDefault(
     2 * MIB,
@@ -370,7 +380,7 @@ export const OPTIONS = {
     integer({
       env: 'CLS_ATTEMPTS',
       flag: 'attempts',
-      help: 'How often a batch whose thread died, or a result that `onResult` refused, is tried in all',
+      help: 'How often a batch that fails, or a result that `onResult` refuses, is tried in all',
       min: 1,
       max: 1_000_000,
       unit: 'attempts'
@@ -396,6 +406,79 @@ export const OPTIONS = {
       min: 0,
       max: 3_600_000,
       unit: 'ms'
+    })
+  ),
+  processTimeoutMs: withDefault(
+    600_000,
+    integer({
+      env: 'CLS_PROCESS_TIMEOUT_MS',
+      flag: 'process-timeout-ms',
+      help: "How long the processor's `process` may take, before `signal` aborts",
+      min: 10,
+      max: 86_400_000,
+      unit: 'ms'
+    })
+  ),
+  onFailure: withDefault(
+    'stop',
+    choice(FAILURE_POLICIES, {
+      env: 'CLS_ON_FAILURE',
+      flag: 'on-failure',
+      help: "What becomes of a batch after its last attempt, and of what cannot be decoded; a processor's own `onFailure` goes before"
+    })
+  ),
+  deadLetterDirectory: text({
+    env: 'CLS_DEAD_LETTER_DIRECTORY',
+    flag: 'dead-letter-directory',
+    help: "Folder for dead letters, relative to the working folder, or the config file's; made where absent"
+  }),
+  deadLetterFileBytesMax: withDefault(
+    64 * MIB,
+    integer({
+      env: 'CLS_DEAD_LETTER_FILE_BYTES_MAX',
+      flag: 'dead-letter-file-bytes-max',
+      help: 'A dead-letter file is followed by a new one at this size',
+      min: 1024,
+      max: 1024 * 1024 * MIB,
+      unit: 'bytes'
+    })
+  ),
+  resultsMax: withDefault(
+    1000,
+    integer({
+      env: 'CLS_RESULTS_MAX',
+      flag: 'results-max',
+      help: 'Results that may wait for `onResult`, or be on their way to it; past this no batch is opened',
+      min: 1,
+      max: 1_000_000,
+      unit: 'results'
+    })
+  ),
+  commitMode: withDefault(
+    'auto',
+    choice(COMMIT_MODES, {
+      env: 'CLS_COMMIT_MODE',
+      flag: 'commit-mode',
+      help: 'What is committed: everything processed, or (`manual`) what the processor has marked by `context.save()`'
+    })
+  ),
+  stallMs: withDefault(
+    120_000,
+    integer({
+      env: 'CLS_STALL_MS',
+      flag: 'stall-ms',
+      help: 'A partition that has something to do and makes no progress for this long is reported',
+      min: 1000,
+      max: 86_400_000,
+      unit: 'ms'
+    })
+  ),
+  onStall: withDefault(
+    'report',
+    choice(['report', 'stop'], {
+      env: 'CLS_ON_STALL',
+      flag: 'on-stall',
+      help: 'Whether such a partition is reported alone, or stops the consumer'
     })
   ),
   hookTimeoutMs: withDefault(

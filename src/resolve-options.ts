@@ -83,6 +83,10 @@ export function resolveSome<const N extends OptionName>(
   if (wanted.has('endpoint') && wanted.has('region') && isMissing('endpoint') && isMissing('region')) {
     problems.push(`neither endpoint nor region is given: give the region, such as ap-guangzhou${cure('region')}`)
   }
+  if (values.onFailure === 'dead-letter' && wanted.has('deadLetterDirectory') && isMissing('deadLetterDirectory')) {
+    const told = `onFailure is dead-letter${place('onFailure')}, and there is no deadLetterDirectory`
+    problems.push(`${told}: name one${cure('deadLetterDirectory')}, or give another onFailure`)
+  }
   problems.push(...contradictions(values, place))
 
   if (problems.length > 0) throw invalidOptions(problems)

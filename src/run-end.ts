@@ -3,12 +3,12 @@
  *
  * In: that a partition is done or released, or a topic refused. Out: one call of `end`. A run waits for the partitions that
  * others of the group hold and that are behind, one hand-over at most; and it ends where nothing is ever assigned to it.
- * Must never happen: a run that ends as if well while a topic of it could not be read.
+ * Must never happen: a run that ends as if well while a topic of it could not be read, or a partition is parked.
  */
 import { keyOf } from './batch.ts'
 import type { BoundedRun } from './bounded-run.ts'
 import type { PartitionId } from './dispatch/messages.ts'
-import { toClsError } from './errors.ts'
+import { ClsConsumerError, toClsError } from './errors.ts'
 import type { Settings } from './options.ts'
 import type { Tenures } from './tenures.ts'
 import type { TopicTroubles } from './topic-troubles.ts'
@@ -71,7 +71,9 @@ export class RunEnd {
   #isDone(): boolean {
     const { isRunning, settings, tenures, troubles } = this.#parts
     if (settings.stopAt === undefined || !isRunning() || tenures.count === 0) return false
-    return [...tenures].every(({ phase, epoch }) => phase === 'done' || troubles.isRefused(epoch.topicId))
+    return [...tenures].every(
+      ({ phase, epoch }) => phase === 'done' || phase === 'parked' || troubles.isRefused(epoch.topicId)
+    )
   }
 
   /** Ours are done. A member of the group may have died before its own were: those come to us after its timeout. */
@@ -111,7 +113,18 @@ export class RunEnd {
   }
 
   #end(): void {
-    this.#parts.end(this.#parts.troubles.firstError)
+    this.#parts.end(this.#parts.troubles.firstError ?? this.#parkedError())
+  }
+
+  /** What stands still was not read to its end. */
+  #parkedError(): ClsConsumerError | undefined {
+    const parked = [...this.#parts.tenures].filter(({ phase }) => phase === 'parked')
+    const [first] = parked
+    if (first === undefined) return undefined
+    const { topicId, partition } = first.epoch
+    const place = { topicId, partition, ...(first.nextOffset === undefined ? {} : { offset: first.nextOffset }) }
+    const message = `the run has ended with ${parked.length} partitions parked; the first stands here`
+    return new ClsConsumerError('PARTITION_PARKED', message, place)
   }
 
   #handOverMs(): number {

@@ -11,7 +11,7 @@ import { askOwnPositions, type OtherGroup } from './group/own-positions.ts'
 import { describeTopic, lookUpStarts, type Start } from './group/start-position.ts'
 import type { Settings } from './options.ts'
 import { isTopicTrouble } from './topic-troubles.ts'
-import type { World } from './world.ts'
+import type { Position, World } from './world.ts'
 
 export interface StartsHandlers {
   /** Partitions of the topic whose commits were acknowledged. */
@@ -101,16 +101,19 @@ export class Starts {
     })
   }
 
-  /** The log's own begin or end, where `goneOffset` is none of its offsets any more. @throws ClsConsumerError API_… */
+  /**
+   * A position of the log itself. `notOffset`: one that it is not, such as one that is gone, or that a site which only knows
+   * committed offsets would give instead. @throws ClsConsumerError API_…
+   */
   async ownPosition(
     { topicId, partition }: Epoch,
-    from: 'begin' | 'end',
-    goneOffset: bigint
+    from: Position,
+    notOffset: bigint | undefined
   ): Promise<bigint | undefined> {
     const question = { topicId, from, signal: this.#signal }
     const own = (await askOwnPositions(this.#world, this.#settings, question))?.get(partition)
-    // The very one that was refused is the committed one: this site does not tell the log's own beside it.
-    if (own !== undefined && own !== goneOffset) return own
+    // The very one that was refused, or is committed: this site may not tell the log's own beside it.
+    if (own !== undefined && own !== notOffset) return own
     const [asked] = await this.#otherGroup.ask([question])
     return asked?.get(partition)
   }

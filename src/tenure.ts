@@ -2,37 +2,36 @@
  * One tenure: the way of the batches of one partition in one epoch, from the pull chain over the lane to the frontier.
  *
  * In: what the chain hands on, what threads answer. Out: progress to commit, results, and trouble. Part of the assembly:
- * it knows more than one stage. Must never happen: anything of an ended epoch is delivered or tracked (I3); the frontier
- * passes a batch that was not processed (I1).
+ * it knows more than one stage. `settler.ts` judges answers. Must never happen: anything of an ended epoch is tracked
+ * (I3); the frontier passes a batch that was neither processed nor given up (I1).
  *
  *   opening ──► running ──► done ──► closing ──► ended     opening: its start position is looked up and committed
- *      └───────────┴──────────┴─────────┴──────► ended     done: a bounded run has settled everything up to its end
- *                                                          closing: takes no further batch; the open one still counts
+ *      │           ├──► paused ──┤        ▲                 done: a bounded run has settled everything up to its end
+ *      │           └──► parked ──┘        │                 paused, parked: nothing is pulled or opened, by the user's
+ *      └──────────────────────────────────┘                 order or by the policy; it goes on in a new epoch
+ *                                                           closing: takes no further batch; the open one still counts
+ * From each it may end.
  */
 import { type Batch, type Epoch, keyOf } from './batch.ts'
 import { Frontier, type Slot } from './commit/frontier.ts'
+import type { Saves } from './commit/saves.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import type { BatchAnswer, ProcessedAnswer } from './dispatch/messages.ts'
-import { assert, ClsConsumerError, type ErrorPlace, fromFailure, toClsError } from './errors.ts'
-import { resultError } from './failure/deliver.ts'
-import { advances } from './fetch/next-offset.ts'
-import type { PullBound, PullChain, PullHandlers } from './fetch/pull-chain.ts'
-import type { ResultPlace } from './options.ts'
+import { assert, type ClsConsumerError, type ErrorPlace } from './errors.ts'
+import type { Outline } from './fetch/next-offset.ts'
+import type { PullBound, PullChain, PullHandlers, PullWait } from './fetch/pull-chain.ts'
+import type { LastResort } from './last-resort.ts'
+import { Settler, type SettlerHandlers, type Verdict } from './settler.ts'
 
-export interface TenureHandlers {
+export interface TenureHandlers extends Pick<SettlerHandlers, 'deliver'> {
   /** The monotonic clock. */
   nowMs(): number
   /** Whether the lease holds now, by the clock (I12). Ends the epochs if it does not. */
   checkLease(): boolean
   /** A batch is on its way to a thread: its answer comes back to this tenure. */
   dispatched(batch: Batch): void
-  /** The frontier has moved: commit this. */
+  /** There is something new to commit. */
   progressed(offset: bigint): void
-  /**
-   * Gives the result to the user, again where that fails (`signal` ends the attempts, not the call under way). Resolves to
-   * whether it was taken. Where there is nobody to give it to, undefined.
-   */
-  readonly deliver: ((result: unknown, place: ResultPlace, signal: AbortSignal) => Promise<boolean>) | undefined
   /** A batch is processed, its result delivered, and it counts. `latencyMs`: since its body had arrived. */
   processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
@@ -42,50 +41,83 @@ export interface TenureHandlers {
   stuck(error: ClsConsumerError, offset: bigint): void
   /** A batch failed for good; the frontier stays before it. */
   failed(error: ClsConsumerError): void
+  /** Likewise, and the others go on. */
+  parked(error: ClsConsumerError): void
+  /** The processor wants the partition read again from there. */
+  rewound(offset: bigint): void
   /** A bounded run has settled everything up to its end. */
   done(nextOffset: bigint): void
   /** Bytes were freed. */
   freed(): void
 }
 
-type Phase = 'opening' | 'running' | 'done' | 'closing' | 'ended'
+export type TenurePhase = 'opening' | 'running' | 'paused' | 'parked' | 'done' | 'closing' | 'ended'
 
 const MOVES = {
   opening: ['running', 'closing', 'ended'],
-  running: ['done', 'closing', 'ended'],
+  running: ['paused', 'parked', 'done', 'closing', 'ended'],
+  paused: ['parked', 'closing', 'ended'],
+  parked: ['closing', 'ended'],
   done: ['closing', 'ended'],
   closing: ['ended'],
   ended: []
-} as const satisfies Record<Phase, readonly Phase[]>
+} as const satisfies Record<TenurePhase, readonly TenurePhase[]>
 
 /** A response that makes no sense may be a fault of the transport: it is pulled again this often. */
 const REPULLS_MAX = 3
 const REPULL_DELAY_MS = 500
+/** Where it was pulled so often, and nothing can be there to be passed. */
+const REPULL_REST_MS = 5000
+
+/** A batch that is open, or waits. */
+interface Waiting {
+  readonly slot: Slot
+  readonly arrivedMs: number
+  outline: Outline | undefined
+  /** Processed and not saved, and about to settle: what the processor keeps has it. */
+  isKept: boolean
+}
+
+/** Where a tenure begins. */
+export interface Beginning {
+  readonly startOffset: bigint
+  /** In commit mode manual: what is saved. Before the start where what the processor keeps is not. */
+  readonly saves: Saves | undefined
+}
 
 export class Tenure {
   readonly epoch: Epoch
   readonly #dispatcher: Dispatcher
   readonly #handlers: TenureHandlers
-  /** By batch, while it is open or waits. */
-  readonly #slots = new Map<number, { readonly slot: Slot; readonly arrivedMs: number }>()
-  /** A result that was refused is not offered again once it aborts. */
+  readonly #settler: Settler
+  readonly #waiting = new Map<number, Waiting>()
+  /** What is tried again elsewhere is not tried again here once it aborts. */
   readonly #closed = new AbortController()
-  #phase: Phase = 'opening'
+  #phase: TenurePhase = 'opening'
   #chain: PullChain | undefined
   #frontier: Frontier | undefined
-  #startOffset: bigint | undefined
+  #beginning: Beginning | undefined
+  #toldOffset: bigint | undefined
   #repullCount = 0
   #refusedCount = 0
   /** The chain has stopped there; acted on once everything before it is settled, since a peek may have led it astray. */
   #chainFailure: { readonly error: ClsConsumerError; readonly offset: bigint } | undefined
+  #lastRetry: ClsConsumerError | undefined
+  #progressMs: number
 
-  constructor(epoch: Epoch, dispatcher: Dispatcher, handlers: TenureHandlers) {
+  constructor(epoch: Epoch, dispatcher: Dispatcher, lastResort: LastResort, handlers: TenureHandlers) {
     this.epoch = epoch
     this.#dispatcher = dispatcher
     this.#handlers = handlers
+    this.#progressMs = handlers.nowMs()
+    this.#settler = new Settler(lastResort, {
+      hasEnded: () => !handlers.checkLease() || this.#phase === 'ended',
+      mayRepull: () => this.#repullCount < REPULLS_MAX,
+      deliver: handlers.deliver
+    })
   }
 
-  get phase(): Phase {
+  get phase(): TenurePhase {
     return this.#phase
   }
 
@@ -95,32 +127,54 @@ export class Tenure {
   }
 
   get startOffset(): bigint | undefined {
-    return this.#startOffset
+    return this.#beginning?.startOffset
   }
 
-  /** The frontier: where a successor would start if this were committed. */
+  /** The frontier: everything before is settled. */
   get nextOffset(): bigint | undefined {
     return this.#frontier?.nextOffset
   }
 
+  get saves(): Saves | undefined {
+    return this.#beginning?.saves
+  }
+
+  /** In commit mode manual: the processor keeps something that no save covers. */
+  get hasUnsaved(): boolean {
+    if (this.saves === undefined) return false
+    return this.saves.hasUnsaved || [...this.#waiting.values()].some(({ isKept }) => isKept)
+  }
+
+  /** Where a successor would start if this were committed. */
+  get committableOffset(): bigint | undefined {
+    return this.#beginning?.saves?.offset ?? this.#frontier?.nextOffset
+  }
+
+  /** Since when nothing has come forward, though nobody knows of nothing to do. Monotonic, ms. */
+  get progressMs(): number {
+    return this.#progressMs
+  }
+
+  /** What the chain waits for, and the error that its last pull met, if it is tried again. */
+  get pulling(): { readonly wait: PullWait | undefined; readonly lastRetry: ClsConsumerError | undefined } {
+    return { wait: this.#chain?.waitsFor(), lastRetry: this.#lastRetry }
+  }
+
   /** The start position is known and committed: pulls begin. */
-  run(startOffset: bigint, chain: (handlers: PullHandlers) => PullChain): void {
+  run(beginning: Beginning, chain: (handlers: PullHandlers) => PullChain): void {
     this.#move('running')
-    this.#startOffset = startOffset
-    this.#frontier = new Frontier(startOffset)
+    this.#beginning = beginning
+    this.#frontier = new Frontier(beginning.startOffset)
+    this.#toldOffset = this.committableOffset
+    this.#progressMs = this.#handlers.nowMs()
     this.#chain = chain({
       batch: batch => this.#dispatch(batch),
       advanced: (_from, to) => this.#advance(to),
       ended: () => this.#checkRest(),
-      answered: () => {
-        const wasRefused = this.isRefused
-        this.#refusedCount = 0
-        // Nothing is open that may be broken: a quiet partition may meet a broken body now and then, for ever.
-        if (this.#frontier?.openCount === 0) this.#repullCount = 0
-        this.#handlers.answered(wasRefused)
-      },
+      answered: () => this.#answered(),
       retried: (error, offset, waitMs) => {
         this.#chainFailure = undefined
+        this.#lastRetry = error
         this.#handlers.retried(error, { ...placeOf(this.epoch), offset }, waitMs)
       },
       failed: (error, offset) => {
@@ -176,26 +230,41 @@ export class Tenure {
     this.#chain?.stop()
   }
 
+  /** Gives its bytes back, but for those of the open batch, which still counts. To go on takes a new epoch. */
+  pause(): void {
+    if (this.#phase === 'running') this.#halt('paused')
+  }
+
   mayStart(): boolean {
     return this.#phase === 'running' && this.#handlers.checkLease()
   }
 
   /** Told by the thread before it processes; the next pull need not wait for the processor. */
-  confirm(batch: Batch, nextOffset: bigint | undefined): void {
-    const slot = this.#slots.get(batch.batchId)?.slot
-    if (slot === undefined || this.#chain === undefined || this.#chain.confirm(batch, nextOffset)) return
-    // What was pulled behind this batch was based on a wrong peek: none of it has started, since this one is open (I2).
-    this.#chainFailure = undefined
-    this.#dispatcher.dropQueued(this.epoch)
-    this.#frontier?.truncateAfter(slot)
-    this.#chain.pump()
+  outlined(batch: Batch, outline: Outline): void {
+    const waiting = this.#waiting.get(batch.batchId)
+    if (waiting === undefined) return
+    waiting.outline = outline
+    this.#confirm(batch, waiting.slot, outline.nextOffset)
   }
 
-  async answered(batch: Batch, answer: BatchAnswer): Promise<void> {
-    try {
-      await this.#settle(batch, answer)
-    } catch (error) {
-      this.#fail(toClsError(error, placeOfBatch(batch)))
+  /** The processor has saved what was processed up to here. */
+  save(): void {
+    if (this.#phase === 'ended') return
+    this.saves?.save()
+    this.#tell()
+  }
+
+  async answered(batch: Batch, answer: BatchAnswer, attempt: number): Promise<void> {
+    const waiting = this.#waiting.get(batch.batchId)
+    if (this.#phase !== 'ended' && waiting !== undefined) {
+      if (answer.kind === 'processed') {
+        waiting.isKept = answer.logCount > 0 && !answer.isSaved
+        this.#confirm(batch, waiting.slot, answer.nextOffset)
+      }
+      const { outline } = waiting
+      const verdict = await this.#settler.judge({ batch, attempt, outline, signal: this.#closed.signal }, answer)
+      // What is judged takes its time: the batch may have been dropped with its epoch.
+      if (this.#waiting.get(batch.batchId) === waiting) this.#act(batch, waiting, verdict)
     }
     this.dropped(batch)
     this.#checkRest()
@@ -203,105 +272,124 @@ export class Tenure {
 
   /** The batch is out of every stage: its bytes are free. */
   dropped(batch: Batch): void {
-    this.#slots.delete(batch.batchId)
+    this.#waiting.delete(batch.batchId)
     this.#chain?.free(batch)
     this.#handlers.freed()
   }
 
   #dispatch(batch: Batch): void {
     assert(batch.epoch === this.epoch.epoch, `I3: a batch of epoch ${batch.epoch} came to epoch ${this.epoch.epoch}`)
-    if (this.#frontier !== undefined)
-      this.#slots.set(batch.batchId, { slot: this.#frontier.open(), arrivedMs: this.#handlers.nowMs() })
+    if (this.#frontier !== undefined) {
+      const slot = this.#frontier.open()
+      this.#waiting.set(batch.batchId, { slot, arrivedMs: this.#handlers.nowMs(), outline: undefined, isKept: false })
+    }
     this.#handlers.dispatched(batch)
     this.#dispatcher.enqueue(batch)
+  }
+
+  #answered(): void {
+    const wasRefused = this.isRefused
+    this.#refusedCount = 0
+    this.#lastRetry = undefined
+    if (this.#frontier?.openCount === 0) {
+      // Nothing is open that may be broken: a quiet partition may meet a broken body now and then, for ever.
+      this.#repullCount = 0
+      this.#progressMs = this.#handlers.nowMs()
+    }
+    this.#handlers.answered(wasRefused)
   }
 
   #advance(to: bigint): void {
     const frontier = this.#frontier
     if (frontier === undefined) return
-    const before = frontier.nextOffset
-    this.#track(before, frontier.skip(to))
+    this.#progressMs = this.#handlers.nowMs()
+    this.saves?.advanced(frontier.skip(to))
+    this.#tell()
     this.#checkRest()
   }
 
-  async #settle(batch: Batch, answer: BatchAnswer): Promise<void> {
-    const waiting = this.#slots.get(batch.batchId)
-    const frontier = this.#frontier
-    if (this.#phase === 'ended' || waiting === undefined || frontier === undefined) return
-    const { slot, arrivedMs } = waiting
-    if (answer.kind === 'failed') {
-      this.#failBatch(batch, slot, fromFailure(answer.failure), answer.stage === 'decode')
-      return
-    }
-    if (answer.kind === 'not-started') {
-      // Its lease had ended when its turn came, so the epoch ends here; or its partition is closing anyway.
-      if (this.#handlers.checkLease() && this.#phase === 'running') this.#repull(batch, slot)
-      return
-    }
+  #confirm(batch: Batch, slot: Slot, nextOffset: bigint | undefined): void {
+    if (this.#chain === undefined || this.#chain.confirm(batch, nextOffset)) return
+    // What was pulled behind this batch was based on a wrong peek: none of it has started, since this one is open (I2).
+    this.#chainFailure = undefined
+    this.#dispatcher.dropQueued(this.epoch)
+    this.#frontier?.truncateAfter(slot)
+    this.#chain.pump()
+  }
 
-    this.confirm(batch, answer.nextOffset)
-    const nextOffset = this.#endOf(batch, answer)
-    if (nextOffset instanceof ClsConsumerError) {
-      this.#failBatch(batch, slot, nextOffset, true)
-      return
+  /** Nothing waits between the verdict and this. */
+  #act(batch: Batch, waiting: Waiting, verdict: Verdict): void {
+    const isAtWork = this.#phase === 'running' || this.#phase === 'paused'
+    switch (verdict.kind) {
+      case 'processed':
+        this.#repullCount = 0
+        this.#handlers.processed(batch, verdict.answer, verdict.nextOffset, this.#handlers.nowMs() - waiting.arrivedMs)
+        this.#settle(waiting, verdict.nextOffset, verdict.answer)
+        return
+      case 'passed':
+        if (waiting.outline === undefined) this.#confirm(batch, waiting.slot, verdict.nextOffset)
+        this.#settle(waiting, verdict.nextOffset)
+        return
+      case 'passed-body':
+        this.#passBody(waiting, verdict.nextOffset)
+        return
+      case 'repull':
+        if (this.#phase === 'running') this.#repull(batch, waiting.slot, verdict)
+        return
+      case 'refused':
+        if (this.#phase !== 'running') return
+        this.#forget(waiting.slot)
+        this.#chain?.refused(verdict.error, batch.startOffset)
+        return
+      case 'rewound':
+        if (isAtWork) this.#handlers.rewound(verdict.offset)
+        return
+      case 'park':
+        if (isAtWork) this.#park(verdict.error)
+        return
+      case 'stop':
+        if (isAtWork) this.#fail(verdict.error)
+        return
+      case 'left':
+        return
     }
-    if (answer.poison.length > 0) throw poisonError(batch, answer)
-    const isDelivered = await this.#deliver(batch, answer, nextOffset)
-    // `onResult` took its time: the epoch may have ended, the lease too. What it was given repeats elsewhere.
-    if (!isDelivered || this.#hasEnded()) return
+  }
+
+  #settle({ slot, isKept }: Waiting, nextOffset: bigint, answer?: ProcessedAnswer): void {
+    const frontier = this.#frontier?.settle(slot, nextOffset)
+    if (frontier === undefined) return
+    this.#progressMs = this.#handlers.nowMs()
+    if (isKept || answer?.isSaved === true) this.saves?.settled(frontier, !isKept, nextOffset)
+    else this.saves?.advanced(frontier)
+    this.#tell()
+  }
+
+  /** What may be committed now, where that is news. */
+  #tell(): void {
+    const offset = this.committableOffset
+    if (offset === undefined || offset === this.#toldOffset) return
+    this.#toldOffset = offset
+    this.#handlers.progressed(offset)
+  }
+
+  /** Whatever was pulled behind it was based on an offset in a body that cannot be read. */
+  #passBody(waiting: Waiting, nextOffset: bigint): void {
     this.#repullCount = 0
-    this.#handlers.processed(batch, answer, nextOffset, this.#handlers.nowMs() - arrivedMs)
-    const before = frontier.nextOffset
-    this.#track(before, frontier.settle(slot, nextOffset))
+    this.#chainFailure = undefined
+    this.#dispatcher.dropQueued(this.epoch)
+    this.#frontier?.truncateAfter(waiting.slot)
+    this.#settle(waiting, nextOffset)
+    if (this.#phase === 'running') this.#chain?.restart(nextOffset)
   }
 
-  /** False: the partition closed before the result was taken; its batch stays unsettled, and repeats elsewhere. */
-  async #deliver(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint): Promise<boolean> {
-    const { deliver } = this.#handlers
-    if (deliver === undefined || answer.logCount === 0 || this.#hasEnded()) return true
-    const { startOffset } = batch
-    const place = { ...placeOf(batch), startOffset, nextOffset, logCount: answer.logCount }
-    try {
-      return await deliver(answer.result, place, this.#closed.signal)
-    } catch (error) {
-      throw resultError(error, placeOfBatch(batch))
+  #repull(batch: Batch, slot: Slot, { error, repulls }: Extract<Verdict, { kind: 'repull' }>): void {
+    const waitMs = error !== undefined && repulls === 'fresh' ? REPULL_REST_MS : REPULL_DELAY_MS
+    this.#repullCount = repulls === 'counted' ? this.#repullCount + 1 : error === undefined ? this.#repullCount : 0
+    if (error !== undefined) {
+      this.#lastRetry = error
+      this.#handlers.retried(error, placeOfBatch(batch), waitMs)
     }
-  }
-
-  /** Asked after every wait: only the clock tells whether this process was stopped meanwhile (I12). */
-  #hasEnded(): boolean {
-    return !this.#handlers.checkLease() || this.#phase === 'ended'
-  }
-
-  /** Where a processed batch ends, from what the service wrote as `NextOffset` (protocol of `pull_log`). */
-  #endOf(batch: Batch, { nextOffset, messageCount }: ProcessedAnswer): bigint | ClsConsumerError {
-    if (advances(batch.startOffset, nextOffset)) return nextOffset
-    if (nextOffset === -1n && batch.endOffset !== undefined) return batch.endOffset
-    if (messageCount === 0) return batch.startOffset
-    const message = `the service sent ${messageCount} messages and no offset to go on from: NextOffset is ${nextOffset}`
-    return new ClsConsumerError('NEXT_OFFSET_STUCK', message, placeOfBatch(batch))
-  }
-
-  #track(before: bigint, after: bigint): void {
-    if (after !== before) this.#handlers.progressed(after)
-  }
-
-  #failBatch(batch: Batch, slot: Slot, error: ClsConsumerError, isEnvelope: boolean): void {
-    if (this.#phase !== 'running') return
-    if (isEnvelope && isOfService(error)) {
-      this.#forget(slot)
-      this.#chain?.refused(error, batch.startOffset)
-    } else if (isEnvelope && error.remedy === 'retry' && this.#repullCount < REPULLS_MAX) {
-      this.#repullCount += 1
-      this.#handlers.retried(error, placeOfBatch(batch), REPULL_DELAY_MS)
-      this.#repull(batch, slot)
-    } else {
-      this.#fail(error)
-    }
-  }
-
-  #repull(batch: Batch, slot: Slot): void {
-    this.#chain?.restart(batch.startOffset, REPULL_DELAY_MS, 'ignored')
+    this.#chain?.restart(batch.startOffset, waitMs, 'ignored')
     this.#forget(slot)
   }
 
@@ -319,6 +407,18 @@ export class Tenure {
     this.#handlers.failed(error)
   }
 
+  /** Likewise; it stays ours, and gives its bytes back. */
+  #park(error: ClsConsumerError): void {
+    this.#halt('parked')
+    this.#handlers.parked(error)
+  }
+
+  #halt(phase: 'paused' | 'parked'): void {
+    this.#move(phase)
+    this.#chain?.stop()
+    this.#dispatcher.dropQueued(this.epoch)
+  }
+
   #checkRest(): void {
     if (this.#phase !== 'running' || this.#frontier?.openCount !== 0 || this.#chain?.pendingCount !== 0) return
     const failure = this.#chainFailure
@@ -331,16 +431,11 @@ export class Tenure {
     }
   }
 
-  #move(phase: Phase): void {
-    const moves: readonly Phase[] = MOVES[this.#phase]
+  #move(phase: TenurePhase): void {
+    const moves: readonly TenurePhase[] = MOVES[this.#phase]
     assert(moves.includes(phase), `I3: the tenure of ${keyOf(this.epoch)} moves from ${this.#phase} to ${phase}`)
     this.#phase = phase
   }
-}
-
-/** The service's own word, or a response of a size that was not to be: what to do is as for a pull that brought none. */
-function isOfService({ code }: ClsConsumerError): boolean {
-  return code.startsWith('API_') || code === 'BODY_TOO_LARGE'
 }
 
 function placeOf({ topicId, partition }: Epoch): { topicId: string; partition: number } {
@@ -349,11 +444,4 @@ function placeOf({ topicId, partition }: Epoch): { topicId: string; partition: n
 
 function placeOfBatch(batch: Batch): ErrorPlace {
   return { ...placeOf(batch), offset: batch.startOffset }
-}
-
-function poisonError(batch: Batch, { poison }: ProcessedAnswer): ClsConsumerError {
-  const first = poison[0]
-  const at = first?.bytePosition === undefined ? '' : ` at byte ${first.bytePosition}`
-  const message = `${poison.length} undecodable messages; the first is message ${first?.messageIndex}: ${first?.reason}${at}`
-  return new ClsConsumerError('MESSAGE_CORRUPT', message, placeOfBatch(batch))
 }

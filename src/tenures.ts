@@ -1,5 +1,6 @@
 /**
- * The tenures of a consumer: how each partition's tenure begins, moves on, and closes. `opener.ts` finds where they begin.
+ * The tenures of a consumer: how each partition's tenure begins and closes. `opener.ts` finds where they begin, `renewals.ts`
+ * has them go on elsewhere.
  *
  * In: what membership grants, revokes and loses; what the service says of offsets. Out: running tenures; releases. Must
  * never happen: two endings of one tenure at a time; a release while anything of the partition may run (I4); a pull from
@@ -8,22 +9,24 @@
 import { type Batch, type Epoch, keyOf } from './batch.ts'
 import type { BoundedRun } from './bounded-run.ts'
 import type { Committer } from './commit/committer.ts'
+import { Saves } from './commit/saves.ts'
 import type { AssignedEvent } from './consumer-events.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
 import { assert, type ClsConsumerError, type ErrorPlace, toClsError } from './errors.ts'
 import { deliver, resultError } from './failure/deliver.ts'
-import { backoffDelayMs } from './failure/retry-policy.ts'
 import type { ByteBudget } from './fetch/budget.ts'
 import { type PullBound, PullChain, type PullHandlers } from './fetch/pull-chain.ts'
 import type { Holdings } from './group/holdings.ts'
 import type { Membership } from './group/membership.ts'
 import type { Start } from './group/start-position.ts'
-import { OPEN_RETRY_MS, Opener } from './opener.ts'
+import type { LastResort } from './last-resort.ts'
+import { Opener } from './opener.ts'
 import type { ResultPlace, Settings } from './options.ts'
+import { Renewals } from './renewals.ts'
 import type { Starts } from './starts.ts'
-import { Tenure } from './tenure.ts'
-import { isTopicTrouble, type TopicUse } from './topic-troubles.ts'
+import { type Beginning, Tenure } from './tenure.ts'
+import type { TopicUse } from './topic-troubles.ts'
 import { within } from './within.ts'
 import type { World } from './world.ts'
 
@@ -38,6 +41,10 @@ export interface TenuresHandlers {
   released(id: PartitionId, committedOffset: bigint | undefined, reason: string): void
   processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
+  /** The policy has stopped the partition at this offset. */
+  parked(epoch: Epoch, offset: bigint, error: ClsConsumerError): void
+  /** The partition goes on elsewhere, in this new epoch. */
+  turned(epoch: Epoch, turn: { readonly from: bigint | undefined; readonly to: bigint; readonly reason: string }): void
   /** A bounded run has nothing left to do in this partition. */
   done(id: PartitionId, nextOffset: bigint): void
   /** The service refuses a use of this topic; it is tried again, less and less often. */
@@ -59,12 +66,14 @@ export interface TenuresParts {
   readonly committer: Committer
   readonly boundedRun: BoundedRun
   readonly starts: Starts
+  readonly lastResort: LastResort
   /** Aborted when the consumer stops. */
   readonly signal: AbortSignal
   readonly handlers: TenuresHandlers
 }
 
 export class Tenures implements Iterable<Tenure> {
+  readonly renewals: Renewals
   readonly #parts: TenuresParts
   /** By partition: the one that holds it. */
   readonly #tenures = new Map<string, Tenure>()
@@ -78,6 +87,11 @@ export class Tenures implements Iterable<Tenure> {
   constructor(parts: TenuresParts) {
     this.#parts = parts
     this.#opener = new Opener(parts, (tenure, start, bound) => this.#run(tenure, start, bound))
+    this.renewals = new Renewals(parts, this.#opener, {
+      add: epoch => this.#add(epoch),
+      find: id => this.#tenures.get(keyOf(id)),
+      startPulling: (tenure, beginning, bound) => this.#startPulling(tenure, beginning, bound)
+    })
   }
 
   [Symbol.iterator](): Iterator<Tenure> {
@@ -90,6 +104,12 @@ export class Tenures implements Iterable<Tenure> {
 
   ownerOf(batch: Batch): Tenure | undefined {
     return this.#owners.get(batch)
+  }
+
+  /** The tenure of this very epoch. */
+  find(epoch: Epoch): Tenure | undefined {
+    const tenure = this.#tenures.get(keyOf(epoch))
+    return tenure?.epoch.epoch === epoch.epoch ? tenure : undefined
   }
 
   /** Memory was freed, or the wait is over: every chain may go on. */
@@ -107,7 +127,7 @@ export class Tenures implements Iterable<Tenure> {
 
   revoke(epochs: readonly Epoch[]): void {
     for (const epoch of epochs) {
-      const tenure = this.#find(epoch)
+      const tenure = this.find(epoch)
       if (tenure !== undefined) void this.#close(tenure, 'revoked')
     }
   }
@@ -117,7 +137,7 @@ export class Tenures implements Iterable<Tenure> {
     const { committer, dispatcher } = this.#parts
     for (const epoch of epochs) {
       committer.forget(epoch)
-      const tenure = this.#find(epoch)
+      const tenure = this.find(epoch)
       if (tenure === undefined) continue
       tenure.end()
       // It may be draining patiently already: that becomes an abort. The closing tells of an error.
@@ -160,18 +180,20 @@ export class Tenures implements Iterable<Tenure> {
   // ---- Opening ----
 
   #run(tenure: Tenure, { offset: startOffset, reason, mustCommit }: Start, bound: PullBound | undefined): void {
-    const { holdings, committer, dispatcher, handlers } = this.#parts
+    const { settings, holdings, committer, dispatcher, handlers } = this.#parts
     const { epoch } = tenure
     assert(!mustCommit || committer.isClean([epoch]), `I11: the start of ${keyOf(epoch)} is committed first`)
     holdings.activate(epoch)
     handlers.assigned({ ...epoch, startOffset, reason })
     dispatcher.assign(epoch)
-    this.#startPulling(tenure, startOffset, bound)
+    const saves = settings.commitMode === 'manual' ? new Saves(startOffset) : undefined
+    this.#startPulling(tenure, { startOffset, saves }, bound)
   }
 
-  #startPulling(tenure: Tenure, startOffset: bigint, bound: PullBound | undefined): void {
+  #startPulling(tenure: Tenure, beginning: Beginning, bound: PullBound | undefined): void {
     const { world, settings, budget, boundedRun } = this.#parts
-    tenure.run(startOffset, (handlers: PullHandlers) => {
+    const { startOffset } = beginning
+    tenure.run(beginning, (handlers: PullHandlers) => {
       const chain = new PullChain({
         world,
         settings,
@@ -189,12 +211,13 @@ export class Tenures implements Iterable<Tenure> {
       if (boundedRun.phase === 'holding') chain.hold()
       return chain
     })
+    if (this.renewals.isPaused(tenure.epoch)) tenure.pause()
   }
 
   #add(epoch: Epoch): Tenure {
-    const { world, membership, committer, dispatcher, settings, handlers } = this.#parts
+    const { world, membership, committer, dispatcher, settings, lastResort, handlers } = this.#parts
     const { onResult } = settings
-    const tenure = new Tenure(epoch, dispatcher, {
+    const tenure = new Tenure(epoch, dispatcher, lastResort, {
       nowMs: () => world.clock.monotonic(),
       checkLease: () => membership.checkLease(),
       dispatched: batch => void this.#owners.set(batch, tenure),
@@ -218,30 +241,15 @@ export class Tenures implements Iterable<Tenure> {
       processed: (batch, answer, nextOffset, latencyMs) => handlers.processed(batch, answer, nextOffset, latencyMs),
       retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),
       answered: wasRefused => this.#answered(epoch.topicId, wasRefused),
-      stuck: (error, offset) => this.#moveOnOrFail(tenure, error, offset),
+      stuck: (error, offset) => this.renewals.stuck(tenure, error, offset),
       failed: error => handlers.failed(error),
+      parked: error => handlers.parked(epoch, tenure.nextOffset ?? 0n, error),
+      rewound: offset => this.renewals.rewind(tenure, offset),
       done: nextOffset => handlers.done(epoch, nextOffset),
       freed: () => this.pump()
     })
     this.#tenures.set(keyOf(epoch), tenure)
     return tenure
-  }
-
-  // ---- Moving on from where pulls are refused ----
-
-  #moveOnOrFail(tenure: Tenure, error: ClsConsumerError, offset: bigint): void {
-    const { settings, handlers, signal } = this.#parts
-    if (isTopicTrouble(error)) {
-      this.#retryLater(tenure, error, offset)
-      return
-    }
-    if (error.code !== 'API_INVALID_OFFSET' || settings.onInvalidOffset === 'stop') {
-      handlers.failed(error)
-      return
-    }
-    this.#moveOn(tenure, settings.onInvalidOffset, error, offset).catch(thrown => {
-      if (!signal.aborted) handlers.failed(toClsError(thrown))
-    })
   }
 
   /**
@@ -251,72 +259,6 @@ export class Tenures implements Iterable<Tenure> {
   #answered(topicId: string, wasRefused: boolean): void {
     const isRefused = ({ epoch, isRefused }: Tenure): boolean => epoch.topicId === topicId && isRefused
     if (wasRefused || ![...this].some(isRefused)) this.#parts.handlers.topicAnswered(topicId, 'pull')
-  }
-
-  /** The topic is refused: this partition stays ours, and is tried again by itself. */
-  #retryLater(tenure: Tenure, error: ClsConsumerError, offset: bigint): void {
-    const { world, settings, handlers } = this.#parts
-    const { topicId } = tenure.epoch
-    handlers.topicRefused(topicId, 'pull', error)
-    const waitMs = backoffDelayMs({ ...settings, attempt: tenure.refused(), chance: world.random.next() })
-    world.timers.sleep(waitMs, tenure.closed).then(
-      () => tenure.retry(offset),
-      () => undefined
-    )
-  }
-
-  /** The user's word decides where to go on: in a new epoch, and never silently (I6). */
-  async #moveOn(tenure: Tenure, from: 'begin' | 'end', error: ClsConsumerError, offset: bigint): Promise<void> {
-    const { world, settings, starts, holdings, dispatcher, committer, signal } = this.#parts
-    const { topicId, partition } = tenure.epoch
-    let startOffset: bigint | undefined
-    await this.#opener.insist(
-      topicId,
-      () => tenure.phase === 'running',
-      async () => {
-        startOffset = await starts.ownPosition(tenure.epoch, from, offset)
-        return true
-      }
-    )
-    // Revoked or lost while we asked.
-    if (tenure.phase !== 'running' || holdings.phaseOf(tenure.epoch) !== 'active') return
-    // Nowhere to go.
-    if (startOffset === undefined || startOffset === offset) throw error
-
-    const epoch = holdings.renew(tenure.epoch)
-    world.log.warn('an offset is gone: going on elsewhere', {
-      topicId,
-      partition,
-      offset,
-      startOffset,
-      onInvalidOffset: from
-    })
-    tenure.end()
-    committer.forget(tenure.epoch)
-    dispatcher.renew(tenure.epoch, epoch)
-    const next = this.#add(epoch)
-    committer.track(epoch, startOffset)
-    while (next.phase === 'opening' && !(await committer.flush([epoch], settings.callTimeoutMs))) {
-      world.log.warn('the new start is not committed yet', { topicId, partition, startOffset })
-      // Past the lease a flush ends at once, and only a timer tells that the lease has ended.
-      await world.timers.sleep(OPEN_RETRY_MS, signal)
-    }
-    let bounds: ReadonlyMap<number, PullBound> | undefined
-    await this.#opener.insist(
-      topicId,
-      () => next.phase === 'opening',
-      async () => {
-        bounds = await this.#opener.lookUpBounds(topicId, [next])
-        return true
-      }
-    )
-    if (next.phase !== 'opening') return
-    this.#parts.handlers.assigned({
-      ...epoch,
-      startOffset,
-      reason: `offset ${offset} is gone, onInvalidOffset ${from}`
-    })
-    this.#startPulling(next, startOffset, bounds?.get(partition))
   }
 
   // ---- Closing ----
@@ -347,10 +289,12 @@ export class Tenures implements Iterable<Tenure> {
     }
     const committedOffset = committer.committedOffset(epoch)
     const isCommitted = committer.acknowledged(topicId).includes(partition)
-    if (tenure.nextOffset !== undefined && tenure.nextOffset >= 0n) starts.left(epoch, tenure.nextOffset, isCommitted)
+    const leftAt = tenure.committableOffset
+    if (leftAt !== undefined && leftAt >= 0n) starts.left(epoch, leftAt, isCommitted)
     tenure.end()
     committer.forget(epoch)
     this.#tenures.delete(keyOf(epoch))
+    this.renewals.released(epoch)
     membership.release(epoch)
     handlers.released({ topicId, partition }, committedOffset, reason)
   }
@@ -364,11 +308,6 @@ export class Tenures implements Iterable<Tenure> {
     committer.forget(tenure.epoch)
     await within(world.timers, this.#opening.get(tenure) ?? Promise.resolve(), OPENING_WAIT_MS, () => undefined)
     await committer.rest()
-  }
-
-  #find(epoch: Epoch): Tenure | undefined {
-    const tenure = this.#tenures.get(keyOf(epoch))
-    return tenure?.epoch.epoch === epoch.epoch ? tenure : undefined
   }
 }
 

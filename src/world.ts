@@ -50,6 +50,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal
   /** What to do with a try whose fate is unknown (no answer, or none in time): `retry`, the default, or tell. */
   readonly whenUnsure?: 'retry' | 'fail'
+  /**
+   * Asked right before each try is sent, the first one too; once false, always false: nothing more is sent, and the call
+   * ends with CALL_WITHDRAWN, or with what the last try was refused for. With `whenUnsure: 'fail'`, so that no earlier
+   * try can be in doubt then.
+   */
+  readonly maySend?: () => boolean
 }
 
 export interface TopicPartitions {
@@ -183,10 +189,21 @@ export interface DataApi {
   worked(pulled: Pulled): void
 }
 
-/** Finds `NextOffset` where it does not stand at the front of a body, off the main thread and off the lanes. */
+/** Reads responses off the main thread and off the lanes: for `NextOffset`, and for dead letters. */
 export interface Scout {
   /** `undefined` where it has none, where it cannot be read, or not in time: the worker has the last word. Never rejects. */
   nextOffset(body: PulledBody): Promise<bigint | undefined>
+  /**
+   * Every message of a response as it stands there, for the dead letters. One response at a time.
+   * @throws ClsConsumerError BODY_CORRUPT, BODY_TOO_LARGE, API_… (the response cannot be read), POOL_BROKEN, THREAD_LOST
+   */
+  harvest(body: PulledBody): Promise<Harvest>
+}
+
+export interface Harvest {
+  readonly nextOffset: bigint | undefined
+  /** JSON, a text of base64 as a rule. */
+  readonly messages: readonly Uint8Array[]
 }
 
 /**
@@ -282,4 +299,5 @@ export interface World {
   readonly data: DataApi
   readonly scout: Scout
   readonly threads: Threads
+  readonly files: Files
 }

@@ -7,7 +7,14 @@ import type { Position } from '../src/world.ts'
 import { chance, createFakeTime, createKeptLog, rejection } from './cls/fakes.ts'
 import { turn } from './support/calls.ts'
 import { createFakeControl } from './support/fake-control.ts'
-import { createFakeData, withFewMessages, withLateOffset, withMessages, withoutMessages } from './support/fake-data.ts'
+import {
+  createFakeData,
+  createFakeScout,
+  withFewMessages,
+  withLateOffset,
+  withMessages,
+  withoutMessages
+} from './support/fake-data.ts'
 
 const BOUNDED = { timeout: 10_000 }
 const NOW_S = 1_700_000_000
@@ -26,7 +33,7 @@ function bench(stopAt: Position | 'now' | undefined) {
       timers,
       control: control.api,
       data: data.api,
-      scout: { nextOffset: async () => scouted }
+      scout: { ...createFakeScout().api, nextOffset: async () => scouted }
     },
     { stopAt, group: 'g' },
     new OtherGroup({ control: control.api, random: chance(0.5), log }),
@@ -116,7 +123,7 @@ describe('bounded run: its phases', () => {
         timers,
         control: createFakeControl().api,
         data: createFakeData().api,
-        scout: { nextOffset: async () => undefined }
+        scout: { ...createFakeScout().api, nextOffset: async () => undefined }
       },
       { stopAt: NOW_S + 30 * 86_400, group: 'g' },
       new OtherGroup({ control: createFakeControl().api, random: chance(0.5), log: createKeptLog() }),

@@ -63,6 +63,16 @@ test('a processor of the file is seen from its folder: a path, a package there, 
   }
 })
 
+test('a directory of dead letters of the file is in its folder; one from code is left as it is', () => {
+  const dead = join(folder, 'dead.yaml')
+  writeFileSync(dead, JSON.stringify({ ...CONNECTION, processor: './p.mjs', deadLetterDirectory: 'dead' }))
+  assert.equal(loadOptions({}, { config: dead, env: KEY }).deadLetterDirectory, join(folder, 'dead'))
+  const env = { ...KEY, CLS_DEAD_LETTER_DIRECTORY: 'other' }
+  assert.equal(loadOptions({}, { config: dead, env }).deadLetterDirectory, join(process.cwd(), 'other'))
+  const ofCode = { deadLetterDirectory: 'mine' }
+  assert.equal(loadOptions(ofCode, { config: dead, env }).deadLetterDirectory, 'mine')
+})
+
 test('a processor of the file that means a file and a package is the file, with a warning of the process', async t => {
   mkdirSync(join(folder, 'node_modules/both'), { recursive: true })
   writeFileSync(join(folder, 'node_modules/both/index.js'), '')

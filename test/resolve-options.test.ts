@@ -119,7 +119,8 @@ describe('options: what is wrong', () => {
     ['commitIntervalMs', 50, 300_000, 1],
     ['drainTimeoutMs', 0, 3_600_000, 1],
     ['abortGraceMs', 0, 600_000, 1],
-    ['threadExitMs', 100, 600_000, 1]
+    ['threadExitMs', 100, 600_000, 1],
+    ['threadHeapMb', 32, 1_048_576, 1]
   ] as const) {
     test(`${name} may be ${min} to ${max} in steps of ${step}, as a number or its digits`, () => {
       for (const value of [min, max, min + step, String(min), String(max)])
@@ -207,6 +208,18 @@ describe('options: what contradicts', () => {
   test('an endpoint and a network', () => {
     assert.match(onlyProblem({ network: 'intranet' }), /endpoint and network intranet contradict each other/)
     assert.deepEqual(problems({ network: 'public' }), [])
+  })
+
+  test('dead letters need a directory, where they are what becomes of a failed batch', () => {
+    assert.equal(
+      onlyProblem({ onFailure: 'dead-letter' }),
+      '  - onFailure is dead-letter, and there is no deadLetterDirectory: name one, or give another onFailure'
+    )
+    assert.deepEqual(problems({ onFailure: 'dead-letter', deadLetterDirectory: './dead' }), [])
+    // A processor may have a policy of its own; and what is wrong is not missing.
+    assert.deepEqual(problems({ deadLetterDirectory: './dead' }), [])
+    assert.match(onlyProblem({ onFailure: 'dead-letter', deadLetterDirectory: 7 }), /deadLetterDirectory is 7/)
+    assert.deepEqual(problems({ onFailure: 'park', commitMode: 'manual' }), [])
   })
 
   test('contradictions are listed with everything else', () => {

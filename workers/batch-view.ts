@@ -234,10 +234,17 @@ export class Log {
   get group(): LogGroup {
     return groupAt(this.#access, this.#access.open().groupOf(this.#place))
   }
+
+  /** Of this library's own: where a value stands as a log of that batch; `undefined` where it is none of its logs. */
+  static placeIn(access: BatchAccess, value: unknown): number | undefined {
+    const isLog = typeof value === 'object' && value !== null && #access in value
+    return isLog && value.#access === access ? value.#place : undefined
+  }
 }
 
 export interface OpenBatch {
   readonly batch: LogBatch
+  readonly access: BatchAccess
   /** Closes the batch and all its views. */
   readonly close: () => void
   /** Whom to tell, once, if a view is used from now on. */
@@ -251,6 +258,7 @@ export function openBatch(head: BatchHead, indexed: IndexedGroups, file?: string
   const access = new BatchAccess(new BatchReader(indexed), file === undefined ? place : { ...place, file })
   return {
     batch: new LogBatch(access, head, indexed.logCount),
+    access,
     close: () => access.close(),
     onLateUse: tell => access.onLateUse(tell)
   }

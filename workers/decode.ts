@@ -124,7 +124,9 @@ function indexMessages(memory: KernelMemory, found: FoundMessages, messageCount:
     const end = indexMessage(memory, found.text(messageIndex), table)
     if (typeof end !== 'number') notes.push({ messageIndex, ...end })
     else {
-      logCount += memory.words[table / 4 + GROUP.logCount] ?? 0
+      const group = table / 4
+      memory.words[group + GROUP.messageIndex] = messageIndex
+      logCount += memory.words[group + GROUP.logCount] ?? 0
       table = end
     }
   }

@@ -2,8 +2,8 @@
  * One batch on its thread: decode, say the next offset, run the processor, answer.
  *
  * In: a batch task and the thread's world. Out: one answer, and the next offset by the port before `process` runs. Must
- * never happen: a start after an abort or after the lease's end (I12), a view that can be read after the answer, or a memory that
- * goes to another batch while a view can still be read.
+ * never happen: a start after an abort or after the lease's end (I12), a view that can be read after the answer, a memory that
+ * goes to another batch while a view can still be read, or a save, a rewind or a letter of an attempt that failed.
  *
  * Several batches may be open on one thread; nothing here is shared between them.
  */
@@ -15,6 +15,7 @@ import { type DecodedResponse, decodeResponse, placeOf } from './decode.ts'
 import type { Processor, ProcessorContext, ThreadContext } from './define-processor.ts'
 import type { KernelMemory } from './kernel/memory.ts'
 import type { MemoryList } from './kernel/memory-list.ts'
+import { BatchMarks, type MarkRules } from './marks.ts'
 import { copyResult } from './result.ts'
 import { userFailure } from './user-failure.ts'
 
@@ -23,6 +24,7 @@ export interface BatchWorld {
   readonly processor: Processor
   readonly context: ThreadContext
   readonly file: string
+  readonly rules: MarkRules
   readonly responseBytesMax: number
   readonly memories: MemoryList
   readonly aborts: Aborts
@@ -82,6 +84,8 @@ async function decodeAndProcess(
     logCount,
     responseBytes,
     poison,
+    letters: [],
+    isSaved: false,
     result: undefined,
     decodeMs: decodedMs - beganMs,
     processMs: 0
@@ -110,8 +114,20 @@ async function processBatch(
   const { nextOffset, messageCount } = decoded
   const goesOn = nextOffset !== undefined && nextOffset > startOffset
   const head = { topicId, partition, startOffset, nextOffset: goesOn ? nextOffset : undefined, messageCount }
-  const { batch, close, onLateUse } = openBatch(head, decoded, world.file)
-  const context: ProcessorContext = { options, log, topicId, partition, attempt, signal }
+  const { batch, access, close, onLateUse } = openBatch(head, decoded, world.file)
+  const marks = new BatchMarks(access, world.rules, place)
+  const { save, rewind, deadLetter } = marks
+  const context: ProcessorContext = {
+    options,
+    log,
+    topicId,
+    partition,
+    attempt,
+    signal,
+    save,
+    rewind,
+    deadLetter
+  }
 
   const beganMs = world.monotonic()
   let returned: unknown
@@ -121,18 +137,23 @@ async function processBatch(
     return failed('process', userFailure('process', error, 'PROCESSOR_FAILED', place))
   } finally {
     close()
+    marks.settle()
   }
   const processMs = world.monotonic() - beganMs
+  const { letters, isSaved, rewindOffset } = marks
   let result: unknown
   try {
-    result = copyResult(returned, place)
+    // That of a rewind is delivered to nobody.
+    if (rewindOffset === undefined) result = copyResult(returned, place)
   } catch (error) {
     return failed('process', toFailure(error, 'RESULT_NOT_CLONEABLE', place))
   }
-  // Work that goes on now was not awaited: this batch is about to count as done although it is not. One that failed or
-  // was aborted is read again, and what it left running does no harm.
+  // Work that goes on now was not awaited: this batch is about to count as done although it is not, or the partition
+  // goes on wherever it was rewound to. One that failed or was aborted is read again, and what it left running does no
+  // harm.
   onLateUse(error => world.post({ kind: 'broken', failure: toFailure(error, 'BATCH_CLOSED', place) }))
-  return { ...answer, result, processMs }
+  if (rewindOffset !== undefined) return { kind: 'rewound', offset: rewindOffset }
+  return { ...answer, letters, isSaved, result, processMs }
 }
 
 function failed(stage: FailedAnswer['stage'], failure: Failure): FailedAnswer {

@@ -6,6 +6,8 @@
  *
  * Four forms of a default export: an object (an instance too), a function, a class, and any of them in compiled CommonJS.
  */
+import { inspect } from 'node:util'
+import { FAILURE_POLICIES, type FailurePolicy } from '../src/dispatch/messages.ts'
 import { ClsConsumerError, fromFailure } from '../src/errors.ts'
 import type { ProcessFunction, Processor } from './define-processor.ts'
 import { describeThrown, userFailure } from './user-failure.ts'
@@ -29,11 +31,22 @@ export function toFactory(exports: ReadonlyMap<string, unknown>, file: string): 
   if (isClass(exported)) return options => checked(construct(exported, options, file), 'class makes what', file)
   if (isFunction(exported)) {
     if (isGenerator(exported)) throw wrong(`the processor's default export ${GENERATOR}`, file)
-    const processor = { process: exported }
+    const onFailure = policyOf(exported, file)
+    const processor = onFailure === undefined ? { process: exported } : { process: exported, onFailure }
     return () => processor
   }
   const processor = checked(exported, 'default export', file)
   return () => processor
+}
+
+/** The processor's own word on failures, where it has one. @throws ClsConsumerError PROCESSOR_SHAPE */
+export function policyOf(processor: object, file: string): FailurePolicy | undefined {
+  const value: unknown = Reflect.get(processor, 'onFailure')
+  const policy = FAILURE_POLICIES.find(each => each === value)
+  if (value === undefined || policy !== undefined) return policy
+  const policies = FAILURE_POLICIES.map(each => `'${each}'`).join(', ')
+  const shown = inspect(value, { depth: 0, maxStringLength: 100, breakLength: Number.POSITIVE_INFINITY })
+  throw wrong(`the processor has an onFailure that is ${shown}; it is one of ${policies}`, file)
 }
 
 const GENERATOR = 'is a generator function: nothing of its body would run; write an (async) function'
@@ -73,8 +86,10 @@ function checked(processor: unknown, what: string, file: string): Processor {
   let problem: string | undefined
   try {
     problem = problemOf(processor)
+    policyOf(processor, file)
     if (problem === undefined && isProcessor(processor)) return processor
   } catch (error) {
+    if (error instanceof ClsConsumerError) throw error
     // A getter of the user's.
     problem = `cannot be read: ${describeThrown(error).message}`
   }

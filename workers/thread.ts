@@ -7,6 +7,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { AnyAnswer, AnyTask, ClientTask, FromClient, HelloTask, ThreadAnswer } from '../src/dispatch/messages.ts'
 import { assert, toFailure } from '../src/errors.ts'
+import { harvest } from './harvest.ts'
 import { MemoryList, SWEEP_MS } from './kernel/memory-list.ts'
 import { scout } from './scout.ts'
 import { ThreadClient } from './thread-client.ts'
@@ -46,6 +47,8 @@ class Thread {
           return this.#hello(task)
         case 'scout':
           return scout(task, this.#scoutMemories)
+        case 'harvest':
+          return harvest(task, this.#scoutMemories)
         default:
           return await this.#runFor(task)
       }

@@ -8,10 +8,17 @@ import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ClsConsumerError, type ErrorCode, type ErrorPlace, type Failure, toFailure } from '../src/errors.ts'
 
+/** What the views and methods given to user code throw of their own: it says best what is wrong with the call. */
+const OWN_CODES: ReadonlySet<ErrorCode> = new Set([
+  'BATCH_CLOSED',
+  'CONSUMER_STATE',
+  'DEAD_LETTER_DIRECTORY',
+  'DEAD_LETTER_TOO_LARGE'
+])
+
 /** Which call into user code threw, for the message: `process`, `start`, … */
 export function userFailure(call: string, thrown: unknown, code: ErrorCode, place: ErrorPlace): Failure {
-  // A closed view's own error says best what is wrong with the code that used it.
-  if (thrown instanceof ClsConsumerError && thrown.code === 'BATCH_CLOSED') return toFailure(thrown, code, place)
+  if (thrown instanceof ClsConsumerError && OWN_CODES.has(thrown.code)) return toFailure(thrown, code, place)
   const { message, stack } = describeThrown(thrown)
   const at = placeInStack(stack)
   const words = `the processor's ${call} threw ${message}${at === undefined ? '' : ` at ${at}`}`

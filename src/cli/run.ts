@@ -5,6 +5,7 @@
  * closing line; or what is in force, without doing anything. Signals come in as `stop`; this file neither handles signals
  * nor ends the process.
  */
+import { resolve } from 'node:path'
 import type { Options } from 'yargs'
 import { CONFIG } from '../config/config-file.ts'
 import { credentialsFrom, credentialVariables } from '../config/env-credentials.ts'
@@ -123,6 +124,9 @@ export function runOptions(args: Args, env: Env, cwd: string): RunOptions {
   if (typeof given.processor === 'string') {
     processor = locateProcessor(given.processor, check.folderOf('processor', cwd))
     given.processor = processor.file
+  }
+  if (typeof given.deadLetterDirectory === 'string') {
+    given.deadLetterDirectory = resolve(check.folderOf('deadLetterDirectory', cwd), given.deadLetterDirectory)
   }
   const printResults = check.take(OWN.printResults)
   const wantsConfig = check.take(OWN.printConfig)

@@ -3,7 +3,8 @@
  *
  * In: what a consumer wants to say. Out: what the service says to it, after retries by remedy within the call's
  * deadline, each try signed anew and within the service's rate. Actions and fields: the service's API reference,
- * version 2020-10-16. Must never happen: an error read as an empty answer (I6), an offset as a double (I10).
+ * version 2020-10-16. Must never happen: an error read as an empty answer (I6), an offset as a double (I10), a try that
+ * the caller does not want any more.
  */
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
 import type {
@@ -137,6 +138,7 @@ function createCall(options: ControlApiOptions): Call {
   return (action, body, at, read, how = {}) => {
     const place: ErrorPlace = { action, ...at }
     const text = printJson(body)
+    const { maySend = () => true, whenUnsure = 'retry' } = how
     const attempt = async (signal: AbortSignal, checkDeadline: () => void) => {
       await limiter.wait(action, signal, place)
       return trySigned(signing, place, async ({ credentials, nowSeconds, secrets }) => {
@@ -154,6 +156,8 @@ function createCall(options: ControlApiOptions): Call {
         }
         const bodyBytesMax = ANSWER_BYTES_MAX
         checkDeadline()
+        // Not earlier: the turn, the credentials and the wait since the last try take their time.
+        if (!maySend()) throw new ClsConsumerError('CALL_WITHDRAWN', 'what it was to say holds no longer', place)
         const answer = await http.request({ origin, path: '/', headers, body: text, signal, place, bodyBytesMax })
         signing.serviceClock.observe(answer.headers.get('date'))
         const success = readControlAnswer(answer, { place, secrets })
@@ -161,7 +165,7 @@ function createCall(options: ControlApiOptions): Call {
       })
     }
     const isRetried = (error: ClsConsumerError) =>
-      !saysGroupExists(error) && (how.whenUnsure !== 'fail' || !isUnsure(error))
+      maySend() && !saysGroupExists(error) && (whenUnsure === 'retry' || !isUnsure(error))
     const onRetry = (error: ClsConsumerError, waitMs: number) =>
       log.warn('retried', { ...at, action, code: error.code, waitMs: Math.round(waitMs), reason: error.message })
     return retry(

@@ -2,23 +2,32 @@
  * The committer: sends the frontiers of all partitions, merged into one call per interval.
  *
  * In: `track`ed offsets. Out: `CommitConsumerOffsets`, and what became of them. Must never happen: two calls in flight;
- * an offset of an ended epoch in a call (I3); a call past the lease (I12).
+ * an offset of an ended epoch in a call (I3); a call past the lease (I12); a position that goes back silently (I6).
  *
  * Walks of the race:
  * - call leaves with offset 100; frontier moves to 200; answer arrives → acknowledged is what was sent, not what is
  *   wanted now; 200 goes with the next call.
  * - call leaves; epoch ends; answer arrives → the entry is gone or of another epoch; the answer says nothing of it.
+ * - call is refused for its rate or its signature, or waits for its turn; epoch ends; call would be sent (again) → the
+ *   service would be told an offset of an ended epoch, maybe over a newer one's. Hence each try asks first. What was sent
+ *   is sent; the other partitions of the call go at once, in a new one.
  * - call times out, and is executed later, after 200 was committed → 100 stands. Hence a timeout leaves the entries
  *   unacknowledged and in doubt: the newest offset is sent until one call after it has been acknowledged, and once more.
+ * - 100 is acknowledged; the partition is rewound to 50, in a new epoch; 50 is acknowledged → the service went back, and
+ *   it is told. Had the first answer come after the end of its epoch, 100 is what the service held all the same.
  */
 import { type Epoch, keyOf } from '../batch.ts'
+import { Recent } from '../cls/recent.ts'
 import { isUnsure } from '../cls/retry.ts'
 import { assert, ClsConsumerError, toClsError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { PartitionOffset, Timer, World } from '../world.ts'
+import { Doubts } from './doubts.ts'
 
 export interface CommitHandlers {
   committed(epoch: Epoch, offset: bigint): void
+  /** A commit was acknowledged that is lower than the partition's one before, of this epoch or another. */
+  wentBack(epoch: Epoch, from: bigint, to: bigint): void
   /** The call failed and will be repeated. */
   failed(error: ClsConsumerError, partitionCount: number): void
   /** The service refuses this partition's commit: the epoch is not ours any more. */
@@ -37,23 +46,14 @@ interface Entry {
   isSent: boolean
 }
 
-/** A call whose fate is unknown: its offset may be executed late, over a newer one. */
-interface Doubt {
-  readonly offset: bigint
-  /** Acknowledged calls still needed until it is believed to be over. */
-  readonly callsLeft: number
-}
-
-const DOUBT_CALLS = 2
-
-/** Of a call that others made: equal to nothing that is wanted. */
-const UNKNOWN = -1n
-
 /** A call and its retries: past this the newest offsets are sent instead of repeating older ones. */
 const CALL_MS_MAX = 10_000
 
 /** Between a failed call and the next of a flush. */
 const RETRY_PAUSE_MS = 200
+
+/** The partitions of one consumer are far fewer. One that is forgotten only goes back without a word, once. */
+const POSITIONS_MAX = 10_000
 
 /** broken: the service refuses commits for good. */
 type Phase = 'running' | 'broken' | 'stopped'
@@ -64,11 +64,9 @@ export class Committer {
   readonly #consumer: string
   readonly #handlers: CommitHandlers
   readonly #entries = new Map<string, Entry>()
-  /**
-   * By partition: calls whose fate is unknown. Outlives the epoch: a rewind goes back
-   * to 50; the old epoch's call with 100 is executed late → 50 to 100 would be lost.
-   */
-  readonly #doubts = new Map<string, readonly Doubt[]>()
+  readonly #doubts = new Doubts()
+  /** By partition: what the service was last known to hold. Outlives the epoch: only a new one goes back. */
+  #positions = new Recent<bigint>(POSITIONS_MAX)
   #phase: Phase = 'running'
   #timer: Timer | undefined
   #inFlight: Promise<void> | undefined
@@ -100,6 +98,7 @@ export class Committer {
   /** The offset is the committed one already: nothing to send until it moves. */
   adopt(epoch: Epoch, offset: bigint): void {
     this.#enter({ epoch, wanted: offset, acknowledged: offset, isSent: false })
+    this.#positions.set(keyOf(epoch), offset)
   }
 
   /**
@@ -108,11 +107,12 @@ export class Committer {
    */
   repeat(epoch: Epoch): void {
     const entry = this.#entries.get(keyOf(epoch))
-    if (entry?.epoch.epoch === epoch.epoch && entry.isSent) this.#doubt(keyOf(epoch), UNKNOWN, 1)
+    if (entry?.epoch.epoch === epoch.epoch && entry.isSent) this.#doubts.addUnknown(keyOf(epoch))
   }
 
   /** Nothing that was acknowledged is committed any more. */
   repeatAll(): void {
+    this.#positions = new Recent(POSITIONS_MAX)
     for (const entry of this.#entries.values()) {
       this.repeat(entry.epoch)
       entry.isSent = false
@@ -213,6 +213,7 @@ export class Committer {
 
   async #send(entries: readonly Entry[]): Promise<void> {
     const error = await this.#call(entries)
+    if (error?.code === 'CALL_WITHDRAWN') this.#goOn()
     if (error === undefined || error.remedy === 'retry' || error.code === 'LEASE_LOST') return
     if (error.code === 'INVARIANT_BROKEN') {
       this.#break(error)
@@ -220,7 +221,7 @@ export class Committer {
     }
     // Refused, and it is not known for which partitions: commit one by one, and end only the refused epochs.
     for (const entry of entries) {
-      if (this.#entries.get(keyOf(entry.epoch)) !== entry) continue
+      if (!this.#isCurrent(entry)) continue
       const refusal = entries.length === 1 ? error : await this.#call([entry])
       if (refusal === undefined || refusal.remedy === 'retry') continue
       if (refusal.code === 'LEASE_LOST') return
@@ -231,6 +232,11 @@ export class Committer {
       this.forget(entry.epoch)
       this.#handlers.refused(entry.epoch, refusal)
     }
+  }
+
+  /** The call in flight was withdrawn. What is left of it may have waited for seconds: it goes at once. */
+  #goOn(): void {
+    void this.#inFlight?.then(() => (this.#phase === 'running' ? this.#commitOnce() : undefined))
   }
 
   /** One call. Returns its error, if any. */
@@ -245,12 +251,17 @@ export class Committer {
     try {
       await this.#world.control.commitConsumerOffsets(
         { group: this.#settings.group, consumer: this.#consumer, offsets },
-        { deadlineMs: Math.min(CALL_MS_MAX, this.#settings.callTimeoutMs, leaseMs), whenUnsure: 'fail' }
+        {
+          deadlineMs: Math.min(CALL_MS_MAX, this.#settings.callTimeoutMs, leaseMs),
+          whenUnsure: 'fail',
+          maySend: () => entries.every(entry => this.#isCurrent(entry))
+        }
       )
     } catch (thrown) {
       const error = toClsError(thrown)
+      if (error.code === 'CALL_WITHDRAWN') return error
       if (isUnsure(error)) {
-        for (const { entry, offset } of sent) this.#doubt(keyOf(entry.epoch), offset)
+        for (const { entry, offset } of sent) this.#doubts.add(keyOf(entry.epoch), offset)
       }
       this.#failureCount += 1
       if (error.remedy === 'retry') this.#handlers.failed(error, entries.length)
@@ -261,32 +272,25 @@ export class Committer {
   }
 
   #acknowledge(entry: Entry, offset: bigint): void {
-    if (this.#entries.get(keyOf(entry.epoch)) !== entry) return
+    const { epoch } = entry
+    const before = this.#positions.get(keyOf(epoch))
+    this.#positions.set(keyOf(epoch), offset)
+    if (before !== undefined && offset < before) this.#handlers.wentBack(epoch, before, offset)
+    if (!this.#isCurrent(entry)) return
     const isNews = entry.acknowledged !== offset
     entry.acknowledged = offset
     entry.isSent = true
-    const doubts = this.#doubts.get(keyOf(entry.epoch)) ?? []
-    const left = doubts.filter(({ callsLeft }) => callsLeft > 1)
-    this.#setDoubts(
-      keyOf(entry.epoch),
-      left.map(doubt => ({ ...doubt, callsLeft: doubt.callsLeft - 1 }))
-    )
-    if (isNews) this.#handlers.committed(entry.epoch, offset)
+    this.#doubts.acknowledged(keyOf(epoch))
+    if (isNews) this.#handlers.committed(epoch, offset)
   }
 
-  #doubt(key: string, offset: bigint, callsLeft = DOUBT_CALLS): void {
-    const others = (this.#doubts.get(key) ?? []).filter(doubt => doubt.offset !== offset)
-    this.#setDoubts(key, [...others, { offset, callsLeft }])
+  /** Its epoch has neither ended nor been replaced. */
+  #isCurrent(entry: Entry): boolean {
+    return this.#entries.get(keyOf(entry.epoch)) === entry
   }
 
-  #setDoubts(key: string, doubts: readonly Doubt[]): void {
-    if (doubts.length === 0) this.#doubts.delete(key)
-    else this.#doubts.set(key, doubts)
-  }
-
-  /** A doubtful call that carried what is wanted does no harm, however late. */
   #isDirty({ epoch, wanted, acknowledged }: Entry): boolean {
-    return wanted !== acknowledged || (this.#doubts.get(keyOf(epoch)) ?? []).some(({ offset }) => offset !== wanted)
+    return wanted !== acknowledged || this.#doubts.threaten(keyOf(epoch), wanted)
   }
 
   #break(error: ClsConsumerError): void {

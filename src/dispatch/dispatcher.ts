@@ -7,7 +7,8 @@
  *
  *   Crew      which threads are up            Runs          batches on their way: opened, answered, run again
  *   Hooks     the user's hooks, bounded       OpenBatches   the end of an open batch, awaited or brought about
- *   Seating   assign, move, drain: a partition's place
+ *   Seating   assign, move, drain: a          ProcessLimit  the time that `process` may take
+ *             partition's place
  */
 import type { Batch, Epoch } from '../batch.ts'
 import { ClsConsumerError, fromFailure } from '../errors.ts'
@@ -16,19 +17,35 @@ import type { World } from '../world.ts'
 import { Crew } from './crew.ts'
 import { Hooks, toPoolError } from './hooks.ts'
 import { Lanes } from './lanes.ts'
-import type { FromThread, ProcessorSource } from './messages.ts'
+import type { FailurePolicy, FromThread, NextOffsetMessage, ProcessorSource } from './messages.ts'
 import { OpenBatches } from './open-batches.ts'
-import { type RunHandlers, Runs } from './runs.ts'
+import { ProcessLimit } from './process-limit.ts'
+import { type DispatchWait, type RunHandlers, Runs } from './runs.ts'
 import { Seating } from './seating.ts'
 
 export interface DispatchHandlers extends RunHandlers {
   /** The thread has decoded the next offset and is about to process. */
-  nextOffset(batch: Batch, nextOffset: bigint | undefined): void
+  nextOffset(batch: Batch, nextOffset: bigint | undefined, messageCount: number): void
+  /** The processor's own word on what becomes of failed batches. */
+  policy(onFailure: FailurePolicy): void
+  /** `context.save()` in `revoke`. */
+  saved(epoch: Epoch): void
+  /** What the processor kept for the partition is gone: its thread has ended, or the partition has left it. */
+  stateLost(epoch: Epoch): void
 }
 
 type DispatchSettings = Pick<
   Settings,
-  'abortGraceMs' | 'threadExitMs' | 'hookTimeoutMs' | 'responseBytesMax' | 'heldBytesMax'
+  | 'abortGraceMs'
+  | 'threadExitMs'
+  | 'hookTimeoutMs'
+  | 'processTimeoutMs'
+  | 'responseBytesMax'
+  | 'heldBytesMax'
+  | 'commitMode'
+  | 'deadLetterDirectory'
+  | 'onResult'
+  | 'resultsMax'
 >
 
 export interface DispatcherParts {
@@ -45,6 +62,7 @@ export class Dispatcher {
   readonly #lanes: Lanes
   readonly #crew: Crew
   readonly #openBatches: OpenBatches
+  readonly #processLimit: ProcessLimit
   readonly #seating: Seating
   readonly #runs: Runs
 
@@ -60,7 +78,14 @@ export class Dispatcher {
       world,
       abortGraceMs: settings.abortGraceMs,
       hooks,
-      startTask: { kind: 'start', processor, limits: { responseBytesMax, keptBytesMax }, leaseEndMs },
+      startTask: {
+        kind: 'start',
+        processor,
+        limits: { responseBytesMax, keptBytesMax },
+        commitMode: settings.commitMode,
+        deadLetters: settings.deadLetterDirectory === undefined ? 'off' : 'written',
+        leaseEndMs
+      },
       handlers: {
         message: message => this.#onMessage(message),
         exited: thread => this.#seating.exited(thread),
@@ -70,6 +95,14 @@ export class Dispatcher {
       }
     })
     this.#openBatches = new OpenBatches(world, settings, this.#crew)
+    this.#processLimit = new ProcessLimit({
+      world,
+      settings,
+      file: processor.file,
+      crew: this.#crew,
+      openBatches: this.#openBatches,
+      broken: error => handlers.broken(toPoolError(error))
+    })
     this.#seating = new Seating({
       log,
       lanes: this.#lanes,
@@ -80,6 +113,7 @@ export class Dispatcher {
         dropQueued: seat => this.#runs.dropQueued(seat),
         pump: thread => this.#runs.pump(thread),
         pumpAll: () => this.#runs.pumpAll(),
+        stateLost: ({ id, epoch }) => handlers.stateLost({ ...id, epoch }),
         retryDelayMs: lossCount => handlers.retryDelayMs(lossCount),
         broken: error => handlers.broken(error)
       }
@@ -90,7 +124,9 @@ export class Dispatcher {
       lanes: this.#lanes,
       crew: this.#crew,
       openBatches: this.#openBatches,
+      processLimit: this.#processLimit,
       seating: this.#seating,
+      resultsMax: settings.onResult === undefined ? Number.POSITIVE_INFINITY : settings.resultsMax,
       handlers
     })
   }
@@ -124,13 +160,28 @@ export class Dispatcher {
     if (seat !== undefined) this.#runs.dropQueued(seat)
   }
 
-  /** The partition goes on in a new epoch, on the same lane. Waiting batches are dropped, an open one is aborted. */
-  renew(epoch: Epoch, next: Epoch): void {
+  /**
+   * The partition goes on in a new epoch, on the same lane. Waiting batches are dropped, an open one is aborted. `isNewTry`:
+   * somebody has decided where, and failed attempts are forgotten.
+   */
+  renew(epoch: Epoch, next: Epoch, isNewTry: boolean): void {
     const seat = this.#lanes.find(epoch)
     if (seat === undefined) return
     this.#runs.dropQueued(seat)
-    this.#openBatches.abort(seat, 'the partition was rewound')
-    this.#lanes.renew(seat, next)
+    this.#openBatches.abort(seat, 'the partition goes on elsewhere')
+    this.#lanes.renew(seat, next, isNewTry)
+  }
+
+  /** Resolves when no batch of the partition is open. */
+  async rest(epoch: Epoch): Promise<void> {
+    const seat = this.#lanes.find(epoch)
+    if (seat !== undefined) await this.#openBatches.rest(seat)
+  }
+
+  /** What the partition's next batch waits for here, for a report. */
+  waitOf(epoch: Epoch): DispatchWait | undefined {
+    const seat = this.#lanes.find(epoch)
+    return seat === undefined ? undefined : this.#runs.waitOf(seat)
   }
 
   /**
@@ -167,17 +218,32 @@ export class Dispatcher {
   }
 
   #onMessage(message: FromThread): void {
-    if (message.kind === 'log') {
-      this.#world.log[message.level](message.message, message.fields)
-      return
+    switch (message.kind) {
+      case 'log':
+        this.#world.log[message.level](message.message, message.fields)
+        return
+      case 'broken':
+        this.#handlers.broken(fromFailure(message.failure))
+        return
+      case 'policy':
+        this.#handlers.policy(message.onFailure)
+        return
+      case 'saved': {
+        const { topicId, partition, epoch } = message
+        this.#handlers.saved({ topicId, partition, epoch })
+        return
+      }
+      case 'next-offset':
+        this.#onNextOffset(message)
     }
-    if (message.kind === 'broken') {
-      this.#handlers.broken(fromFailure(message.failure))
-      return
-    }
-    const batch = this.#lanes.openBatch(message.batchId)
+  }
+
+  #onNextOffset({ batchId, nextOffset, messageCount }: NextOffsetMessage): void {
+    const batch = this.#lanes.openBatch(batchId)
+    if (batch === undefined) return
+    this.#processLimit.begun(batch)
     try {
-      if (batch !== undefined) this.#handlers.nextOffset(batch, message.nextOffset)
+      this.#handlers.nextOffset(batch, nextOffset, messageCount)
     } catch (error) {
       this.#handlers.broken(toPoolError(error))
     }

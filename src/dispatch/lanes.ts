@@ -7,7 +7,7 @@
  */
 import { type Batch, type Epoch, keyOf } from '../batch.ts'
 import { assert } from '../errors.ts'
-import type { PartitionId } from './messages.ts'
+import type { FailedAnswer, PartitionId } from './messages.ts'
 
 /**
  * assigning: its `assign` has not returned on the thread it belongs to (now, or since that thread was replaced).
@@ -23,6 +23,22 @@ const MOVES = {
   draining: []
 } as const satisfies Record<SeatPhase, readonly SeatPhase[]>
 
+/**
+ * What has gone wrong with the batch that starts there. It outlives the epoch: where a partition restarts at its last save,
+ * the batch that threads die of comes again.
+ */
+export interface Trouble {
+  readonly startOffset: bigint
+  /** How often it was begun and not brought to an end, for whatever reason. */
+  readonly beginCount: number
+  /** Of these, how often by its own fault, as far as can be told. */
+  readonly failureCount: number
+  /** Of these, how many threads died by themselves with it on them. */
+  readonly lossCount: number
+  /** What it failed of last. */
+  readonly last: FailedAnswer | undefined
+}
+
 /** The place of one partition on one lane. Changed by `Lanes` alone. */
 export interface Seat {
   readonly id: PartitionId
@@ -31,10 +47,7 @@ export interface Seat {
   phase: SeatPhase
   queue: Batch[]
   open: Batch | undefined
-  /** Of the batch at the head or open: 1 for the first. */
-  attempt: number
-  /** How many threads have died by themselves with this batch on them. */
-  lossCount: number
+  trouble: Trouble | undefined
   /** backoff: the batch at the head waits for its next attempt. */
   pause: 'none' | 'backoff'
 }
@@ -62,8 +75,7 @@ export class Lanes {
       phase: 'assigning',
       queue: [],
       open: undefined,
-      attempt: 1,
-      lossCount: 0,
+      trouble: undefined,
       pause: 'none'
     }
     this.#lanes[seat.thread]?.push(seat)
@@ -90,8 +102,10 @@ export class Lanes {
     seat.phase = phase
   }
 
-  renew(seat: Seat, next: Epoch): void {
+  /** `isNewTry`: what went wrong before is forgiven, since somebody has decided where to go on. */
+  renew(seat: Seat, next: Epoch, isNewTry: boolean): void {
     seat.epoch = next.epoch
+    if (isNewTry) seat.trouble = undefined
   }
 
   /** The seat of a partition in this very epoch. */
@@ -117,8 +131,17 @@ export class Lanes {
 
   /** Takes all queued batches away. */
   clear(seat: Seat): Batch[] {
-    if (seat.open === undefined) forgetAttempts(seat)
     return seat.queue.splice(0)
+  }
+
+  /** Of the batch at the head or open: 1 for the first. */
+  attempt(seat: Seat): number {
+    return (troubleOf(seat)?.beginCount ?? 0) + 1
+  }
+
+  /** What has gone wrong with the batch at the head or open. */
+  trouble(seat: Seat): Trouble | undefined {
+    return troubleOf(seat)
   }
 
   /**
@@ -129,9 +152,9 @@ export class Lanes {
     const lane = this.#lanes[thread] ?? []
     const open = lane.filter(seat => seat.open !== undefined)
     const waiting = lane.filter(isDue)
-    const suspect = waiting.find(({ lossCount }) => lossCount > 0)
+    const suspect = waiting.find(isSuspect)
     if (suspect !== undefined) return open.length === 0 ? suspect : undefined
-    if (open.length >= this.#batchesPerThread || open.some(({ lossCount }) => lossCount > 0)) return undefined
+    if (open.length >= this.#batchesPerThread || open.some(isSuspect)) return undefined
     return waiting[0]
   }
 
@@ -147,28 +170,57 @@ export class Lanes {
     return batch
   }
 
+  /** The open batch has been answered, and that is dealt with: what went wrong up to its start is over. */
   close(seat: Seat): void {
+    const { open, trouble } = seat
+    if (open !== undefined && trouble !== undefined && open.startOffset >= trouble.startOffset) seat.trouble = undefined
     seat.open = undefined
-    forgetAttempts(seat)
   }
 
-  /** The open batch did not run to its end, for no fault of its own: it is the next one again. */
+  /** The open batch was not brought to an end, and it is not to blame. */
+  cutShort(seat: Seat): void {
+    const { startOffset, beginCount, failureCount, lossCount, last } = this.#openTrouble(seat)
+    seat.trouble = { startOffset, beginCount: beginCount + 1, failureCount, lossCount, last }
+  }
+
+  /** The open batch has failed; `isLoss`: its thread has died of it. */
+  failed(seat: Seat, last: FailedAnswer, isLoss: boolean): Trouble {
+    const { startOffset, beginCount, failureCount, lossCount } = this.#openTrouble(seat)
+    seat.trouble = {
+      startOffset,
+      beginCount: beginCount + 1,
+      failureCount: failureCount + 1,
+      lossCount: lossCount + (isLoss ? 1 : 0),
+      last
+    }
+    return seat.trouble
+  }
+
+  /** The open batch is the next one again. */
   reopen(seat: Seat): void {
     assert(seat.open !== undefined, `I2: ${keyOf(seat.id)} has an open batch to return`)
     seat.queue.unshift(seat.open)
     seat.open = undefined
-    seat.attempt += 1
   }
 
-  /** A thread died by itself with the open batch on it: it is the next one again, once `resume` is called. */
+  /** The open batch is wanted no more: its epoch is over. It may come again in the next one. */
+  discard(seat: Seat): void {
+    seat.open = undefined
+  }
+
+  /** Nothing of the seat is opened until `resume`. */
   suspend(seat: Seat): void {
-    this.reopen(seat)
-    seat.lossCount += 1
     seat.pause = 'backoff'
   }
 
   resume(seat: Seat): void {
     seat.pause = 'none'
+  }
+
+  #openTrouble(seat: Seat): Trouble {
+    assert(seat.open !== undefined, `I2: ${keyOf(seat.id)} has an open batch that did not end`)
+    const { startOffset } = seat.open
+    return troubleOf(seat) ?? { startOffset, beginCount: 0, failureCount: 0, lossCount: 0, last: undefined }
   }
 
   #emptiest(): number {
@@ -190,9 +242,13 @@ function isDue({ phase, open, queue, pause }: Seat): boolean {
   return phase === 'ready' && open === undefined && queue.length > 0 && pause === 'none'
 }
 
-/** They were those of a batch that is done, or gone. */
-function forgetAttempts(seat: Seat): void {
-  seat.attempt = 1
-  seat.lossCount = 0
-  seat.pause = 'none'
+/** A thread has died under its next or open batch. */
+function isSuspect(seat: Seat): boolean {
+  return (troubleOf(seat)?.lossCount ?? 0) > 0
+}
+
+/** What went wrong with the batch that is open, or the next one. */
+function troubleOf({ open, queue, trouble }: Seat): Trouble | undefined {
+  const batch = open ?? queue[0]
+  return batch !== undefined && batch.startOffset === trouble?.startOffset ? trouble : undefined
 }

@@ -24,6 +24,20 @@ export interface PartitionId {
   readonly partition: number
 }
 
+/**
+ * What becomes of a batch after its last attempt, and of a message that cannot be decoded:
+ * - stop: the consumer stops in order, and the offset stays before the batch.
+ * - dead-letter: it is written to the dead letters, and the partition goes on behind it.
+ * - skip: the partition goes on behind it. Counted, and told at warn with its offsets.
+ * - park: the partition stops and stays owned; the others go on.
+ */
+export const FAILURE_POLICIES = ['stop', 'dead-letter', 'skip', 'park'] as const
+export type FailurePolicy = (typeof FAILURE_POLICIES)[number]
+
+/** auto: what is processed is committed. manual: what the processor has saved. */
+export const COMMIT_MODES = ['auto', 'manual'] as const
+export type CommitMode = (typeof COMMIT_MODES)[number]
+
 /** Limits that a thread keeps by itself. */
 export interface ThreadLimits {
   /** Decompressed bytes of one response. */
@@ -44,6 +58,9 @@ export interface StartTask {
   readonly kind: 'start'
   readonly processor: ProcessorSource
   readonly limits: ThreadLimits
+  readonly commitMode: CommitMode
+  /** Whether there is a directory for dead letters. */
+  readonly deadLetters: 'written' | 'off'
   /**
    * One Float64: the lease's end on the process-wide monotonic clock, ms. Written by the main thread with each
    * acknowledged heartbeat, read by threads right before `process` (I12: the process may have been stopped between).
@@ -93,6 +110,16 @@ export interface ScoutTask {
   readonly responseBytesMax: number
 }
 
+/** Takes a response apart for the dead letters; on the scout's thread. Answered by `harvested` or `failed`. */
+export interface HarvestTask {
+  readonly kind: 'harvest'
+  readonly body: SharedArrayBuffer
+  readonly byteCount: number
+  readonly compression: Compression
+  /** Decompressed bytes of one response. */
+  readonly responseBytesMax: number
+}
+
 /** Whose it is: the number of a consumer in its pool, never used twice. */
 export interface OfClient {
   readonly client: number
@@ -101,7 +128,7 @@ export interface OfClient {
 /** What a dispatcher gives its threads to do. */
 export type ThreadTask = StartTask | AssignTask | BatchTask | RevokeTask | StopTask
 export type ClientTask = ThreadTask & OfClient
-export type PoolTask = ClientTask | ScoutTask
+export type PoolTask = ClientTask | ScoutTask | HarvestTask
 export type AnyTask = HelloTask | PoolTask
 
 /** `start`, `assign`, `revoke` and `stop` answer this, or `failed`. */
@@ -120,6 +147,15 @@ export interface PoisonMessage {
   readonly raw: Uint8Array
 }
 
+/** A log that the processor gave to `context.deadLetter`. Counts with its batch, or not at all. */
+export interface ThreadLetter {
+  readonly messageIndex: number
+  readonly logIndex: number
+  readonly reason: string
+  /** A `LogGroup` from which the other logs are cut out. */
+  readonly raw: Uint8Array
+}
+
 export interface ProcessedAnswer {
   readonly kind: 'processed'
   /**
@@ -132,10 +168,19 @@ export interface ProcessedAnswer {
   /** Decompressed bytes of the response. */
   readonly responseBytes: number
   readonly poison: readonly PoisonMessage[]
+  readonly letters: readonly ThreadLetter[]
+  /** `context.save()` was called: everything up to the end of this batch is saved, once it settles. */
+  readonly isSaved: boolean
   /** What `process` returned. */
   readonly result: unknown
   readonly decodeMs: number
   readonly processMs: number
+}
+
+/** The processor wants the partition read again from there: nothing else of the batch counts. */
+export interface RewoundAnswer {
+  readonly kind: 'rewound'
+  readonly offset: bigint
 }
 
 /** The task did not succeed; nothing of it counts. `stage` says whose fault it is. */
@@ -151,7 +196,7 @@ export interface NotStartedAnswer {
   readonly reason: 'aborted' | 'lease-ended'
 }
 
-export type BatchAnswer = ProcessedAnswer | FailedAnswer | NotStartedAnswer
+export type BatchAnswer = ProcessedAnswer | RewoundAnswer | FailedAnswer | NotStartedAnswer
 
 /** `undefined`: the response has none, or cannot be read. */
 export interface ScoutedAnswer {
@@ -159,8 +204,15 @@ export interface ScoutedAnswer {
   readonly nextOffset: bigint | undefined
 }
 
+/** Every message as it stands in the response: JSON, a text of base64 as a rule. */
+export interface HarvestedAnswer {
+  readonly kind: 'harvested'
+  readonly nextOffset: bigint | undefined
+  readonly messages: readonly Uint8Array[]
+}
+
 export type ThreadAnswer = DoneAnswer | BatchAnswer
-export type AnyAnswer = ThreadAnswer | ScoutedAnswer
+export type AnyAnswer = ThreadAnswer | ScoutedAnswer | HarvestedAnswer
 
 /** Aborts `context.signal` of an open batch; a batch that has not started yet will not start. */
 export interface AbortMessage {
@@ -188,11 +240,23 @@ export interface LogMessage {
   readonly fields: LogFields
 }
 
+/** The processor's own word on what becomes of failed batches, told before `start` is answered. */
+export interface PolicyMessage {
+  readonly kind: 'policy'
+  readonly onFailure: FailurePolicy
+}
+
+/** `context.save()` in `revoke`: everything that was processed is saved. Told before `revoke` is answered. */
+export interface SavedMessage extends PartitionId {
+  readonly kind: 'saved'
+  readonly epoch: number
+}
+
 /** User code did what no further attempt mends, outside any task that could answer so: the consumer stops. */
 export interface BrokenMessage {
   readonly kind: 'broken'
   readonly failure: Failure
 }
 
-export type FromThread = NextOffsetMessage | LogMessage | BrokenMessage
+export type FromThread = NextOffsetMessage | LogMessage | PolicyMessage | SavedMessage | BrokenMessage
 export type FromClient = FromThread & OfClient

@@ -49,7 +49,8 @@ export class PoolClient implements Threads {
     this.#pend(thread, 1)
     try {
       const answer = await this.#pool.run(thread, { ...task, client: this.client })
-      assert(answer.kind !== 'scouted', `a ${task.kind} is not answered as a scout is`)
+      const isScouts = answer.kind === 'scouted' || answer.kind === 'harvested'
+      assert(!isScouts, `a ${task.kind} is not answered as a scout is`)
       return answer
     } finally {
       this.#pend(thread, -1)

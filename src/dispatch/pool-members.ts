@@ -9,7 +9,7 @@
  *   nobody ──join──► booting ──► open ──last one leaves──► closing ──► nobody
  */
 import { ClsConsumerError } from '../errors.ts'
-import type { LogFields, Logger, PulledBody, ThreadHandlers } from '../world.ts'
+import type { Harvest, LogFields, Logger, PulledBody, ThreadHandlers } from '../world.ts'
 import { PoolClient } from './pool-client.ts'
 import type { ScoutThread } from './scout.ts'
 import { endFor } from './thread-end.ts'
@@ -91,6 +91,12 @@ export class PoolMembers {
 
   async scout(body: PulledBody, responseBytesMax: number): Promise<bigint | undefined> {
     return await this.#life?.scout.nextOffset(body, responseBytesMax)
+  }
+
+  /** @throws ClsConsumerError see `ScoutThread`. */
+  async harvest(body: PulledBody, responseBytesMax: number): Promise<Harvest> {
+    if (this.#life === undefined) throw new ClsConsumerError('POOL_BROKEN', 'no consumer has its threads')
+    return await this.#life.scout.harvest(body, responseBytesMax)
   }
 
   #begin(): Life {

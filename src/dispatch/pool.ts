@@ -26,6 +26,8 @@ export interface ThreadsOptions {
   /** How long a thread may take until it has its port. */
   readonly threadBootMs?: number
   readonly maxYoungGenerationSizeMb?: number
+  /** JavaScript heap of a thread that runs processors, past which it ends; Node's own limit where undefined. */
+  readonly threadHeapMb?: number | undefined
   /** The built run-batch.js. */
   readonly file?: URL
   /** This process's environment; secrets in it do not reach the threads. */
@@ -63,11 +65,11 @@ export function createThreads(options: ThreadsOptions & { readonly log: Logger }
 export function createMembers(options: ThreadsOptions): PoolMembers {
   const { clock, timers } = options
   const warn: Logger['warn'] = (message, fields) => members.warn(message, fields)
-  const pool = (count: number): ThreadPool => createPool({ ...options, count }, warn)
+  const pool = (limits: Partial<ThreadsOptions>): ThreadPool => createPool({ ...options, ...limits }, warn)
   const members: PoolMembers = new PoolMembers(
     options,
-    () => pool(options.count),
-    () => new ScoutThread({ clock, timers, log: { warn } }, () => pool(1))
+    () => pool({}),
+    () => new ScoutThread({ clock, timers, log: { warn } }, () => pool({ count: 1, threadHeapMb: undefined }))
   )
   return members
 }
@@ -78,7 +80,7 @@ function createPool(options: ThreadsOptions, warn: Logger['warn']): ThreadPool {
 }
 
 function startPiscina(options: ThreadsOptions, warn: Logger['warn'], hooks: EngineHooks): Engine {
-  const { count, env, file, maxYoungGenerationSizeMb } = options
+  const { count, env, file, maxYoungGenerationSizeMb = YOUNG_GENERATION_MB, threadHeapMb } = options
   const piscina = new Piscina<AnyTask, AnyAnswer>({
     filename: fileURLToPath(file ?? new URL('../../workers/run-batch.js', import.meta.url)),
     minThreads: count,
@@ -90,7 +92,10 @@ function startPiscina(options: ThreadsOptions, warn: Logger['warn'], hooks: Engi
     recordTiming: false,
     taskQueue: NO_QUEUE,
     env: workerEnvironment(env),
-    resourceLimits: { maxYoungGenerationSizeMb: maxYoungGenerationSizeMb ?? YOUNG_GENERATION_MB },
+    resourceLimits: {
+      maxYoungGenerationSizeMb,
+      ...(threadHeapMb === undefined ? {} : { maxOldGenerationSizeMb: threadHeapMb })
+    },
     loadBalancer: (task, workers) => {
       const tenant = task[queueOptionsSymbol]
       return workers.find(worker => tenant instanceof Tenant && worker.id === tenant.id) ?? null

@@ -2,20 +2,25 @@
  * Batches on their way: each opened when its thread and the memory allow, run, answered or run again.
  *
  * In: queued batches; what threads answer, or that they have ended. Out: `handlers`. Must never happen: a partition's next
- * batch starts before its last one was answered and its answer dealt with (I2); a batch starts that may not (I3, I12).
+ * batch starts before its last one was answered and its answer dealt with (I2); a batch starts that may not (I3, I12); more
+ * results that wait to be taken than `resultsMax`.
  *
- * A batch whose thread ends is run again from the bytes that are still held here: at once where the thread was terminated
- * for another's sake, after a wait and only so often where it died by itself.
+ * A batch that was not brought to its end is run again from the bytes that are still held here:
+ *   `process` threw, or had to be ended      after a wait, and only so often
+ *   its thread died by itself                likewise, and alone on its thread
+ *   its thread was terminated for others     at once
+ * What is wrong for good (a result that cannot be copied) is not. What became of its last attempt is its answer.
  */
 import type { Batch } from '../batch.ts'
-import { assert, ClsConsumerError, type ErrorPlace, toFailure } from '../errors.ts'
+import { assert, ClsConsumerError, type ErrorPlace, fromFailure, REMEDIES, toFailure } from '../errors.ts'
 import type { Timer, World } from '../world.ts'
 import type { Crew, LossHandlers } from './crew.ts'
 import { toPoolError } from './hooks.ts'
 import type { Lanes, Seat } from './lanes.ts'
 import { MemoryLine } from './memory-line.ts'
-import type { BatchAnswer, BatchTask } from './messages.ts'
+import type { BatchAnswer, BatchTask, FailedAnswer } from './messages.ts'
 import type { OpenBatches } from './open-batches.ts'
+import type { ProcessLimit } from './process-limit.ts'
 import type { Seating } from './seating.ts'
 
 export interface RunHandlers extends LossHandlers {
@@ -24,13 +29,19 @@ export interface RunHandlers extends LossHandlers {
   /** Reserves memory for the decoded batch; asked again after the next `close`. */
   tryOpen(decodedBytes: number): boolean
   close(decodedBytes: number): void
-  /** The partition's next batch waits until this resolves; it never rejects. */
-  answered(batch: Batch, answer: BatchAnswer): Promise<void>
+  /** `attempt`: which one it is the answer to. The partition's next batch waits until this resolves; it never rejects. */
+  answered(batch: Batch, answer: BatchAnswer, attempt: number): Promise<void>
   /** Never processed, or not to its end, and will not be: its bytes are free. */
   dropped(batch: Batch): void
-  /** A thread died with the batch on it, which is run again after `waitMs`. */
+  /** The batch has failed, or a thread died with it; it is run again after `waitMs`. */
   retried(batch: Batch, error: ClsConsumerError, waitMs: number): void
 }
+
+/**
+ * What a partition's next batch waits for: the processor that has it; the answer to be dealt with (`onResult`, dead letters);
+ * its next attempt; its thread to come up; results to be taken; its turn on the lane, or memory.
+ */
+export type DispatchWait = 'processor' | 'settling' | 'backoff' | 'thread' | 'results' | 'lane'
 
 export interface RunsParts {
   readonly world: Pick<World, 'timers' | 'threads'>
@@ -39,7 +50,10 @@ export interface RunsParts {
   readonly lanes: Lanes
   readonly crew: Crew
   readonly openBatches: OpenBatches
+  readonly processLimit: ProcessLimit
   readonly seating: Seating
+  /** How many batches may be with threads, or answered with results that are not taken yet. */
+  readonly resultsMax: number
   readonly handlers: RunHandlers
 }
 
@@ -48,9 +62,18 @@ export class Runs {
   readonly #memoryLine = new MemoryLine()
   /** Of batches that wait for their next attempt. */
   readonly #backoffs = new Map<Seat, Timer>()
+  #openCount = 0
 
   constructor(parts: RunsParts) {
     this.#parts = parts
+  }
+
+  waitOf(seat: Seat): DispatchWait | undefined {
+    if (seat.open !== undefined) return this.#parts.openBatches.isWithThread(seat) ? 'processor' : 'settling'
+    if (seat.queue.length === 0) return undefined
+    if (this.#backoffs.has(seat)) return 'backoff'
+    if (!this.#parts.crew.isUp(seat.thread) || seat.phase === 'assigning') return 'thread'
+    return this.#openCount >= this.#parts.resultsMax ? 'results' : 'lane'
   }
 
   /** Takes away what waits; the open batch goes on. */
@@ -82,22 +105,43 @@ export class Runs {
     return this.#memoryLine.take(
       thread,
       other => this.#parts.crew.isUp(other) && this.#parts.lanes.next(other) !== undefined,
-      () => this.#parts.handlers.tryOpen(batch.decodedBytes)
+      () => this.#openCount < this.#parts.resultsMax && this.#parts.handlers.tryOpen(batch.decodedBytes)
     )
   }
 
   async #run(seat: Seat, batch: Batch): Promise<void> {
-    const { thread } = seat
-    this.#parts.openBatches.given(batch.batchId)
-    const answer = await this.#process(thread, toTask(batch, seat.attempt))
-    this.#parts.openBatches.returned(batch.batchId)
-    this.#parts.handlers.close(batch.decodedBytes)
+    this.#openCount += 1
+    const spent = this.#spent(seat)
+    if (spent === undefined) await this.#runOn(seat.thread, seat, batch)
+    else {
+      this.#parts.handlers.close(batch.decodedBytes)
+      await this.#answer(seat, batch, spent, this.#parts.lanes.attempt(seat))
+    }
+    this.#openCount -= 1
+    this.pumpAll()
+  }
+
+  /** In an epoch that has ended it failed as often as it may: it is not tried again, and the policy has its word now. */
+  #spent(seat: Seat): FailedAnswer | undefined {
+    const trouble = this.#parts.lanes.trouble(seat)
+    if (trouble?.last === undefined) return undefined
+    return this.#parts.handlers.retryDelayMs(trouble.failureCount) === undefined ? trouble.last : undefined
+  }
+
+  async #runOn(thread: number, seat: Seat, batch: Batch): Promise<void> {
+    const { lanes, openBatches, processLimit, handlers } = this.#parts
+    const attempt = lanes.attempt(seat)
+    openBatches.given(batch.batchId)
+    processLimit.given(seat, batch)
+    const answer = await this.#process(thread, toTask(batch, attempt))
+    openBatches.returned(batch.batchId)
+    const late = processLimit.ended(batch)
+    handlers.close(batch.decodedBytes)
     // Not only once the answer is dealt with: `onResult` may take its time, and the memory is free now.
     if (this.#memoryLine.threads.length > 0) this.pumpAll()
-    if (!(answer instanceof ClsConsumerError)) await this.#answer(seat, batch, answer)
-    else if (answer.code === 'THREAD_LOST') await this.#takeBack(seat, batch, thread, answer)
-    else await this.#answer(seat, batch, failedBy(answer, this.#placeOf(batch)))
-    this.pumpAll()
+    if (!(answer instanceof ClsConsumerError)) await this.#sort(seat, batch, answer, attempt)
+    else if (answer.code === 'THREAD_LOST') await this.#takeBack(seat, batch, thread, answer, late)
+    else await this.#answer(seat, batch, failedBy(answer, this.#placeOf(batch)), attempt)
   }
 
   /** The thread's answer, or why there is none. */
@@ -111,31 +155,76 @@ export class Runs {
     }
   }
 
-  async #answer(seat: Seat, batch: Batch, answer: BatchAnswer): Promise<void> {
-    await this.#parts.handlers.answered(batch, answer)
+  async #answer(seat: Seat, batch: Batch, answer: BatchAnswer, attempt: number): Promise<void> {
+    await this.#parts.handlers.answered(batch, answer, attempt)
     this.#parts.lanes.close(seat)
   }
 
+  async #sort(seat: Seat, batch: Batch, answer: BatchAnswer, attempt: number): Promise<void> {
+    if (answer.kind !== 'failed' || !mayHelp(answer)) await this.#answer(seat, batch, answer, attempt)
+    else await this.#retry(seat, batch, answer, false)
+  }
+
   /** The thread has ended with the batch on it: run again, or drop, or (its last attempt) fail. */
-  async #takeBack(seat: Seat, batch: Batch, thread: number, error: ClsConsumerError): Promise<void> {
-    if (this.#parts.seating.isDraining(seat) || seat.epoch !== batch.epoch) {
-      this.#parts.lanes.close(seat)
-      this.#parts.handlers.dropped(batch)
-    } else if (this.#parts.crew.wasKilled(thread)) {
-      this.#parts.lanes.reopen(seat)
+  async #takeBack(
+    seat: Seat,
+    batch: Batch,
+    thread: number,
+    error: ClsConsumerError,
+    late: ClsConsumerError | undefined
+  ): Promise<void> {
+    const { lanes, crew } = this.#parts
+    if (late !== undefined) {
+      await this.#retry(seat, batch, failedBy(late, this.#placeOf(batch)), false)
+    } else if (crew.wasKilled(thread)) {
+      lanes.cutShort(seat)
+      if (this.#isWanted(seat, batch)) lanes.reopen(seat)
+      else this.#discard(seat, batch)
     } else {
-      const lossCount = seat.lossCount + 1
-      const waitMs = this.#parts.handlers.retryDelayMs(lossCount)
-      if (waitMs === undefined) await this.#answer(seat, batch, this.#deadly(error, lossCount, batch))
-      else this.#backOff(seat, batch, error, waitMs)
+      const lossCount = (lanes.trouble(seat)?.lossCount ?? 0) + 1
+      await this.#retry(seat, batch, this.#deadly(error, lossCount, batch), true)
     }
   }
 
-  #deadly(error: ClsConsumerError, lossCount: number, batch: Batch): BatchAnswer {
+  #deadly(error: ClsConsumerError, lossCount: number, batch: Batch): FailedAnswer {
     const times = lossCount === 1 ? 'a thread has' : `${lossCount} threads have`
     const place = this.#placeOf(batch)
     const what = `${times} died with this batch: ${error.what}`
     return failedBy(new ClsConsumerError('THREAD_LOST', what, { ...place, cause: error }), place)
+  }
+
+  /** Not where its partition goes, is paused, or goes on elsewhere. */
+  #isWanted(seat: Seat, batch: Batch): boolean {
+    const { seating, handlers } = this.#parts
+    return !seating.isDraining(seat) && seat.epoch === batch.epoch && handlers.mayStart(batch)
+  }
+
+  #discard(seat: Seat, batch: Batch): void {
+    this.#parts.lanes.discard(seat)
+    this.#parts.handlers.dropped(batch)
+  }
+
+  /**
+   * After a wait, or not at all: then the policy has its word. A batch of an ended epoch is counted and waited for all the
+   * same: where its partition restarts at its last save, it comes again.
+   */
+  async #retry(seat: Seat, batch: Batch, answer: FailedAnswer, isLoss: boolean): Promise<void> {
+    const { lanes, handlers, seating } = this.#parts
+    const attempt = lanes.attempt(seat)
+    const { failureCount } = lanes.failed(seat, answer, isLoss)
+    const waitMs = handlers.retryDelayMs(failureCount)
+    if (!this.#isWanted(seat, batch)) {
+      this.#discard(seat, batch)
+      if (seating.isDraining(seat)) return
+    } else if (waitMs === undefined) {
+      await this.#answer(seat, batch, answer, attempt)
+      return
+    } else {
+      lanes.reopen(seat)
+    }
+    if (waitMs === undefined) return
+    this.#backOff(seat, waitMs)
+    handlers.retried(batch, fromFailure(answer.failure), waitMs)
   }
 
   #placeOf({ topicId, partition, startOffset }: Batch): ErrorPlace {
@@ -143,14 +232,14 @@ export class Runs {
   }
 
   /** Its bytes stay held and its place stays first: nothing of the partition starts before it (I2). */
-  #backOff(seat: Seat, batch: Batch, error: ClsConsumerError, waitMs: number): void {
+  #backOff(seat: Seat, waitMs: number): void {
+    this.#endBackoff(seat)
     this.#parts.lanes.suspend(seat)
     const timer = this.#parts.world.timers.after(waitMs, () => {
       this.#endBackoff(seat)
       this.pump(seat.thread)
     })
     this.#backoffs.set(seat, timer)
-    this.#parts.handlers.retried(batch, error, waitMs)
   }
 
   #endBackoff(seat: Seat): void {
@@ -177,6 +266,11 @@ function toTask(batch: Batch, attempt: number): BatchTask {
   }
 }
 
-function failedBy(error: ClsConsumerError, place: ErrorPlace): BatchAnswer {
+/** Whether to run it again may help: not where only another program would. */
+function mayHelp({ stage, failure }: FailedAnswer): boolean {
+  return stage === 'process' && REMEDIES[failure.code] !== 'fix-input'
+}
+
+function failedBy(error: ClsConsumerError, place: ErrorPlace): FailedAnswer {
   return { kind: 'failed', stage: 'process', failure: toFailure(error, 'POOL_BROKEN', place) }
 }

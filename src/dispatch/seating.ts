@@ -27,6 +27,8 @@ export interface SeatingHandlers extends LossHandlers {
   /** The thread may open what it could not before. */
   pump(thread: number): void
   pumpAll(): void
+  /** What the processor kept for the partition is gone. */
+  stateLost(seat: Seat): void
 }
 
 export interface SeatingParts {
@@ -70,7 +72,9 @@ export class Seating {
   }
 
   exited(thread: number): void {
-    for (const seat of this.#parts.lanes.seatsOf(thread)) this.#assigned.delete(seat)
+    for (const seat of this.#parts.lanes.seatsOf(thread)) {
+      if (this.#assigned.delete(seat)) this.#parts.handlers.stateLost(seat)
+    }
   }
 
   /** `start` has returned on a thread: `assign` for every partition of its lane. One that moves away needs none there. */
@@ -125,6 +129,8 @@ export class Seating {
     if (this.#assigned.delete(seat)) await this.#revoke(seat)
     // A drain waits for this hook, and finds nothing left to revoke.
     if (this.isDraining(seat)) return
+    // What `revoke` has saved was told before it was answered.
+    this.#parts.handlers.stateLost(seat)
     this.#parts.lanes.moveTo(seat, thread)
     await this.#runAssign(seat)
   }

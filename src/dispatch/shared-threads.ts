@@ -21,6 +21,8 @@ export interface SharedThreadsOptions {
   readonly batchesPerThread?: number
   /** How long a terminated thread may take to exit. */
   readonly threadExitMs?: number
+  /** JavaScript heap of one thread, in MiB; Node's own limit where absent. Takes the place of the consumers' own. */
+  readonly threadHeapMb?: number
 }
 
 /** What a consumer brings along. */
@@ -34,22 +36,30 @@ export interface SharedThreadsUser {
 }
 
 export class SharedThreads {
-  readonly #limits: { readonly threads: number; readonly batchesPerThread: number; readonly threadExitMs: number }
+  readonly #limits: {
+    readonly threads: number
+    readonly batchesPerThread: number
+    readonly threadExitMs: number
+    readonly threadHeapMb: number | undefined
+  }
   #members: PoolMembers | undefined
 
   /** Boots nothing. @throws ClsConsumerError OPTIONS_INVALID */
   constructor(options: SharedThreadsOptions = {}) {
-    this.#limits = resolveSome(['threads', 'batchesPerThread', 'threadExitMs'], { ...options })
+    this.#limits = resolveSome(['threads', 'batchesPerThread', 'threadExitMs', 'threadHeapMb'], { ...options })
   }
 
   /** For `Consumer`: its threads and its scout. Nothing boots before `boot`. */
   client({ log, clock, timers, env, responseBytesMax }: SharedThreadsUser): { threads: Threads; scout: Scout } {
-    const { threads: count, batchesPerThread, threadExitMs } = this.#limits
-    this.#members ??= createMembers({ count, batchesPerThread, threadExitMs, env, clock, timers })
+    const { threads: count, ...limits } = this.#limits
+    this.#members ??= createMembers({ count, ...limits, env, clock, timers })
     const members = this.#members
     return {
       threads: members.client(log),
-      scout: { nextOffset: body => members.scout(body, responseBytesMax) }
+      scout: {
+        nextOffset: body => members.scout(body, responseBytesMax),
+        harvest: body => members.harvest(body, responseBytesMax)
+      }
     }
   }
 }

@@ -39,3 +39,28 @@ export function stepAfterEmpty(
     return { kind: 'wait' }
   return { kind: 'went-back', to: nextOffset }
 }
+
+/** What a response says of its way forward. */
+export interface Outline {
+  readonly nextOffset: bigint | undefined
+  readonly messageCount: number
+}
+
+/**
+ * Where a batch ends, of a bounded run or not; `undefined` where its response leads nowhere. A response that goes past the
+ * end of its run counts as far as that, where its offsets are as many as its messages: otherwise nobody can tell which of
+ * them lie before the end, and all of them were processed.
+ */
+export function batchEnd(
+  startOffset: bigint,
+  endOffset: bigint | undefined,
+  { nextOffset, messageCount }: Outline
+): bigint | undefined {
+  if (advances(startOffset, nextOffset)) {
+    const isDense = nextOffset - startOffset === BigInt(messageCount)
+    if (endOffset === undefined || !isDense || nextOffset <= endOffset) return nextOffset
+    return endOffset > startOffset ? endOffset : startOffset
+  }
+  if (nextOffset === -1n && endOffset !== undefined) return endOffset
+  return messageCount === 0 ? startOffset : undefined
+}

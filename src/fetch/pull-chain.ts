@@ -17,11 +17,12 @@ import { HandedOn } from './handed-on.ts'
 import { advances, type PullBound, stepAfterEmpty } from './next-offset.ts'
 import { Pace } from './pace.ts'
 import type { Pull } from './pull-list.ts'
-import { ReadAhead } from './read-ahead.ts'
+import { type PullWait, ReadAhead } from './read-ahead.ts'
 import { decodedBytesOf, readBody } from './read-body.ts'
 
 export type { PullHandlers } from './chain-parts.ts'
 export type { PullBound } from './next-offset.ts'
+export type { PullWait } from './read-ahead.ts'
 
 type Phase = 'pulling' | 'ended' | 'failed' | 'stopped'
 
@@ -62,6 +63,11 @@ export class PullChain {
   /** Pulls under way, or complete and behind one that is. */
   get pendingCount(): number {
     return this.#ahead.pulls.count
+  }
+
+  /** Why no further pull is sent now; undefined where none will be. */
+  waitsFor(): PullWait | undefined {
+    return this.#phase === 'pulling' ? this.#ahead.waitsFor() : undefined
   }
 
   /** Sends the next pull if its start is known and the budget allows. Called again whenever bytes were freed. */

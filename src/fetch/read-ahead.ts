@@ -19,6 +19,12 @@ import { type Pull, PullList } from './pull-list.ts'
 import { PullRate } from './pull-rate.ts'
 import { PullSize } from './pull-size.ts'
 
+/**
+ * answer: a pull is on its way. offset: nobody knows where the next one starts. bound: nor where the run ends. bytes: of the
+ * budget. pace: the next one is due later.
+ */
+export type PullWait = 'answer' | 'offset' | 'bound' | 'bytes' | 'pace'
+
 export interface ReadAheadHandlers {
   /** The head is complete. It must have left the list when this returns. */
   complete(pull: Pull, body: PulledBody): void
@@ -61,6 +67,14 @@ export class ReadAhead {
     this.size = new PullSize(parts.settings.pullBytes)
     this.#bound = parts.bound
     this.#next = parts.startOffset
+  }
+
+  /** Why no further pull is sent now. */
+  waitsFor(): PullWait {
+    if (this.pulls.count > 0) return 'answer'
+    if (this.#next === undefined) return 'offset'
+    if (this.#gate === 'held') return 'bound'
+    return this.#wait === undefined ? 'bytes' : 'pace'
   }
 
   /** Sends the next pull if its start is known, and bound, rate and budget allow. */

@@ -104,7 +104,7 @@ test('what the schema accepts of a value is what is taken of it, and no more', (
 test('what the schema accepts, resolveOptions accepts; what it refuses, only as the text of a flag or variable', () => {
   // No value of one option contradicts these.
   const { endpoint: _, ...rest } = REQUIRED
-  const base = { ...rest, region: 'ap-guangzhou', pullBytes: 1024 }
+  const base = { ...rest, region: 'ap-guangzhou', pullBytes: 1024, deadLetterDirectory: 'dead' }
   fc.assert(
     fc.property(fc.constantFrom(...ROWS), NEAR, ([name, { kind }], value) => {
       fc.pre(!(name === 'stopAt' && value === 'begin') && value !== null)

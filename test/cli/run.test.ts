@@ -226,6 +226,20 @@ test('a relative processor is relative to the working folder, others stay as the
   assert.equal(processorOf('file:///abs/p.js'), 'file:///abs/p.js')
 })
 
+test('a relative directory of dead letters is relative to the working folder, or the config file’s', async t => {
+  const directoryOf = (args: Record<string, unknown>, cwd = '/work-folder') =>
+    runOptions(args, VALID, cwd).settings.deadLetterDirectory
+  assert.equal(directoryOf({ 'dead-letter-directory': 'dead' }), '/work-folder/dead')
+  assert.equal(directoryOf({ 'dead-letter-directory': '/dead' }), '/dead')
+  assert.equal(directoryOf({}), undefined)
+  const folder = await mkdtemp(join(tmpdir(), 'cls-run-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const config = join(folder, 'c.yaml')
+  await writeFile(config, 'deadLetterDirectory: dead\n')
+  assert.equal(directoryOf({ config }), join(folder, 'dead'))
+  assert.equal(directoryOf({ config, 'dead-letter-directory': 'dead' }), '/work-folder/dead')
+})
+
 test('processor options are JSON, by flag or variable, and bad JSON is told with all other problems', () => {
   const optionsOf = (args: Record<string, unknown>, env = {}) =>
     runOptions(args, { ...VALID, ...env }, '/').settings.processorOptions

@@ -149,6 +149,39 @@ describe('control API: retries', () => {
     }
   )
 
+  /** Says yes to the first so many questions. */
+  const saying = (yesCount: number) => () => yesCount-- > 0
+
+  test('a call that its caller withdraws before its first try is never sent', LIMIT, async () => {
+    const { server, control } = await setUpService(() => ok({}))
+    await rejection('CALL_WITHDRAWN', control.deleteConsumerGroup('g', { maySend: saying(0) }))
+    assert.equal(server.received.length, 0)
+  })
+
+  for (const [title, scripted] of [
+    ['refused for its rate', refusal('RequestLimitExceeded')],
+    ['refused for its clock', refusal('AuthFailure.SignatureExpire')]
+  ] as const) {
+    test(`I3: a call that was ${title} is not sent again once its caller has withdrawn it`, LIMIT, async () => {
+      const { server, control } = await setUpService(() => scripted)
+      // Asked before the first try, after its refusal, and before the next try.
+      const error = control.deleteConsumerGroup('g', { maySend: saying(2) })
+      await rejection('CALL_WITHDRAWN', error)
+      assert.equal(server.received.length, 1)
+    })
+  }
+
+  test('a call that was withdrawn while a try was under way ends with what became of that try', LIMIT, async () => {
+    const { server, control, log } = await setUpService(() => refusal('RequestLimitExceeded'))
+    await rejection('API_THROTTLED', control.deleteConsumerGroup('g', { maySend: saying(1) }))
+    assert.deepEqual([server.received.length, log.lines], [1, []], 'it waits for no try that cannot come')
+  })
+
+  test('a try under way when its call is withdrawn still counts', LIMIT, async () => {
+    const { control } = await setUpService(() => ok({}))
+    await control.deleteConsumerGroup('g', { maySend: saying(1) })
+  })
+
   test('a refusal is final', LIMIT, async () => {
     const { server, control } = await setUpService(() => refusal('OperationDenied.ACLFailed'))
     await rejection('API_REFUSED', control.deleteConsumerGroup('g'))

@@ -25,6 +25,7 @@ function bench() {
     consumer: 'me',
     handlers: {
       committed: ({ partition, epoch }, offset) => told.push(`committed ${partition} e${epoch} ${offset}`),
+      wentBack: ({ partition, epoch }, from, to) => told.push(`went back ${partition} e${epoch} ${from} ${to}`),
       failed: (error, count) => told.push(`failed ${error.code} ${count}`),
       refused: ({ partition }, error) => told.push(`refused ${partition} ${error.code}`),
       broken: error => told.push(`broken ${error.code}`),
@@ -191,6 +192,214 @@ describe('committer: epochs', () => {
     committer.track(epochOf(0, 2), 5n)
     assert.throws(() => committer.track(P0, 1n), { code: 'INVARIANT_BROKEN' })
     assert.throws(() => committer.adopt(P0, 1n), { code: 'INVARIANT_BROKEN' })
+  })
+})
+
+describe('committer: a call that waits between two tries', () => {
+  test('I3: it may be sent as long as no epoch in it has ended', BOUNDED, async () => {
+    const { committer, commits, interval } = bench()
+    committer.start()
+    committer.track(P0, 1n)
+    committer.track(P1, 1n)
+    await interval()
+    const maySend = (): boolean | undefined => commits.asks[0]?.maySend?.()
+    assert.equal(maySend(), true)
+    committer.track(P0, 2n)
+    committer.track(P2, 1n)
+    committer.forget(P2)
+    assert.equal(maySend(), true, 'progress, and the end of an epoch that is not in it, are no reason')
+    committer.forget(P1)
+    assert.equal(maySend(), false)
+  })
+
+  test('I3: nor as soon as another epoch has taken the place of one in it', BOUNDED, async () => {
+    const { committer, commits, interval } = bench()
+    committer.start()
+    committer.track(P0, 100n)
+    await interval()
+    committer.track(epochOf(0, 2), 50n)
+    assert.equal(commits.asks[0]?.maySend?.(), false)
+  })
+
+  test(
+    'I3: what is left of a withdrawn call goes at once in a new one, with what is wanted by then',
+    BOUNDED,
+    async () => {
+      const { committer, commits, interval, refuse, answer, sent, told } = bench()
+      committer.start()
+      committer.track(P0, 100n)
+      committer.track(P1, 10n)
+      await interval()
+      committer.forget(P0)
+      committer.track(epochOf(0, 2), 50n)
+      committer.track(P1, 20n)
+      await refuse('CALL_WITHDRAWN')
+      assert.equal(commits.open.length, 1)
+      assert.deepEqual(sent(), ['1:20', '0:50'])
+      await answer()
+      assert.deepEqual(told, ['committed 1 e1 20', 'committed 0 e2 50'], 'a withdrawn call is no failure')
+      assert.equal(committer.isClean([epochOf(0, 2), P1]), true, 'nor in doubt: nothing of it was taken')
+      await interval()
+      assert.equal(commits.all.length, 2)
+    }
+  )
+
+  test('where nothing is left of a withdrawn call, none follows', BOUNDED, async () => {
+    const { committer, commits, interval, refuse } = bench()
+    committer.start()
+    committer.track(P0, 100n)
+    await interval()
+    committer.forget(P0)
+    await refuse('CALL_WITHDRAWN')
+    await interval()
+    assert.equal(commits.all.length, 1)
+  })
+
+  test('I3: withdrawn while the others are settled one by one, it ends alone, and is no refusal', BOUNDED, async () => {
+    const { committer, commits, interval, refuse, answer, sent, told } = bench()
+    committer.start()
+    committer.track(P0, 1n)
+    committer.track(P1, 1n)
+    await interval()
+    await refuse('API_REFUSED')
+    assert.deepEqual(sent(), ['0:1'])
+    committer.forget(P0)
+    assert.equal(commits.asks[1]?.maySend?.(), false)
+    await refuse('CALL_WITHDRAWN')
+    assert.deepEqual(sent(), ['1:1'])
+    assert.equal(commits.asks[2]?.maySend?.(), true, 'its fate is its own')
+    await answer()
+    assert.deepEqual(told, ['committed 1 e1 1'])
+  })
+
+  test('a flush is not held up by the pause of a failure, and what it waits for is in one call', BOUNDED, async () => {
+    const { committer, commits, time, refuse, answer, sent } = bench()
+    committer.track(P0, 1n)
+    committer.track(P1, 1n)
+    const flushed = committer.flush([P1], 60_000)
+    await turn()
+    committer.forget(P0)
+    await refuse('CALL_WITHDRAWN')
+    assert.deepEqual(sent(), ['1:1'])
+    await answer()
+    assert.equal(await flushed, true)
+    assert.deepEqual([commits.all.length, time.clock.monotonic()], [2, 0])
+  })
+
+  test('after stop nothing follows a withdrawn call', BOUNDED, async () => {
+    const { committer, commits, interval, refuse } = bench()
+    committer.start()
+    committer.track(P0, 1n)
+    committer.track(P1, 1n)
+    await interval()
+    const stopped = committer.stop()
+    committer.forget(P0)
+    await refuse('CALL_WITHDRAWN')
+    await stopped
+    await turn()
+    assert.equal(commits.all.length, 1)
+  })
+})
+
+describe('committer: going back', () => {
+  test('I6: the first commit below the last acknowledged one is told, once, with both offsets', BOUNDED, async () => {
+    const { committer, interval, answer, told } = bench()
+    const next = epochOf(0, 2)
+    committer.start()
+    committer.track(P0, 100n)
+    committer.track(P1, 7n)
+    await interval()
+    await answer()
+    committer.forget(P0)
+    committer.track(next, 50n)
+    await interval()
+    await answer()
+    committer.track(next, 60n)
+    committer.track(P1, 8n)
+    await interval()
+    await answer()
+    assert.deepEqual(told, [
+      'committed 0 e1 100',
+      'committed 1 e1 7',
+      'went back 0 e2 100 50',
+      'committed 0 e2 50',
+      'committed 1 e1 8',
+      'committed 0 e2 60'
+    ])
+  })
+
+  test('it is told of the answer, not of the wish', BOUNDED, async () => {
+    const { committer, interval, answer, refuse, told } = bench()
+    committer.start()
+    committer.track(P0, 100n)
+    await interval()
+    await answer()
+    committer.track(epochOf(0, 2), 50n)
+    await interval()
+    await refuse('API_UNAVAILABLE')
+    assert.deepEqual(told.slice(1), ['failed API_UNAVAILABLE 1'])
+    await interval()
+    await answer()
+    assert.deepEqual(told.slice(2), ['went back 0 e2 100 50', 'committed 0 e2 50'])
+  })
+
+  test('an answer that comes after the end of its epoch still says what the service holds', BOUNDED, async () => {
+    const { committer, interval, answer, told } = bench()
+    committer.start()
+    committer.track(P0, 100n)
+    await interval()
+    committer.forget(P0)
+    committer.track(epochOf(0, 2), 50n)
+    await answer()
+    await interval()
+    await answer()
+    assert.deepEqual(told, ['went back 0 e2 100 50', 'committed 0 e2 50'])
+  })
+
+  test('an adopted offset is where the service stands: below it is back, from before it is not', BOUNDED, async () => {
+    const { committer, interval, answer, told } = bench()
+    committer.start()
+    committer.track(P0, 100n)
+    await interval()
+    await answer()
+    committer.forget(P0)
+    // Another consumer had the partition meanwhile.
+    committer.adopt(epochOf(0, 2), 30n)
+    committer.track(epochOf(0, 2), 40n)
+    await interval()
+    await answer()
+    committer.track(epochOf(0, 3), 20n)
+    await interval()
+    await answer()
+    assert.deepEqual(told.slice(1), ['committed 0 e2 40', 'went back 0 e3 40 20', 'committed 0 e3 20'])
+  })
+
+  test('where nothing is committed any more, nothing goes back', BOUNDED, async () => {
+    const { committer, interval, answer, told } = bench()
+    committer.start()
+    committer.track(P0, 100n)
+    await interval()
+    await answer()
+    committer.repeatAll()
+    committer.track(epochOf(0, 2), 50n)
+    await interval()
+    await answer()
+    assert.deepEqual(told.slice(1), ['committed 0 e2 50'])
+  })
+
+  test('I8: only so many partitions are remembered, the latest ones', BOUNDED, async () => {
+    const { committer, interval, answer, told } = bench()
+    const partitionCount = 10_001
+    committer.start()
+    for (let partition = 0; partition < partitionCount; partition++) {
+      committer.adopt(epochOf(partition), 100n)
+      committer.forget(epochOf(partition))
+    }
+    committer.track(epochOf(1, 2), 50n)
+    committer.track(epochOf(0, 2), 50n)
+    await interval()
+    await answer()
+    assert.deepEqual(told, ['went back 1 e2 100 50', 'committed 1 e2 50', 'committed 0 e2 50'])
   })
 })
 

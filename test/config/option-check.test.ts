@@ -1,6 +1,7 @@
 /** Options from flags over variables over a file: what was given, and all problems at once. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CONFIG } from '../../src/config/config-file.ts'
 import { credentialsFrom } from '../../src/config/env-credentials.ts'
 import { OptionCheck } from '../../src/config/option-check.ts'
 import type { Rows } from '../../src/config/option-sources.ts'
@@ -33,6 +34,8 @@ const VALID: Record<string, string> = {
   processor: './p.js',
   startFrom: 'begin',
   stopAt: 'now',
+  threadHeapMb: '512',
+  deadLetterDirectory: './dead',
   query: 'log_keep(1)',
   onInvalidOffset: 'end',
   logLevel: 'debug',
@@ -166,6 +169,17 @@ test('what contradicts another option is told with where both were given', () =>
       'bodyBytesMax 1024 (--body-bytes-max) is less than pullBytes 10485760 (CLS_PULL_BYTES): larger responses would be refused'
     ]
   )
+})
+
+test('dead letters without a directory are told with where they were asked for, and how to name one', () => {
+  const check = new OptionCheck({ 'on-failure': 'dead-letter' }, {}, { ...OPTIONS, ...CONFIG })
+  const given = { ...REQUIRED, ...check.given(OPTIONS) }
+  assert.throws(() => check.finishWith(OPTION_NAMES, given), {
+    message: [
+      'invalid option:',
+      'onFailure is dead-letter (--on-failure), and there is no deadLetterDirectory: name one (--dead-letter-directory, CLS_DEAD_LETTER_DIRECTORY, deadLetterDirectory in a config file), or give another onFailure'
+    ].join('\n  - ')
+  })
 })
 
 test('a value that is refused is neither missing nor replaced by its default in what follows', () => {

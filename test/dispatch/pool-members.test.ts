@@ -19,6 +19,7 @@ function bench(t: TestContext, count = 1, threadExitMs = 5000) {
   const log = createKeptLog()
   const scoutPool = (): ScoutPool => ({
     boot: async () => void happened.push('scout boots'),
+    settled: async () => undefined,
     run: async () => ({ kind: 'scouted', nextOffset: 5n }),
     kill: async () => undefined,
     close: async () => void happened.push('scout closes')

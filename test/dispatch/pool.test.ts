@@ -123,7 +123,14 @@ async function startTask(source: string, options: unknown = null): Promise<Start
   const limits = { responseBytesMax: 1 << 20, keptBytesMax: 1 << 24 }
   const file = join(folder, `processor-${moduleCount++}.mjs`)
   await writeFile(file, source)
-  return { kind: 'start', processor: { file, options }, limits, leaseEndMs: LEASE }
+  return {
+    kind: 'start',
+    processor: { file, options },
+    limits,
+    commitMode: 'auto',
+    deadLetters: 'off',
+    leaseEndMs: LEASE
+  }
 }
 
 async function startAll(threads: Threads, source: string, options: unknown = null): Promise<StartTask> {

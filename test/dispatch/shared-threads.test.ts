@@ -301,6 +301,19 @@ test('the options of shared threads are checked, with the words of the consumerâ
   })
 })
 
+test('the heap of shared threads is theirs, or Nodeâ€™s own', BOUNDED, async t => {
+  for (const threadHeapMb of [64, undefined]) {
+    const { consumer } = sharers(t, { threads: 1, ...(threadHeapMb === undefined ? {} : { threadHeapMb }) })
+    const { enqueue, answers } = await consumer(
+      'import { resourceLimits } from "node:worker_threads"; export default () => resourceLimits.maxOldGenerationSizeMb'
+    )
+    enqueue()
+    const [answer] = await answers(1)
+    if (threadHeapMb !== undefined) assert.equal(answer?.result, threadHeapMb)
+    else assert.ok(typeof answer?.result === 'number' && answer.result > 200, String(answer?.result))
+  }
+})
+
 test('idle shared threads and an idle scout do not keep the process up', BOUNDED, async () => {
   const script = join(folder(), 'idle.mjs')
   const file = await processorFile('export default () => {}')
@@ -315,7 +328,7 @@ test('idle shared threads and an idle scout do not keep the process up', BOUNDED
      const { threads, scout } = shared.client({ log, clock: realClock, timers: realTimers, env: process.env, responseBytesMax: 1e6 })
      await threads.boot({ onMessage () {}, onKilled () {}, onFailing () {}, onExit () {}, onReplaced () {}, onBroken () {} })
      await threads.run(0, { kind: 'start', processor: { file: ${JSON.stringify(file)}, options: null },
-       limits: { responseBytesMax: 1000, keptBytesMax: 1000 }, leaseEndMs: new SharedArrayBuffer(8) })
+       limits: { responseBytesMax: 1000, keptBytesMax: 1000 }, commitMode: 'auto', deadLetters: 'off', leaseEndMs: new SharedArrayBuffer(8) })
      const text = Buffer.from('{"Response":{"Message":[],"NextOffset":42}}')
      const bytes = new SharedArrayBuffer(text.length)
      new Uint8Array(bytes).set(text)

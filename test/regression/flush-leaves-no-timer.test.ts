@@ -16,7 +16,14 @@ test('I8: a flush that is given up between two calls leaves no timer behind', { 
     world: { timers: time.timers, control: control.api },
     settings: { group: 'group', commitIntervalMs: 3000, callTimeoutMs: 60_000 },
     consumer: 'me',
-    handlers: { committed: nothing, failed: nothing, refused: nothing, broken: nothing, leaseRemainingMs: () => 1e9 }
+    handlers: {
+      committed: nothing,
+      wentBack: nothing,
+      failed: nothing,
+      refused: nothing,
+      broken: nothing,
+      leaseRemainingMs: () => 1e9
+    }
   })
   const stop = new AbortController()
   committer.track(epoch, 1n)

@@ -23,6 +23,7 @@ import type { ConsumerOptions, ResultPlace, Settings } from '../../src/options.t
 import { resolveOptions } from '../../src/resolve-options.ts'
 import type { Clock, LogFields, Logger, Random, Timers } from '../../src/world.ts'
 import { Dice } from '../fuzz/dice.ts'
+import { FakeFiles } from '../support/fake-files.ts'
 import { partitionKey } from './asked.ts'
 import { type Course, Place } from './course.ts'
 import { SimulatedEngine } from './engine.ts'
@@ -213,7 +214,11 @@ export class Host {
       control: createControlApi({ ...shared, logsetId }),
       data: createDataApi({ ...shared, bodyBytesMax }),
       threads: members.client(log),
-      scout: { nextOffset: body => members.scout(body, this.#settings.responseBytesMax) },
+      scout: {
+        nextOffset: body => members.scout(body, this.#settings.responseBytesMax),
+        harvest: body => members.harvest(body, this.#settings.responseBytesMax)
+      },
+      files: new FakeFiles(),
       close: () => http.close()
     }
   }

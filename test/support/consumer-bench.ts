@@ -12,7 +12,8 @@ import type { TopicPartitions } from '../../src/world.ts'
 import { chance, createFakeTime, createKeptLog } from '../cls/fakes.ts'
 import { turn } from './calls.ts'
 import { createFakeControl } from './fake-control.ts'
-import { createFakeData } from './fake-data.ts'
+import { createFakeData, createFakeScout } from './fake-data.ts'
+import { FakeFiles } from './fake-files.ts'
 import { FakeThreads } from './fake-threads.ts'
 import { REQUIRED } from './settings.ts'
 
@@ -77,7 +78,8 @@ export function bench(t: TestContext, options: Partial<ConsumerOptions> = {}) {
         return pull(...args)
       }
     },
-    scout: { nextOffset: async () => undefined },
+    scout: { ...createFakeScout().api, nextOffset: async () => undefined },
+    files: new FakeFiles(),
     threads,
     close: async () => void seen.push('closed')
   }

@@ -15,6 +15,7 @@ type Limited<T> = T & {
   readonly deadlineMs: number | undefined
   readonly tryMs: number | undefined
   readonly whenUnsure: CallOptions['whenUnsure']
+  readonly maySend: CallOptions['maySend']
 }
 
 export interface FakeControl {
@@ -53,7 +54,8 @@ export function createFakeControl(): FakeControl {
     ...ask,
     deadlineMs: call?.deadlineMs,
     tryMs: call?.tryMs,
-    whenUnsure: call?.whenUnsure
+    whenUnsure: call?.whenUnsure,
+    maySend: call?.maySend
   })
   const notExpected = (): never => {
     throw new Error('the stages do not call this')

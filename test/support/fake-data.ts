@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { errorCodeOf } from '../../src/cls/answer.ts'
 import { compress } from '../../src/cls/compression.ts'
 import { type ClsConsumerError, fromFailure, toFailure } from '../../src/errors.ts'
-import type { Compression, DataApi, PulledBody, PullProgress, PullRequest, Scout } from '../../src/world.ts'
+import type { Compression, DataApi, Harvest, PulledBody, PullProgress, PullRequest, Scout } from '../../src/world.ts'
 import { Calls } from './calls.ts'
 
 export interface AskedPull extends PullRequest {
@@ -102,11 +102,14 @@ export interface FakeScout {
   readonly api: Scout
   /** Every body it was asked about; the test answers. Without an answer it stays silent, as a scout may. */
   readonly calls: Calls<PulledBody, bigint | undefined>
+  /** Every body whose messages were asked for. */
+  readonly harvests: Calls<PulledBody, Harvest>
 }
 
 export function createFakeScout(): FakeScout {
   const calls = new Calls<PulledBody, bigint | undefined>()
-  return { api: { nextOffset: body => calls.make(body) }, calls }
+  const harvests = new Calls<PulledBody, Harvest>()
+  return { api: { nextOffset: body => calls.make(body), harvest: body => harvests.make(body) }, calls, harvests }
 }
 
 export function bodyOf(text: string, compression: Compression = 'snappy'): PulledBody {

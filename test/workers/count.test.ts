@@ -10,7 +10,9 @@ const LOGS = [{ status: '200' }, { status: '404' }, { status: '200' }, { path: '
 function contextWith(options: unknown): ProcessorContext {
   const line = () => {}
   const log = { debug: line, info: line, warn: line, error: line }
-  return { options, log, topicId: 't', partition: 0, attempt: 1, signal: new AbortController().signal }
+  const { signal } = new AbortController()
+  const marks = { save: line, rewind: line, deadLetter: line }
+  return { options, log, topicId: 't', partition: 0, attempt: 1, signal, ...marks }
 }
 
 function run(options: unknown) {

@@ -92,6 +92,7 @@ class Bench {
       },
       context: { options: undefined, log: { debug() {}, info() {}, warn() {}, error() {} } },
       file: '/my/processor.mjs',
+      rules: { commitMode: 'auto', deadLetters: 'off' },
       responseBytesMax: 64 * MIB,
       memories: this.memories,
       aborts: this.#aborts,

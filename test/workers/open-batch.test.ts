@@ -3,33 +3,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BatchAnswer, BrokenMessage, FromThread } from '../../src/dispatch/messages.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
-import { Aborts } from '../../workers/aborts.ts'
 import type { LogBatch } from '../../workers/batch-view.ts'
 import type { ProcessFunction } from '../../workers/define-processor.ts'
 import { MemoryList } from '../../workers/kernel/memory-list.ts'
-import { type BatchWorld, runBatch } from '../../workers/open-batch.ts'
+import { runBatch } from '../../workers/open-batch.ts'
+import { worldOf } from './batch-world.ts'
 import { batchTask, messagesOf, responseText, TOPIC_ID } from './bodies.ts'
 
 interface Played {
   readonly batch: LogBatch
   readonly answer: BatchAnswer
   readonly broken: () => BrokenMessage[]
-}
-
-/** What a batch of a thread with this processor touches. */
-function worldOf(process: ProcessFunction, post: (message: FromThread) => void = () => undefined): BatchWorld {
-  return {
-    processor: { process },
-    context: { options: undefined, log: { debug() {}, info() {}, warn() {}, error() {} } },
-    file: '/my/processor.mjs',
-    responseBytesMax: 1 << 20,
-    memories: new MemoryList(1 << 24, () => 1),
-    aborts: new Aborts(),
-    monotonic: () => 1,
-    leaseEndMs: () => 2,
-    post,
-    receivePending: () => undefined
-  }
 }
 
 const oneLog = () => batchTask(responseText(101n, messagesOf({ a: '1' })))
@@ -42,10 +26,7 @@ async function play(process: ProcessFunction): Promise<Played> {
     kept = batch
     return process(batch, context)
   }
-  const answer = await runBatch(
-    oneLog(),
-    worldOf(keep, message => void said.push(message))
-  )
+  const answer = await runBatch(oneLog(), worldOf(keep, { post: message => void said.push(message) }))
   assert.ok(kept !== undefined)
   return { batch: kept, answer, broken: () => said.filter(message => message.kind === 'broken') }
 }

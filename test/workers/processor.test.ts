@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { ClsConsumerError, type ErrorCode } from '../../src/errors.ts'
 import type { Processor } from '../../workers/define-processor.ts'
 import { loadProcessor } from '../../workers/processor.ts'
+import { policyOf } from '../../workers/processor-shape.ts'
 
 let folder = ''
 
@@ -225,6 +226,31 @@ test('TypeScript that is more than types is told with the cure', { skip: !STRIPS
   await refuses(file, 'PROCESSOR_NOT_LOADED', `${file}:2`, 'compile it, or write it without enums')
 })
 
+for (const [name, source] of [
+  ['object.mjs', 'export default { process () {}, onFailure: "skip" }'],
+  ['class.mjs', 'export default class { onFailure = "skip"; process () {} }'],
+  [
+    'inherited.mjs',
+    'class Base { get onFailure () { return "skip" } }; export default class extends Base { process () {} }'
+  ],
+  ['function.mjs', 'const mine = () => {}; mine.onFailure = "skip"; export default mine'],
+  ['function.cjs', 'module.exports = () => {}; module.exports.onFailure = "skip"']
+] as const) {
+  test(`the onFailure of ${name} is kept`, async () => {
+    const file = await write(`policy-${name}`, source)
+    const processor = await make(file)
+    assert.equal(processor.onFailure, 'skip')
+    assert.equal(policyOf(processor, file), 'skip')
+  })
+}
+
+test('a static onFailure of a class is not that of its processors, and none is none', async () => {
+  const source = 'export default class { static onFailure = "often"; process () {} }'
+  assert.equal((await make(await write('policy-static.mjs', source))).onFailure, undefined)
+  const plain = await make(await write('policy-none.mjs', 'export default () => {}'))
+  assert.equal('onFailure' in plain, false)
+})
+
 for (const [name, source, ...says] of [
   ['named.mjs', 'export function process () {}', 'no default export', 'only process', 'export default {'],
   ['empty.mjs', '', 'exports nothing'],
@@ -237,6 +263,17 @@ for (const [name, source, ...says] of [
   ['class.mjs', 'export default class Mine { static process () {} }', 'class makes what has no function process'],
   ['class-hook.mjs', 'export default class { process () {} onStart () {} }', 'onStart', 'the name is start'],
   ['promise.mjs', 'export default Promise.resolve({ process () {} })', 'a Promise', 'export default await'],
+  [
+    'policy.mjs',
+    'export default { process () {}, onFailure: "retry" }',
+    "'retry'",
+    "'stop', 'dead-letter', 'skip', 'park'"
+  ],
+  ['policy-case.mjs', 'export default class { onFailure = "Skip"; process () {} }', "'Skip'", "'skip'"],
+  ['policy-null.mjs', 'export default { process () {}, onFailure: null }', 'onFailure that is null'],
+  ['policy-hook.mjs', 'export default { process () {}, onFailure () {} }', 'onFailure that is [Function', "'skip'"],
+  ['policy-function.mjs', 'const f = () => {}; f.onFailure = 5; export default f', 'onFailure that is 5'],
+  ['policy-getter.mjs', 'export default { process () {}, get onFailure () { throw new Error("not yet") } }', 'not yet'],
   ['generator.mjs', 'export default function * (batch) { yield batch }', 'generator', 'would run'],
   ['generators.mjs', 'export default { async * process (batch) { yield batch } }', 'a process that is a generator'],
   ['getter.mjs', 'export default { get process () { throw new Error("not yet") } }', 'cannot be read', 'not yet'],

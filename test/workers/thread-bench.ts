@@ -43,7 +43,8 @@ export interface Bench {
 export async function bench(
   t: { after(fn: () => void): void },
   source: string,
-  options: unknown = null
+  options: unknown = null,
+  overrides: Partial<StartTask> = {}
 ): Promise<Bench> {
   const file = join(folder, `processor-${moduleCount++}.mjs`)
   await writeFile(file, source)
@@ -66,14 +67,17 @@ export async function bench(
   assert.deepEqual(await runAny({ kind: 'hello', thread: 0, port: port2 }), { kind: 'done' })
   const runFor = async (client: number, task: ThreadTask): Promise<ThreadAnswer> => {
     const answer = await runAny({ ...task, client })
-    assert.ok(answer.kind !== 'scouted')
+    assert.ok(answer.kind !== 'scouted' && answer.kind !== 'harvested')
     return answer
   }
   const start: StartTask = {
     kind: 'start',
     processor: { file, options },
     limits: { responseBytesMax: 1 << 20, keptBytesMax: 1 << 24 },
-    leaseEndMs: cell
+    commitMode: 'auto',
+    deadLetters: 'off',
+    leaseEndMs: cell,
+    ...overrides
   }
   const sweep = (): void => {
     for (const each of sweeps) each()
@@ -84,9 +88,10 @@ export async function bench(
 export async function started(
   t: { after(fn: () => void): void },
   source: string,
-  options: unknown = null
+  options: unknown = null,
+  overrides: Partial<StartTask> = {}
 ): Promise<Bench> {
-  const made = await bench(t, source, options)
+  const made = await bench(t, source, options, overrides)
   assert.deepEqual(await made.run(made.start), { kind: 'done' })
   return made
 }

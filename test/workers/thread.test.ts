@@ -88,6 +88,8 @@ test('a batch is answered with what was decoded, what process returned, and how 
     logCount: 2,
     responseBytes: text.length,
     poison: [],
+    letters: [],
+    isSaved: false,
     result: { logs: [{ a: '1' }, { a: '2' }], next: 102n, start: 100n },
     decodeMs: 10,
     processMs: 10
@@ -392,4 +394,97 @@ test('a log line never fails a batch, whatever is logged', async t => {
   assert.deepEqual(rest, { n: 1, big: 2n, nothing: null, on: true })
   assert.deepEqual(plain, { kind: 'log', client: 0, level: 'debug', message: 'plain', fields: {} })
   assert.deepEqual(odd, { kind: 'log', client: 0, level: 'error', message: 'odd', fields: { value: '5' } })
+})
+
+const PLACE = { topicId: TOPIC_ID, partition: 3, epoch: 7 }
+
+test('a revoke that saves tells it, once, when it has returned', async t => {
+  const source =
+    'export default { process () {}, async revoke (_, { save, log }) { save(); await null; save(); log.info("flushed") } }'
+  const { run, said } = await started(t, source, null, { commitMode: 'manual' })
+  assert.deepEqual(await run({ kind: 'revoke', ...PLACE }), { kind: 'done' })
+  const [line, ...saved] = said()
+  assert.equal(line?.kind, 'log')
+  assert.deepEqual(saved, [{ kind: 'saved', client: 0, ...PLACE }])
+})
+
+test('a revoke that does not save, or throws after it did, tells of no save', async t => {
+  for (const [body, kind] of [
+    ['', 'done'],
+    ['save(); throw new Error("the rest is not flushed")', 'failed']
+  ] as const) {
+    const source = `export default { process () {}, revoke (_, { save }) { ${body} } }`
+    const { run, said } = await started(t, source, null, { commitMode: 'manual' })
+    assert.equal((await run({ kind: 'revoke', ...PLACE })).kind, kind)
+    assert.deepEqual(said(), [])
+  }
+})
+
+test('a save of a revoke with automatic commits, or after it has settled, is CONSUMER_STATE', async t => {
+  const revoke = 'revoke (_, { save }) { globalThis.savedLate = save; save() }'
+  const made = await started(t, `export default { process () {}, ${revoke} }`)
+  t.after(() => Reflect.deleteProperty(globalThis, 'savedLate'))
+  const answer = await made.run({ kind: 'revoke', ...PLACE })
+  assert.ok(answer.kind === 'failed' && answer.stage === 'lifecycle')
+  assert.equal(answer.failure.code, 'CONSUMER_STATE')
+  assert.match(answer.failure.message, /save\(\) at .*processor-\d+\.mjs:1:\d+ .*set commitMode: 'manual'/)
+
+  const manual = await started(t, `export default { process () {}, ${revoke} }`, null, { commitMode: 'manual' })
+  await manual.run({ kind: 'revoke', ...PLACE })
+  manual.said()
+  const late: unknown = Reflect.get(globalThis, 'savedLate')
+  assert.ok(typeof late === 'function')
+  assert.throws(() => late(), { code: 'CONSUMER_STATE', message: /after revoke had settled/ })
+  assert.deepEqual(manual.said(), [])
+})
+
+test('an assign has nothing to save', async t => {
+  const source = 'export default { process () {}, assign (_, context) { context.log.info(String(context.save)) } }'
+  const { run, said } = await started(t, source, null, { commitMode: 'manual' })
+  await run({ kind: 'assign', ...PLACE })
+  assert.deepEqual(
+    said().map(message => message.kind === 'log' && message.message),
+    ['undefined']
+  )
+})
+
+test('the processor’s own policy is told once start has returned, and before that is answered', async t => {
+  const source =
+    'export default { onFailure: "park", async start ({ log }) { await null; log.info("started") }, process () {} }'
+  const { said } = await started(t, source)
+  const [line, ...policies] = said()
+  assert.equal(line?.kind, 'log')
+  assert.deepEqual(policies, [{ kind: 'policy', client: 0, onFailure: 'park' }])
+})
+
+test('a policy that start sets by its options counts; a processor without one tells of none', async t => {
+  const source = 'export default { start ({ options }) { this.onFailure = options }, process () {} }'
+  const { said } = await started(t, source, 'skip')
+  assert.deepEqual(said(), [{ kind: 'policy', client: 0, onFailure: 'skip' }])
+  assert.deepEqual((await started(t, 'export default () => {}')).said(), [])
+  const made = await bench(t, source, 'never')
+  const answer = await made.run(made.start)
+  assert.ok(answer.kind === 'failed' && answer.failure.code === 'PROCESSOR_SHAPE')
+  assert.match(answer.failure.message, /onFailure that is 'never'/)
+  assert.deepEqual(made.said(), [])
+})
+
+test('a policy of dead letters without a directory fails the start with the cure, and may be tried again', async t => {
+  const made = await bench(t, 'export default { onFailure: "dead-letter", process () {} }')
+  for (let tries = 0; tries < 2; tries++) {
+    const answer = await made.run(made.start)
+    assert.ok(answer.kind === 'failed' && answer.stage === 'lifecycle')
+    assert.equal(answer.failure.code, 'DEAD_LETTER_DIRECTORY')
+    assert.match(answer.failure.message, /set the option deadLetterDirectory.*processor-\d+\.mjs/)
+    assert.deepEqual(made.said(), [])
+  }
+  assert.deepEqual(await made.run({ ...made.start, deadLetters: 'written' }), { kind: 'done' })
+  assert.deepEqual(made.said(), [{ kind: 'policy', client: 0, onFailure: 'dead-letter' }])
+})
+
+test('the rules of a consumer reach its batches', async t => {
+  const source = 'export default ([log], { save, deadLetter }) => { save(); deadLetter(log, "bad") }'
+  const made = await started(t, source, null, { commitMode: 'manual', deadLetters: 'written' })
+  const { isSaved, letters } = processed(await made.run(twoLogs()))
+  assert.deepEqual([isSaved, letters.map(({ reason }) => reason)], [true, ['bad']])
 })

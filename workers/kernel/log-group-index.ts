@@ -7,7 +7,8 @@
  * text that the wire lacked has the start 0, where no text can be.
  *
  *     group (16)  log count, tag count, tags' address, payload's start, end,
- *                 contextFlow, filename, source, hostname: start, end each; the block's end; two of nothing
+ *                 contextFlow, filename, source, hostname: start, end each; the block's end; the message's place in
+ *                 its response, which whoever took the payload out of that adds; one of nothing
  *     log (8)     content count, whether there is a collect time, time (int64), collect time (int64), number of the
  *                 shape of its keys (0: not matched yet; see `assembly/shapes.ts`), address of its group's block
  *     content (4) key: start, end; value: start, end. A log's contents follow it, and then the next log.
@@ -26,7 +27,8 @@ export const GROUP = {
   filename: 7,
   source: 9,
   hostname: 11,
-  end: 13
+  end: 13,
+  messageIndex: 14
 } as const
 export const LOG_WORDS = 8
 export const LOG = { contentCount: 0, hasCollectTime: 1, time: 2, collectTime: 4, shape: 6, group: 7 } as const

@@ -1,0 +1,116 @@
+/**
+ * What is given up, as dead letters.
+ *
+ * In: a batch, the attempt that gave it or parts of it up, and what there is of it: its messages, those that cannot be
+ * decoded, logs that a processor has singled out, or nothing but its body. Out: letters. Pure. Must never happen: a message
+ * of the batch without a letter; a letter of a message that the batch does not have, being behind its end.
+ */
+import type { Batch } from '../batch.ts'
+import type { PartitionId, PoisonMessage, ThreadLetter } from '../dispatch/messages.ts'
+import { type ClsConsumerError, toFailure } from '../errors.ts'
+import type { Harvest } from '../world.ts'
+import type { DeadLetter, LetterError } from './dead-letter.ts'
+
+/** The last attempt at a batch. */
+export interface Attempt {
+  readonly batch: Pick<Batch, 'topicId' | 'partition' | 'startOffset' | 'endOffset' | 'body'>
+  /** 1 for the first. */
+  readonly attempt: number
+}
+
+/** A whole batch that is given up, and why. */
+export interface FailedAttempt extends Attempt {
+  readonly error: ClsConsumerError
+  /** Messages that are no good by themselves, where they are known. */
+  readonly poison: readonly PoisonMessage[]
+}
+
+/** One letter a message, in order: of a poison one with its own reason, of the others with what the attempt failed of. */
+export function messageLetters({ batch, attempt, error, poison }: FailedAttempt, harvest: Harvest): DeadLetter[] {
+  const { nextOffset, messages } = cutAtEnd(batch, harvest)
+  const reasons = new Map(poison.map(one => [one.messageIndex, poisonReason(one)]))
+  const failed = letterError(error)
+  return messages.map((raw, messageIndex) => {
+    const reason = reasons.get(messageIndex)
+    const why = reason === undefined ? { reason: failedReason(error), error: failed } : { reason, error: undefined }
+    return { kind: 'message', ...headOf({ batch, attempt }, nextOffset), messageIndex, ...why, raw }
+  })
+}
+
+/** Of the messages alone that cannot be decoded: the others were processed. */
+export function poisonLetters(
+  attempt: Attempt,
+  nextOffset: bigint | undefined,
+  poison: readonly PoisonMessage[]
+): DeadLetter[] {
+  const head = headOf(attempt, nextOffset)
+  return poison.map(one => {
+    const { messageIndex, raw } = one
+    return { kind: 'message', ...head, messageIndex, reason: poisonReason(one), error: undefined, raw }
+  })
+}
+
+/** Of the logs that a processor has given to `context.deadLetter`. */
+export function logLetters(
+  attempt: Attempt,
+  nextOffset: bigint | undefined,
+  letters: readonly ThreadLetter[]
+): DeadLetter[] {
+  const head = headOf(attempt, nextOffset)
+  return letters.map(({ messageIndex, logIndex, reason, raw }) => {
+    return { kind: 'log', ...head, messageIndex, logIndex, reason, error: undefined, raw }
+  })
+}
+
+/** Of a response that cannot be taken apart, as `unreadable` says. Its bytes are written once, when they are received. */
+export function bodyLetter({ batch, attempt, error }: FailedAttempt, unreadable: ClsConsumerError): DeadLetter {
+  const { bytes, byteCount, compression } = batch.body
+  const head = headOf({ batch, attempt }, undefined)
+  const reason = `${failedReason(error)}; set aside as a whole: ${unreadable.message}`
+  return {
+    kind: 'body',
+    compression,
+    ...head,
+    reason,
+    error: letterError(error),
+    raw: new Uint8Array(bytes, 0, byteCount)
+  }
+}
+
+/**
+ * What of a response the batch has: in a bounded run the rest was never tried. Only where the offsets from start to next
+ * are as many as the messages is it known which lie behind the end: the same is cut as on the batch's thread.
+ */
+export function cutAtEnd({ startOffset, endOffset }: Attempt['batch'], harvest: Harvest): Harvest {
+  const { nextOffset, messages } = harvest
+  const isDense = nextOffset !== undefined && nextOffset - startOffset === BigInt(messages.length)
+  if (endOffset === undefined || !isDense || nextOffset <= endOffset) return harvest
+  const keptCount = endOffset > startOffset ? endOffset - startOffset : 0n
+  return { nextOffset: startOffset + keptCount, messages: messages.slice(0, Number(keptCount)) }
+}
+
+interface Head extends PartitionId {
+  readonly startOffset: bigint
+  readonly nextOffset: bigint | undefined
+  readonly attempt: number
+}
+
+function headOf({ batch, attempt }: Attempt, nextOffset: bigint | undefined): Head {
+  const { topicId, partition, startOffset } = batch
+  return { topicId, partition, startOffset, nextOffset, attempt }
+}
+
+/** A list of letters shows the reason alone. */
+function failedReason({ code, message }: ClsConsumerError): string {
+  return `${code}: ${message}`
+}
+
+function poisonReason({ reason, bytePosition }: PoisonMessage): string {
+  return `MESSAGE_CORRUPT: ${reason}${bytePosition === undefined ? '' : ` at byte ${bytePosition}`}`
+}
+
+/** Nothing else of an error: the place stands in the letter itself. */
+function letterError(error: ClsConsumerError): LetterError {
+  const { code, message, stack } = toFailure(error, error.code)
+  return { code, message, stack }
+}

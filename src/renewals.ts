@@ -1,0 +1,232 @@
+/**
+ * How a partition that is held goes on elsewhere: in a new epoch, from another position.
+ *
+ * In: an offset that is gone, a rewind, a seek, a resume, the loss of what a processor kept. Out: a tenure of a new epoch
+ * that pulls from there; nothing of the old one counts any more (I3). Must never happen: a position that is chosen silently
+ * (I6); a pull from a position that is not committed, where the one committed lies behind logs that are wanted again (I11).
+ *
+ * The old tenure ends and the new one stands in its place in one turn; only then does anything wait. Who renews looks at the
+ * tenure after each wait: it may be revoked or lost, or somebody else may have renewed it.
+ */
+import { type Epoch, keyOf } from './batch.ts'
+import { Saves } from './commit/saves.ts'
+import type { PartitionId } from './dispatch/messages.ts'
+import { ClsConsumerError, toClsError } from './errors.ts'
+import { backoffDelayMs } from './failure/retry-policy.ts'
+import type { PullBound } from './fetch/pull-chain.ts'
+import { OPEN_RETRY_MS, type Opener } from './opener.ts'
+import type { Beginning, Tenure } from './tenure.ts'
+import type { TenuresParts } from './tenures.ts'
+import { isTopicTrouble } from './topic-troubles.ts'
+import type { Position } from './world.ts'
+
+export interface RenewalHooks {
+  /** A tenure for a partition, in the place of the one that holds it. */
+  add(epoch: Epoch): Tenure
+  find(id: PartitionId): Tenure | undefined
+  startPulling(tenure: Tenure, beginning: Beginning, bound: PullBound | undefined): void
+}
+
+/** Where to go on, and why. */
+interface Turn {
+  readonly beginning: Beginning
+  readonly reason: string
+  /** Whether its start must be committed before anything is pulled. */
+  readonly mustCommit: boolean
+  /** Somebody has decided it: failed attempts are forgotten. */
+  readonly isNewTry: boolean
+}
+
+export class Renewals {
+  readonly #parts: TenuresParts
+  readonly #opener: Opener
+  readonly #hooks: RenewalHooks
+  /** Partitions that the user has paused, until they are resumed or gone. */
+  readonly #paused = new Set<string>()
+
+  constructor(parts: TenuresParts, opener: Opener, hooks: RenewalHooks) {
+    this.#parts = parts
+    this.#opener = opener
+    this.#hooks = hooks
+  }
+
+  // ---- What the user orders ----
+
+  /** False where it is not held, or is being given up. */
+  pause(id: PartitionId): boolean {
+    const tenure = this.#hooks.find(id)
+    if (tenure === undefined || tenure.phase === 'closing' || tenure.phase === 'ended') return false
+    this.#paused.add(keyOf(id))
+    tenure.pause()
+    return true
+  }
+
+  isPaused(id: PartitionId): boolean {
+    return this.#paused.has(keyOf(id))
+  }
+
+  /** The partition is ours no more. */
+  released(id: PartitionId): void {
+    this.#paused.delete(keyOf(id))
+  }
+
+  /** Goes on where a pause or the policy has stopped it. False where neither has. */
+  async resume(id: PartitionId): Promise<boolean> {
+    const { dispatcher } = this.#parts
+    const tenure = this.#hooks.find(id)
+    const wasPaused = this.#paused.delete(keyOf(id))
+    if (tenure?.phase !== 'paused' && tenure?.phase !== 'parked') return wasPaused
+    // What is open still counts. It may fail meanwhile, and park the partition.
+    await dispatcher.rest(tenure.epoch)
+    const { nextOffset, committableOffset } = tenure
+    if (!isHalted(tenure) || nextOffset === undefined || this.isPaused(id)) return false
+    const saves = tenure.saves === undefined ? undefined : new Saves(nextOffset, committableOffset)
+    const beginning = { startOffset: nextOffset, saves }
+    return await this.#renew(tenure, { beginning, reason: 'resumed', mustCommit: false, isNewTry: true })
+  }
+
+  /**
+   * @returns Where it goes on; undefined where it is not held, is being opened or given up, or is so meanwhile.
+   * @throws ClsConsumerError API_… (the service does not tell where that is)
+   */
+  async seek(id: PartitionId, position: bigint | Position): Promise<bigint | undefined> {
+    const { committer, starts } = this.#parts
+    const tenure = this.#hooks.find(id)
+    if (tenure === undefined || !mayTurn(tenure)) return undefined
+    let startOffset: bigint | undefined
+    if (typeof position === 'bigint') startOffset = position
+    else startOffset = await starts.ownPosition(tenure.epoch, position, committer.committedOffset(tenure.epoch))
+    if (startOffset === undefined) {
+      const message = `the service does not tell where ${position} is in this partition`
+      throw new ClsConsumerError('API_REFUSED', message, { topicId: id.topicId, partition: id.partition })
+    }
+    const reason = `seek to ${position}`
+    return (await this.#turnTo(tenure, startOffset, reason)) ? startOffset : undefined
+  }
+
+  /** A processor's word. */
+  rewind(tenure: Tenure, offset: bigint): void {
+    this.#tellFailure(this.#turnTo(tenure, offset, `rewind to ${offset}`))
+  }
+
+  /**
+   * What a processor kept for the partition is gone with its thread, or was not saved before it left it: in commit mode
+   * manual the partition goes on from its last save, if anything was processed since.
+   */
+  stateLost(tenure: Tenure): void {
+    const { saves } = tenure
+    if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure)) return
+    const beginning = { startOffset: saves.offset, saves: new Saves(saves.offset) }
+    const reason = 'back to its last save: what the processor kept is gone'
+    this.#tellFailure(this.#renew(tenure, { beginning, reason, mustCommit: false, isNewTry: false }))
+  }
+
+  // ---- Where pulls are refused ----
+
+  stuck(tenure: Tenure, error: ClsConsumerError, offset: bigint): void {
+    const { settings, handlers } = this.#parts
+    if (isTopicTrouble(error)) {
+      this.#retryLater(tenure, error, offset)
+    } else if (error.code !== 'API_INVALID_OFFSET' || settings.onInvalidOffset === 'stop') {
+      handlers.failed(error)
+    } else {
+      this.#tellFailure(this.#moveOn(tenure, settings.onInvalidOffset, error, offset))
+    }
+  }
+
+  /** The topic is refused: this partition stays ours, and is tried again by itself. */
+  #retryLater(tenure: Tenure, error: ClsConsumerError, offset: bigint): void {
+    const { world, settings, handlers } = this.#parts
+    const { topicId } = tenure.epoch
+    handlers.topicRefused(topicId, 'pull', error)
+    const waitMs = backoffDelayMs({ ...settings, attempt: tenure.refused(), chance: world.random.next() })
+    world.timers.sleep(waitMs, tenure.closed).then(
+      () => tenure.retry(offset),
+      () => undefined
+    )
+  }
+
+  /** The user's word decides where to go on, and never silently (I6). */
+  async #moveOn(tenure: Tenure, from: 'begin' | 'end', error: ClsConsumerError, offset: bigint): Promise<void> {
+    const { world, starts, holdings } = this.#parts
+    const { topicId, partition } = tenure.epoch
+    let startOffset: bigint | undefined
+    await this.#opener.insist(
+      topicId,
+      () => tenure.phase === 'running',
+      async () => {
+        startOffset = await starts.ownPosition(tenure.epoch, from, offset)
+        return true
+      }
+    )
+    // Revoked or lost while we asked.
+    if (tenure.phase !== 'running' || holdings.phaseOf(tenure.epoch) !== 'active') return
+    // Nowhere to go.
+    if (startOffset === undefined || startOffset === offset) throw error
+    const onInvalidOffset = from
+    world.log.warn('an offset is gone: going on elsewhere', {
+      topicId,
+      partition,
+      offset,
+      startOffset,
+      onInvalidOffset
+    })
+    await this.#turnTo(tenure, startOffset, `offset ${offset} is gone, onInvalidOffset ${from}`)
+  }
+
+  // ---- The turn ----
+
+  /** From there on, as if the partition had just been given to us there. */
+  async #turnTo(tenure: Tenure, startOffset: bigint, reason: string): Promise<boolean> {
+    const saves = tenure.saves === undefined ? undefined : new Saves(startOffset)
+    return await this.#renew(tenure, { beginning: { startOffset, saves }, reason, mustCommit: true, isNewTry: true })
+  }
+
+  async #renew(tenure: Tenure, { beginning, reason, mustCommit, isNewTry }: Turn): Promise<boolean> {
+    const { world, settings, holdings, dispatcher, committer, handlers, signal } = this.#parts
+    const { topicId, partition } = tenure.epoch
+    if (!mayTurn(tenure) || holdings.phaseOf(tenure.epoch) !== 'active') return false
+    const epoch = holdings.renew(tenure.epoch)
+    tenure.end()
+    committer.forget(tenure.epoch)
+    dispatcher.renew(tenure.epoch, epoch, isNewTry)
+    const next = this.#hooks.add(epoch)
+    const { startOffset, saves } = beginning
+    handlers.turned(epoch, { from: tenure.nextOffset, to: startOffset, reason })
+    committer.track(epoch, saves?.offset ?? startOffset)
+    while (mustCommit && next.phase === 'opening' && !(await committer.flush([epoch], settings.callTimeoutMs))) {
+      world.log.warn('the new start is not committed yet', { topicId, partition, startOffset })
+      // Past the lease a flush ends at once, and only a timer tells that the lease has ended.
+      await world.timers.sleep(OPEN_RETRY_MS, signal)
+    }
+    let bounds: ReadonlyMap<number, PullBound> | undefined
+    await this.#opener.insist(
+      topicId,
+      () => next.phase === 'opening',
+      async () => {
+        bounds = await this.#opener.lookUpBounds(topicId, [next])
+        return true
+      }
+    )
+    if (next.phase !== 'opening') return false
+    handlers.assigned({ ...epoch, startOffset, reason })
+    this.#hooks.startPulling(next, beginning, bounds?.get(partition))
+    return true
+  }
+
+  #tellFailure(renewal: Promise<unknown>): void {
+    const { signal, handlers } = this.#parts
+    renewal.catch(thrown => {
+      if (!signal.aborted) handlers.failed(toClsError(thrown))
+    })
+  }
+}
+
+function isHalted({ phase }: Tenure): boolean {
+  return phase === 'paused' || phase === 'parked'
+}
+
+/** Its position is known, and nobody is giving it up. */
+function mayTurn(tenure: Tenure): boolean {
+  return tenure.phase === 'running' || tenure.phase === 'done' || isHalted(tenure)
+}
