@@ -8,6 +8,7 @@ export {
   type ProcessorClass,
   type ProcessorContext,
   type ProcessorLog,
+  type RevokeContext,
   type ThreadContext
 } from '../workers/define-processor.ts'
 export { Consumer, type ConsumerOverrides } from './consumer.ts'
@@ -18,9 +19,10 @@ export type {
   ConsumerPhase,
   ConsumerSnapshot,
   PartitionSnapshot,
-  RateEvent
+  RateEvent,
+  RepositionedEvent
 } from './consumer-events.ts'
-export type { PartitionId } from './dispatch/messages.ts'
+export type { CommitMode, FailurePolicy, PartitionId } from './dispatch/messages.ts'
 export { SharedThreads, type SharedThreadsOptions } from './dispatch/shared-threads.ts'
 export {
   type EmulatorHandle,
@@ -33,6 +35,9 @@ export {
   startEmulator
 } from './emulator/start.ts'
 export { ClsConsumerError, type ErrorCode, type ErrorPlace, type Remedy } from './errors.ts'
+export type { DeadLetteredEvent, SkippedEvent } from './last-resort.ts'
 export { type LoadOptions, loadOptions } from './load-options.ts'
 export type { ConsumerOptions, Credentials, CredentialsProvider, OnResult, ResultPlace } from './options.ts'
-export type { LogFields, Logger } from './world.ts'
+export type { StalledEvent } from './stall-watch.ts'
+export type { TenurePhase } from './tenure.ts'
+export type { LogFields, Logger, Position } from './world.ts'

@@ -49,6 +49,7 @@ test('the examples of the README are found', () => {
     readExamples(readReadme()).map(({ file }) => file),
     [
       'count-errors.mjs',
+      'set-aside.mjs',
       'failed-reads.mjs',
       'to-files.mjs',
       'to-files.sh',
@@ -56,6 +57,7 @@ test('the examples of the README are found', () => {
       'share-threads.mjs',
       'consume.sh',
       'produce.sh',
+      'per-minute.mjs',
       'with-emulator.mjs',
       'change-emulator.sh'
     ]
@@ -125,6 +127,31 @@ test('produce.sh uploads a file with its fields, times and keys, and made-up log
   assert.equal(status, 0, output)
   assert.match(output, /^50 logs .*uploaded/m)
   assert.match(output, /^1,000 logs .*uploaded/m)
+})
+
+/** `cls-consumer run` from the beginning to the end of now. */
+function runProcessor(name: string, ...flags: string[]): Promise<{ status: number | null; output: string }> {
+  const common = ['run', '--group', name, '--processor', `./${name}.mjs`, '--start-from', 'begin', '--stop-at', 'now']
+  return run(process.execPath, [CLI, ...common, ...flags])
+}
+
+test('set-aside.mjs sets aside the logs without a status, which `dead-letters` shows', {
+  timeout: 3 * RUN_TIMEOUT_MS
+}, async () => {
+  const { status, output } = await runProcessor('set-aside', '--dead-letter-directory', 'letters')
+  assert.equal(status, 0, output)
+  const listed = await run(process.execPath, [CLI, 'dead-letters', 'list', '--dir', 'letters'])
+  assert.equal(listed.status, 0, listed.output)
+  // The events and the lines of an application that produce.sh has uploaded.
+  assert.match(listed.output, /it has no status\n1,050 dead letters in /)
+})
+
+test('per-minute.mjs counts every log once', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {
+  const { status, output } = await runProcessor('per-minute', '--commit-mode', 'manual')
+  assert.equal(status, 0, output)
+  const counts = [...output.matchAll(/counted .*count=(\d+)/g)].map(([, count]) => Number(count))
+  const all = counts.reduce((sum, count) => sum + count, 0)
+  assert.equal(all, Number(/^([\d,]+) logs in/m.exec(output)?.[1]?.replaceAll(',', '')), output)
 })
 
 test('with-emulator.mjs starts and ends an emulator', { timeout: 2 * RUN_TIMEOUT_MS }, async () => {

@@ -155,10 +155,21 @@ function createCall(options: ControlApiOptions): Call {
           Authorization: signTc3({ secretId, secretKey, host, contentType: CONTENT_TYPE, body: text, nowSeconds })
         }
         const bodyBytesMax = ANSWER_BYTES_MAX
-        checkDeadline()
-        // Not earlier: the turn, the credentials and the wait since the last try take their time.
-        if (!maySend()) throw new ClsConsumerError('CALL_WITHDRAWN', 'what it was to say holds no longer', place)
-        const answer = await http.request({ origin, path: '/', headers, body: text, signal, place, bodyBytesMax })
+        // Not earlier: the turn, the credentials, the wait since the last try and that for a connection take their time.
+        const onSend = () => {
+          checkDeadline()
+          if (!maySend()) throw new ClsConsumerError('CALL_WITHDRAWN', 'what it was to say holds no longer', place)
+        }
+        const answer = await http.request({
+          origin,
+          path: '/',
+          headers,
+          body: text,
+          signal,
+          place,
+          bodyBytesMax,
+          onSend
+        })
         signing.serviceClock.observe(answer.headers.get('date'))
         const success = readControlAnswer(answer, { place, secrets })
         return read(success.response, success.asked)

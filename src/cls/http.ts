@@ -18,8 +18,11 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Uint8Array
   readonly signal: AbortSignal
-  /** Runs right before the first byte leaves: where it never ran, nothing of the request has reached anyone. */
-  readonly onSent?: () => void
+  /**
+   * Runs right before the first byte leaves: where it never ran, nothing of the request has reached anyone. What it throws
+   * ends the exchange, and nothing leaves.
+   */
+  readonly onSend?: () => void
   readonly place: ErrorPlace
   /** A 200 with a larger body is refused as soon as its length says so, or its bytes do. */
   readonly bodyBytesMax: number
@@ -137,7 +140,7 @@ class Receiver implements Dispatcher.DispatchHandler {
     if (this.#phase === 'settled') controller.abort(new Error('the exchange has ended'))
     else {
       this.#phase = 'receiving'
-      this.#request.onSent?.()
+      this.#guard(() => this.#request.onSend?.())
     }
   }
 

@@ -161,7 +161,7 @@ async function send(
   }
   const path = `${PATH}?topic_id=${percentEncode(topicId)}`
   const bodyBytesMax = ANSWER_BYTES_MAX
-  const answer = await http.request({ origin, path, headers, body, signal, onSent, place, bodyBytesMax })
+  const answer = await http.request({ origin, path, headers, body, signal, onSend: onSent, place, bodyBytesMax })
   signing.serviceClock.observe(answer.headers.get('date'))
   const error = errorIn(answer, { place, secrets: identity.secrets })
   if (error !== undefined) throw error

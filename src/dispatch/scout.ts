@@ -75,7 +75,6 @@ export class ScoutThread {
   async harvest(body: PulledBody, responseBytesMax: number): Promise<Harvest> {
     let isWanted = true
     const answer = this.#inTurn(async () => {
-      if (!isWanted) return undefined
       const pool = await this.#rested()
       return isWanted ? await this.#takeApart(pool, body, responseBytesMax) : undefined
     })

@@ -90,7 +90,7 @@ export class ThreadPool {
     try {
       const answer = await this.#runOn(tenant, task)
       tenant.returned(task)
-      if (answer.kind === 'processed') slot.prove()
+      if (answer.kind === 'processed' || answer.kind === 'rewound') slot.prove()
       // What the thread said before it answered is told before: its port and Piscina's keep no order between them.
       this.#deliver(slot, tenant)
       return answer

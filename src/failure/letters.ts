@@ -66,12 +66,12 @@ export function logLetters(
 export function bodyLetter({ batch, attempt, error }: FailedAttempt, unreadable: ClsConsumerError): DeadLetter {
   const { bytes, byteCount, compression } = batch.body
   const head = headOf({ batch, attempt }, undefined)
-  const reason = `${failedReason(error)}; set aside as a whole: ${unreadable.message}`
+  const whole = error === unreadable ? '' : `; set aside as a whole: ${unreadable.message}`
   return {
     kind: 'body',
     compression,
     ...head,
-    reason,
+    reason: `${failedReason(error)}${whole}`,
     error: letterError(error),
     raw: new Uint8Array(bytes, 0, byteCount)
   }

@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { afterEach, describe, test } from 'node:test'
 import { createHttp, type Http, type HttpRequest } from '../../src/cls/http.ts'
+import { ClsConsumerError } from '../../src/errors.ts'
 import { rejection } from './fakes.ts'
 import { type Received, type Scripted, type ScriptedServer, startServer } from './scripted-server.ts'
 
@@ -56,6 +57,20 @@ describe('http', () => {
     assert.equal(received?.headers['x-cls-token'], 'token-that-is-secret')
     assert.equal(`http://${received?.headers.host}`, server.origin)
   })
+
+  for (const [name, send] of WAYS) {
+    test(`${name}: what onSend throws, once there is a connection, ends it, and nothing leaves`, LIMIT, async () => {
+      const { server, http } = await setUp(() => ({ body: 'x' }))
+      const withdrawn = new ClsConsumerError('CALL_WITHDRAWN', 'it holds no longer')
+      const onSend = () => {
+        throw withdrawn
+      }
+      assert.equal(await rejection('CALL_WITHDRAWN', send(http, to(server, { onSend }))), withdrawn)
+      let sentCount = 0
+      await send(http, to(server, { onSend: () => void sentCount++ }))
+      assert.deepEqual([server.received.length, sentCount], [1, 1])
+    })
+  }
 
   test('connections are kept and used again', LIMIT, async () => {
     const { server, http } = await setUp(() => ({ body: 'x' }))
