@@ -153,14 +153,26 @@ export class LastResort {
     return { kind: 'passed', nextOffset }
   }
 
-  async #skipBatch({ batch, outline }: Attempt, error: ClsConsumerError): Promise<Given> {
+  async #skipBatch({ batch, outline, signal }: Attempt, error: ClsConsumerError): Promise<Given> {
     const { topicId, partition, startOffset, endOffset } = batch
-    // Its thread may have died before it could tell: then the body is read once more, elsewhere.
-    const told = outline ?? { nextOffset: await this.#parts.world.scout.nextOffset(batch.body), messageCount: 1 }
+    let told = outline
+    if (told === undefined) {
+      // Its thread died before it could tell: the body is read once more, elsewhere.
+      told = await this.#outlineOf(batch)
+      if (signal.aborted) return { kind: 'left' }
+    }
     const nextOffset = batchEnd(startOffset, endOffset, told)
     if (nextOffset === undefined) return { kind: 'stop', error }
     this.#parts.handlers.skipped({ topicId, partition, startOffset, nextOffset, error })
     return { kind: 'passed', nextOffset }
+  }
+
+  /** How many messages it has matters only at the end of a bounded run. */
+  async #outlineOf({ body, endOffset }: Batch): Promise<Outline> {
+    const { scout } = this.#parts.world
+    if (endOffset === undefined) return { nextOffset: await scout.nextOffset(body), messageCount: 1 }
+    const { nextOffset, messages } = await scout.harvest(body)
+    return { nextOffset, messageCount: messages.length }
   }
 
   async #setBatchAside(attempt: Attempt, error: ClsConsumerError): Promise<Given> {

@@ -43,6 +43,8 @@ export class Renewals {
   readonly #hooks: RenewalHooks
   /** Partitions that the user has paused, until they are resumed or gone. */
   readonly #paused = new Set<string>()
+  /** Those whose processor lost what it kept before they went on. */
+  readonly #bereft = new WeakSet<Tenure>()
 
   constructor(parts: TenuresParts, opener: Opener, hooks: RenewalHooks) {
     this.#parts = parts
@@ -114,7 +116,10 @@ export class Renewals {
    * manual the partition goes on from its last save, if anything was processed since.
    */
   stateLost(tenure: Tenure): void {
-    const { saves } = tenure
+    const { saves, phase } = tenure
+    // A paused partition is resumed behind its last save; the end of the run is looked up; its thread dies → what lies
+    // between would be in nobody's state, and a later save would pass it.
+    if (phase === 'opening') this.#bereft.add(tenure)
     if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure)) return
     const beginning = { startOffset: saves.offset, saves: new Saves(saves.offset) }
     const reason = 'back to its last save: what the processor kept is gone'
@@ -182,20 +187,32 @@ export class Renewals {
     return await this.#renew(tenure, { beginning: { startOffset, saves }, reason, mustCommit: true, isNewTry: true })
   }
 
-  async #renew(tenure: Tenure, { beginning, reason, mustCommit, isNewTry }: Turn): Promise<boolean> {
-    const { world, settings, holdings, dispatcher, committer, handlers, signal } = this.#parts
-    const { topicId, partition } = tenure.epoch
+  /** Resolves to whether it goes on there. What keeps it from that ends the consumer: the partition would stand still. */
+  async #renew(tenure: Tenure, turn: Turn): Promise<boolean> {
+    const { holdings, dispatcher, committer, handlers, signal } = this.#parts
     if (!mayTurn(tenure) || holdings.phaseOf(tenure.epoch) !== 'active') return false
     const epoch = holdings.renew(tenure.epoch)
     tenure.end()
     committer.forget(tenure.epoch)
-    dispatcher.renew(tenure.epoch, epoch, isNewTry)
+    dispatcher.renew(tenure.epoch, epoch, turn.isNewTry)
     const next = this.#hooks.add(epoch)
-    const { startOffset, saves } = beginning
-    handlers.turned(epoch, { from: tenure.nextOffset, to: startOffset, reason })
+    const { startOffset, saves } = turn.beginning
+    handlers.turned(epoch, { from: tenure.nextOffset, to: startOffset, reason: turn.reason })
     committer.track(epoch, saves?.offset ?? startOffset)
+    try {
+      return await this.#open(next, turn)
+    } catch (thrown) {
+      if (!signal.aborted) handlers.failed(toClsError(thrown))
+      return false
+    }
+  }
+
+  async #open(next: Tenure, { beginning, reason, mustCommit }: Turn): Promise<boolean> {
+    const { world, settings, committer, handlers, signal } = this.#parts
+    const { epoch } = next
+    const { topicId, partition } = epoch
     while (mustCommit && next.phase === 'opening' && !(await committer.flush([epoch], settings.callTimeoutMs))) {
-      world.log.warn('the new start is not committed yet', { topicId, partition, startOffset })
+      world.log.warn('the new start is not committed yet', { topicId, partition, startOffset: beginning.startOffset })
       // Past the lease a flush ends at once, and only a timer tells that the lease has ended.
       await world.timers.sleep(OPEN_RETRY_MS, signal)
     }
@@ -208,9 +225,13 @@ export class Renewals {
         return true
       }
     )
-    if (next.phase !== 'opening') return false
-    handlers.assigned({ ...epoch, startOffset, reason })
-    this.#hooks.startPulling(next, beginning, bounds?.get(partition))
+    // A consumer that stops does not insist, and so may not know where a bounded run ends.
+    if (next.phase !== 'opening' || signal.aborted) return false
+    const { saves } = beginning
+    const isBereft = this.#bereft.has(next) && saves !== undefined
+    const begun = isBereft ? { startOffset: saves.offset, saves: new Saves(saves.offset) } : beginning
+    handlers.assigned({ ...epoch, startOffset: begun.startOffset, reason })
+    this.#hooks.startPulling(next, begun, bounds?.get(partition))
     return true
   }
 

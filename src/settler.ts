@@ -53,6 +53,8 @@ export class Settler {
   /** Never rejects. */
   async judge(attempt: Attempt, answer: BatchAnswer): Promise<Verdict> {
     try {
+      // Also before: nothing is told as skipped, or written, that will not be passed.
+      if (this.#handlers.hasEnded()) return LEFT
       const verdict = await this.#judge(attempt, answer)
       return this.#handlers.hasEnded() ? LEFT : verdict
     } catch (error) {

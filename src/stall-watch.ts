@@ -94,6 +94,7 @@ export class StallWatch {
     const wait = this.#parts.waitOf(tenure)
     if (wait !== undefined) return DISPATCH_REASONS[wait]
     const { wait: pullWait, lastRetry } = tenure.pulling
+    if (tenure.isRefused) return 'the service refuses its topic'
     if (lastRetry !== undefined) return `its pulls fail: ${reasonOfError(lastRetry)}`
     return pullWait === undefined ? undefined : PULL_REASONS[pullWait]
   }

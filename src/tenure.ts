@@ -198,9 +198,9 @@ export class Tenure {
     this.#chain?.setBound(bound)
   }
 
-  /** The service has refused its last pull. */
+  /** The service has refused its last pull, and will be asked again. */
   get isRefused(): boolean {
-    return this.#refusedCount > 0
+    return this.#phase === 'running' && this.#refusedCount > 0
   }
 
   /** How often in a row the service has refused its pulls, this time included. */
@@ -263,8 +263,9 @@ export class Tenure {
       }
       const { outline } = waiting
       const verdict = await this.#settler.judge({ batch, attempt, outline, signal: this.#closed.signal }, answer)
-      // What is judged takes its time: the batch may have been dropped with its epoch.
-      if (this.#waiting.get(batch.batchId) === waiting) this.#act(batch, waiting, verdict)
+      // Somebody else's turn may come between the verdict and this one, and end the epoch: a late progress would be
+      // committed over its successor's.
+      if (this.phase !== 'ended') this.#act(batch, waiting, verdict)
     }
     this.dropped(batch)
     this.#checkRest()
@@ -303,7 +304,8 @@ export class Tenure {
     const frontier = this.#frontier
     if (frontier === undefined) return
     this.#progressMs = this.#handlers.nowMs()
-    this.saves?.advanced(frontier.skip(to))
+    const nextOffset = frontier.skip(to)
+    this.saves?.advanced(nextOffset)
     this.#tell()
     this.#checkRest()
   }
@@ -317,7 +319,6 @@ export class Tenure {
     this.#chain.pump()
   }
 
-  /** Nothing waits between the verdict and this. */
   #act(batch: Batch, waiting: Waiting, verdict: Verdict): void {
     const isAtWork = this.#phase === 'running' || this.#phase === 'paused'
     switch (verdict.kind) {

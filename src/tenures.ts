@@ -193,6 +193,7 @@ export class Tenures implements Iterable<Tenure> {
   #startPulling(tenure: Tenure, beginning: Beginning, bound: PullBound | undefined): void {
     const { world, settings, budget, boundedRun } = this.#parts
     const { startOffset } = beginning
+    const isPaused = this.renewals.isPaused(tenure.epoch)
     tenure.run(beginning, (handlers: PullHandlers) => {
       const chain = new PullChain({
         world,
@@ -208,10 +209,10 @@ export class Tenures implements Iterable<Tenure> {
         },
         handlers
       })
-      if (boundedRun.phase === 'holding') chain.hold()
+      if (boundedRun.phase === 'holding' || isPaused) chain.hold()
       return chain
     })
-    if (this.renewals.isPaused(tenure.epoch)) tenure.pause()
+    if (isPaused) tenure.pause()
   }
 
   #add(epoch: Epoch): Tenure {

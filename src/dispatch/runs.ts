@@ -162,6 +162,8 @@ export class Runs {
 
   async #sort(seat: Seat, batch: Batch, answer: BatchAnswer, attempt: number): Promise<void> {
     if (answer.kind !== 'failed' || !mayHelp(answer)) await this.#answer(seat, batch, answer, attempt)
+    // It may well have failed because it was aborted for that.
+    else if (!this.#isWanted(seat, batch)) this.#discard(seat, batch)
     else await this.#retry(seat, batch, answer, false)
   }
 
@@ -215,7 +217,7 @@ export class Runs {
     const waitMs = handlers.retryDelayMs(failureCount)
     if (!this.#isWanted(seat, batch)) {
       this.#discard(seat, batch)
-      if (seating.isDraining(seat)) return
+      if (seating.isDraining(seat) || seat.epoch === batch.epoch) return
     } else if (waitMs === undefined) {
       await this.#answer(seat, batch, answer, attempt)
       return

@@ -5,8 +5,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { SharedThreads } from '../../src/dispatch/shared-threads.ts'
+import { SharedThreads, type SharedThreadsOptions } from '../../src/dispatch/shared-threads.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
+import { realClock, realTimers } from '../../src/real-world.ts'
+import { createKeptLog } from '../cls/fakes.ts'
 import { ATTEMPTS, BOUNDED, folder, PARTITION, processorFile, sharers } from './real-dispatch.ts'
 
 describe('consumers on shared threads', () => {
@@ -302,16 +304,31 @@ test('the options of shared threads are checked, with the words of the consumerâ
 })
 
 test('the heap of shared threads is theirs, or Nodeâ€™s own', BOUNDED, async t => {
-  for (const threadHeapMb of [64, undefined]) {
-    const { consumer } = sharers(t, { threads: 1, ...(threadHeapMb === undefined ? {} : { threadHeapMb }) })
-    const { enqueue, answers } = await consumer(
-      'import { resourceLimits } from "node:worker_threads"; export default () => resourceLimits.maxOldGenerationSizeMb'
-    )
-    enqueue()
-    const [answer] = await answers(1)
-    if (threadHeapMb !== undefined) assert.equal(answer?.result, threadHeapMb)
-    else assert.ok(typeof answer?.result === 'number' && answer.result > 200, String(answer?.result))
+  const file = await processorFile(
+    `import { resourceLimits } from 'node:worker_threads'
+     export default { start () { throw new Error(\`\${resourceLimits.maxOldGenerationSizeMb} MiB\`) }, process () {} }`
+  )
+  const stayUp = setInterval(() => undefined, 60_000)
+  t.after(() => clearInterval(stayUp))
+  const heapOf = async (options: SharedThreadsOptions): Promise<number> => {
+    const log = createKeptLog()
+    const user = { log, clock: realClock, timers: realTimers, env: process.env, responseBytesMax: 1e6 }
+    const { threads } = new SharedThreads({ threads: 1, ...options }).client(user)
+    await threads.boot({ onMessage() {}, onKilled() {}, onFailing() {}, onExit() {}, onReplaced() {}, onBroken() {} })
+    const answer = await threads.run(0, {
+      kind: 'start',
+      processor: { file, options: null },
+      limits: { responseBytesMax: 1000, keptBytesMax: 1000 },
+      commitMode: 'auto',
+      deadLetters: 'off',
+      leaseEndMs: new SharedArrayBuffer(8)
+    })
+    await threads.close()
+    assert.ok(answer.kind === 'failed', answer.kind)
+    return Number(/(\d+) MiB/.exec(answer.failure.message)?.[1])
   }
+  assert.equal(await heapOf({ threadHeapMb: 64 }), 64)
+  assert.ok((await heapOf({})) > 200)
 })
 
 test('idle shared threads and an idle scout do not keep the process up', BOUNDED, async () => {

@@ -83,6 +83,8 @@ test('a body that cannot be read is one letter of the bytes that were received, 
   const letter = bodyLetter(failedOf({ batch: batchOf({ body }) }), unreadable)
   assert.deepEqual([letter.kind, letter.nextOffset, letter.attempt], ['body', undefined, 5])
   assert.match(letter.reason, /^PROCESSOR_FAILED: the sink is gone .*; set aside as a whole: not JSON$/)
+  const sameError = bodyLetter(failedOf({ error: unreadable }), unreadable)
+  assert.equal(sameError.reason, 'BODY_CORRUPT: not JSON')
   const read = stored(letter)
   assert.deepEqual(read.readRaw(), Buffer.from(new Uint8Array(whole.bytes, 0, whole.byteCount - 2)))
   assert.ok(read.kind === 'body' && read.compression === 'lz4')

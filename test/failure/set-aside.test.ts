@@ -1,6 +1,6 @@
 /** What is given up is on disk before anybody goes on, whatever the disk and the scout do. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
@@ -354,7 +354,10 @@ test(
     const world = { clock: realClock, timers: realTimers, random: realRandom, files: realFiles, scout: scout.api }
     const settings = settingsWith({ deadLetterDirectory: relative(before, join(folder, 'new/dead')) })
     const setAside = new SetAside({ world, settings, consumer: 'c' })
-    process.chdir(folder)
+    // So deep that the same relative path leads elsewhere.
+    const deep = join(folder, 'a/b/c/d/e/f/g/h')
+    mkdirSync(deep, { recursive: true })
+    process.chdir(deep)
     await setAside.prepare()
     const hooks = { signal: new AbortController().signal, retried: () => assert.fail('the disk is sound') }
     const failed = failedOf()
