@@ -171,8 +171,8 @@ export class LastResort {
   async #outlineOf({ body, endOffset }: Batch): Promise<Outline> {
     const { scout } = this.#parts.world
     if (endOffset === undefined) return { nextOffset: await scout.nextOffset(body), messageCount: 1 }
-    const { nextOffset, messages } = await scout.harvest(body)
-    return { nextOffset, messageCount: messages.length }
+    const harvest = await scout.harvest(body).catch(() => undefined)
+    return { nextOffset: harvest?.nextOffset, messageCount: harvest?.messages.length ?? 1 }
   }
 
   async #setBatchAside(attempt: Attempt, error: ClsConsumerError): Promise<Given> {

@@ -211,10 +211,13 @@ export class Renewals {
     const { world, settings, committer, handlers, signal } = this.#parts
     const { epoch } = next
     const { topicId, partition } = epoch
-    while (mustCommit && next.phase === 'opening' && !(await committer.flush([epoch], settings.callTimeoutMs))) {
+    const isCommitted = (): Promise<boolean> => committer.flush([epoch], settings.callTimeoutMs, next.closed)
+    while (mustCommit && next.phase === 'opening' && !(await isCommitted())) {
+      // Closed meanwhile: whoever closes it does not wait for this.
+      if (next.phase !== 'opening') return false
       world.log.warn('the new start is not committed yet', { topicId, partition, startOffset: beginning.startOffset })
       // Past the lease a flush ends at once, and only a timer tells that the lease has ended.
-      await world.timers.sleep(OPEN_RETRY_MS, signal)
+      await world.timers.sleep(OPEN_RETRY_MS, next.closed).catch(() => undefined)
     }
     let bounds: ReadonlyMap<number, PullBound> | undefined
     await this.#opener.insist(

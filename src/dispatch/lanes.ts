@@ -33,7 +33,7 @@ export interface Trouble {
   readonly beginCount: number
   /** Of these, how often by its own fault, as far as can be told. */
   readonly failureCount: number
-  /** Of these, how many threads died by themselves with it on them. */
+  /** Of these, how many threads were lost of it: they died by themselves, or were terminated for its sake. */
   readonly lossCount: number
   /** What it failed of last. */
   readonly last: FailedAnswer | undefined
@@ -48,6 +48,8 @@ export interface Seat {
   queue: Batch[]
   open: Batch | undefined
   trouble: Trouble | undefined
+  /** What goes wrong with batches of earlier epochs does not count any more. */
+  firstCounted: number
   /** backoff: the batch at the head waits for its next attempt. */
   pause: 'none' | 'backoff'
 }
@@ -76,6 +78,7 @@ export class Lanes {
       queue: [],
       open: undefined,
       trouble: undefined,
+      firstCounted: epoch.epoch,
       pause: 'none'
     }
     this.#lanes[seat.thread]?.push(seat)
@@ -105,7 +108,14 @@ export class Lanes {
   /** `isNewTry`: what went wrong before is forgiven, since somebody has decided where to go on. */
   renew(seat: Seat, next: Epoch, isNewTry: boolean): void {
     seat.epoch = next.epoch
-    if (isNewTry) seat.trouble = undefined
+    if (!isNewTry) return
+    seat.trouble = undefined
+    seat.firstCounted = next.epoch
+  }
+
+  /** Somebody has decided where to go on while it was open: whatever it comes to, perhaps by its abort, is nobody's failure. */
+  isForgiven({ open, firstCounted }: Seat): boolean {
+    return open !== undefined && open.epoch < firstCounted
   }
 
   /** The seat of a partition in this very epoch. */
@@ -145,8 +155,8 @@ export class Lanes {
   }
 
   /**
-   * The seat whose next batch a thread should open now, if it may open one. A batch under which a thread has died runs
-   * alone: were others open beside it, they would be blamed with it for the next death.
+   * The seat whose next batch a thread should open now, if it may open one. A batch that a thread was lost of runs
+   * alone: were others open beside it, they could be blamed with it for the next loss, or in its place.
    */
   next(thread: number): Seat | undefined {
     const lane = this.#lanes[thread] ?? []
@@ -183,7 +193,7 @@ export class Lanes {
     seat.trouble = { startOffset, beginCount: beginCount + 1, failureCount, lossCount, last }
   }
 
-  /** The open batch has failed; `isLoss`: its thread has died of it. */
+  /** The open batch has failed; `isLoss`: its thread was lost of it. */
   failed(seat: Seat, last: FailedAnswer, isLoss: boolean): Trouble {
     const { startOffset, beginCount, failureCount, lossCount } = this.#openTrouble(seat)
     seat.trouble = {
@@ -242,7 +252,7 @@ function isDue({ phase, open, queue, pause }: Seat): boolean {
   return phase === 'ready' && open === undefined && queue.length > 0 && pause === 'none'
 }
 
-/** A thread has died under its next or open batch. */
+/** A thread was lost of its next or open batch, as far as can be told. */
 function isSuspect(seat: Seat): boolean {
   return (troubleOf(seat)?.lossCount ?? 0) > 0
 }

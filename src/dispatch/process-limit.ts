@@ -74,7 +74,8 @@ export class ProcessLimit {
 
   #expire(batchId: number): void {
     const watch = this.#watches.get(batchId)
-    if (watch === undefined) return
+    // A thread that is on its way out takes with it what runs there: that is nobody else's fault.
+    if (watch === undefined || !this.#parts.crew.isUp(watch.thread)) return
     switch (watch.phase) {
       case 'given':
         this.#notTaken(batchId, watch)

@@ -6,10 +6,12 @@
  * results that wait to be taken than `resultsMax`.
  *
  * A batch that was not brought to its end is run again from the bytes that are still held here:
- *   `process` threw, or had to be ended      after a wait, and only so often
- *   its thread died by itself                likewise, and alone on its thread
+ *   `process` threw                          after a wait, and only so often
+ *   its thread died by itself, or was        likewise, and alone on its thread
+ *     terminated for its sake
  *   its thread was terminated for others     at once
- * What is wrong for good (a result that cannot be copied) is not. What became of its last attempt is its answer.
+ * What is wrong for good (a result that cannot be copied) is not. What became of its last attempt is its answer. One that
+ * the pool could not give to a thread has not failed: that is nothing for a policy.
  */
 import type { Batch } from '../batch.ts'
 import { assert, ClsConsumerError, type ErrorPlace, fromFailure, REMEDIES, toFailure } from '../errors.ts'
@@ -115,7 +117,7 @@ export class Runs {
     if (spent === undefined) await this.#runOn(seat.thread, seat, batch)
     else {
       this.#parts.handlers.close(batch.decodedBytes)
-      await this.#answer(seat, batch, spent, this.#parts.lanes.attempt(seat))
+      await this.#answer(seat, batch, spent, this.#parts.lanes.attempt(seat) - 1)
     }
     this.#openCount -= 1
     this.pumpAll()
@@ -141,7 +143,7 @@ export class Runs {
     if (this.#memoryLine.threads.length > 0) this.pumpAll()
     if (!(answer instanceof ClsConsumerError)) await this.#sort(seat, batch, answer, attempt)
     else if (answer.code === 'THREAD_LOST') await this.#takeBack(seat, batch, thread, answer, late)
-    else await this.#answer(seat, batch, failedBy(answer, this.#placeOf(batch)), attempt)
+    else await this.#answer(seat, batch, failedBy(answer, 'lifecycle', this.#placeOf(batch)), attempt)
   }
 
   /** The thread's answer, or why there is none. */
@@ -177,9 +179,11 @@ export class Runs {
   ): Promise<void> {
     const { lanes, crew } = this.#parts
     if (late !== undefined) {
-      await this.#retry(seat, batch, failedBy(late, this.#placeOf(batch)), false)
+      // Alone from now on: it may have waited, begun as it was, for another one that blocks the thread, and that one would
+      // be run again beside it, at once, and spared once more.
+      await this.#retry(seat, batch, failedBy(late, 'process', this.#placeOf(batch)), true)
     } else if (crew.wasKilled(thread)) {
-      lanes.cutShort(seat)
+      if (!lanes.isForgiven(seat)) lanes.cutShort(seat)
       if (this.#isWanted(seat, batch)) lanes.reopen(seat)
       else this.#discard(seat, batch)
     } else {
@@ -192,7 +196,7 @@ export class Runs {
     const times = lossCount === 1 ? 'a thread has' : `${lossCount} threads have`
     const place = this.#placeOf(batch)
     const what = `${times} died with this batch: ${error.what}`
-    return failedBy(new ClsConsumerError('THREAD_LOST', what, { ...place, cause: error }), place)
+    return failedBy(new ClsConsumerError('THREAD_LOST', what, { ...place, cause: error }), 'process', place)
   }
 
   /** Not where its partition goes, is paused, or goes on elsewhere. */
@@ -208,23 +212,21 @@ export class Runs {
 
   /**
    * After a wait, or not at all: then the policy has its word. A batch of an ended epoch is counted and waited for all the
-   * same: where its partition restarts at its last save, it comes again.
+   * same, unless that is forgiven: where its partition restarts at its last save, it comes again.
    */
   async #retry(seat: Seat, batch: Batch, answer: FailedAnswer, isLoss: boolean): Promise<void> {
     const { lanes, handlers, seating } = this.#parts
+    if (lanes.isForgiven(seat)) return this.#discard(seat, batch)
     const attempt = lanes.attempt(seat)
     const { failureCount } = lanes.failed(seat, answer, isLoss)
     const waitMs = handlers.retryDelayMs(failureCount)
-    if (!this.#isWanted(seat, batch)) {
-      this.#discard(seat, batch)
-      if (seating.isDraining(seat) || seat.epoch === batch.epoch) return
-    } else if (waitMs === undefined) {
-      await this.#answer(seat, batch, answer, attempt)
-      return
-    } else {
+    if (this.#isWanted(seat, batch)) {
+      if (waitMs === undefined) return await this.#answer(seat, batch, answer, attempt)
       lanes.reopen(seat)
+    } else {
+      this.#discard(seat, batch)
+      if (waitMs === undefined || seating.isDraining(seat) || seat.epoch === batch.epoch) return
     }
-    if (waitMs === undefined) return
     this.#backOff(seat, waitMs)
     handlers.retried(batch, fromFailure(answer.failure), waitMs)
   }
@@ -273,6 +275,6 @@ function mayHelp({ stage, failure }: FailedAnswer): boolean {
   return stage === 'process' && REMEDIES[failure.code] !== 'fix-input'
 }
 
-function failedBy(error: ClsConsumerError, place: ErrorPlace): FailedAnswer {
-  return { kind: 'failed', stage: 'process', failure: toFailure(error, 'POOL_BROKEN', place) }
+function failedBy(error: ClsConsumerError, stage: FailedAnswer['stage'], place: ErrorPlace): FailedAnswer {
+  return { kind: 'failed', stage, failure: toFailure(error, 'POOL_BROKEN', place) }
 }
