@@ -5,6 +5,8 @@
  * waits at it waits. Files work from thread to thread and from process to process.
  */
 
+import type { Misdeed } from './misdeeds.ts'
+
 /** What to do with batches that wait at the gate, once their signal aborts. block: the thread hears of nothing. */
 export type HoldMode = 'wait' | 'heed' | 'block'
 
@@ -25,8 +27,20 @@ export interface Behaviour {
   }
   /** Throws for a batch that holds this log. */
   readonly failOn?: string
+  readonly misdeeds?: readonly Misdeed[]
+  /** Gives these logs to the dead letters. They count as processed. */
+  readonly setAside?: readonly string[]
+  /** Saves in the batch that holds one of these logs, or in `revoke`. */
+  readonly saveOn?: readonly string[]
+  readonly saveIn?: 'revoke'
+  /** Rewinds in the batch that holds this log, if this file exists; the first who finds it takes it away. */
+  readonly rewind?: { readonly id: string; readonly toOffset: bigint; readonly file: string }
+  /** Each call of a hook is an event `hook`, with its name and thread as text. */
+  readonly tellsHooks?: boolean
   /** Ends its thread, if this file exists; the first who finds it takes it away. */
   readonly dieFile?: string
+  /** Of the processor of `chaos/` alone: while this file exists, it names what befalls the next batch. */
+  readonly doomFile?: string
   /** Plants: does not process this log, or processes it twice. */
   readonly skip?: string
   readonly double?: string

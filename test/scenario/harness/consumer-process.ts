@@ -26,6 +26,7 @@ if (process.send !== undefined) {
     if (isCommand(message)) take(message)
   })
   process.on('disconnect', () => void consumer?.stop())
+  process.on('SIGTERM', () => void consumer?.stop())
 }
 
 function take(command: Command): void {

@@ -5,7 +5,9 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { appendFileSync, closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import type { Consumer } from '../../../src/consumer.ts'
 import type { ConsumerSnapshot } from '../../../src/consumer-events.ts'
+import type { PartitionId } from '../../../src/dispatch/messages.ts'
 import type { Command, SnapshotAnswer } from './consumer-process.ts'
 import { LedgerReader } from './ledger-reader.ts'
 import type { EventLine, Line } from './lines.ts'
@@ -112,8 +114,22 @@ export class LocalConsumer extends ScenarioConsumer {
   }
 
   /** Whether the partition has moved. */
-  async moveToThread(id: { readonly topicId: string; readonly partition: number }, thread: number): Promise<boolean> {
+  async moveToThread(id: PartitionId, thread: number): Promise<boolean> {
     return await this.#consumer.moveToThread(id, thread)
+  }
+
+  pause(id: PartitionId): boolean {
+    return this.#consumer.pause(id.topicId, id.partition)
+  }
+
+  /** How many partitions go on. */
+  async resume(): Promise<number> {
+    return await this.#consumer.resume()
+  }
+
+  /** Where it goes on. */
+  async seek(id: PartitionId, position: Parameters<Consumer['seek']>[2]): Promise<bigint | undefined> {
+    return await this.#consumer.seek(id.topicId, id.partition, position)
   }
 
   protected override async gone(): Promise<void> {}
@@ -127,7 +143,8 @@ const ENTRY = new URL('./consumer-process.js', import.meta.url)
 
 export class ChildConsumer extends ScenarioConsumer {
   readonly #child: ChildProcess
-  readonly #exited: Promise<void>
+  /** However it comes to its end. */
+  readonly exited: Promise<void>
   readonly #snapshots: ConsumerSnapshot[] = []
 
   constructor(spec: ConsumerSpec, logFile: string) {
@@ -141,7 +158,7 @@ export class ChildConsumer extends ScenarioConsumer {
       stdio: ['ignore', output, output, 'ipc']
     })
     closeSync(output)
-    this.#exited = new Promise(resolve => this.#child.once('exit', () => resolve()))
+    this.exited = new Promise(resolve => this.#child.once('exit', () => resolve()))
     this.#child.on('message', message => {
       if (isSnapshotAnswer(message)) this.#snapshots.push(message.snapshot)
     })
@@ -158,10 +175,19 @@ export class ChildConsumer extends ScenarioConsumer {
     return await until(`${this.name} answers with a snapshot`, () => this.#snapshots[before])
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  /** As an operator stops it: by SIGTERM. It ends in order, or does not. */
+  terminate(): void {
+    this.#child.kill('SIGTERM')
+  }
+
   /** Kill -9. Resolves once the process is gone, to the last moment at which it may have run. */
   async kill(): Promise<number> {
     this.#child.kill('SIGKILL')
-    await this.#exited
+    await this.exited
     return nowMs()
   }
 
@@ -176,15 +202,16 @@ export class ChildConsumer extends ScenarioConsumer {
   }
 
   protected override async gone(): Promise<void> {
-    await until(`the process of ${this.name} has ended`, () => this.#hasEnded)
+    await until(`the process of ${this.name} has ended`, () => this.hasEnded)
   }
 
   override async dispose(): Promise<void> {
-    if (this.#hasEnded) return
+    if (this.hasEnded) return
     await this.kill()
   }
 
-  get #hasEnded(): boolean {
+  /** However it came to that. */
+  get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 

@@ -22,8 +22,9 @@ export async function finishSound(stage: Stage, ending: Ending = {}): Promise<Ve
   const { expected = stage.producer.acknowledged, permitted, interruptions } = ending
   await stage.processed(expected.keys())
   await stage.allCommitted()
+  const killed = (interruptions?.() ?? []).filter(({ kind }) => kind === 'killed').map(({ process }) => process)
   for (const consumer of stage.consumers) {
-    if (consumer.events('finished').length > 0) continue
+    if (consumer.events('finished').length > 0 || killed.includes(consumer.name)) continue
     assert.equal((await consumer.stop()).code, undefined, `${consumer.name} stops in order`)
   }
   assert.ok(await stage.isAllCommitted(), 'what was committed to the end stays so')

@@ -39,10 +39,10 @@ export interface Tenure extends Place {
  * lease-lost: nothing of it may start after `atMs`. thread-lost: the same tenure goes on, on another thread. unclean:
  * the processor, or `onResult`, or the body failed: the batch does not count although its logs were seen. shared: the
  * server gave the partition to `other` before this process had released it: until `atMs` both work on it, and one may
- * repeat what the other has done.
+ * repeat what the other has done. rewound: somebody has ordered the partition to be read again, from `committedOffset`.
  */
 export interface Interruption extends Place {
-  readonly kind: 'killed' | 'lease-lost' | 'thread-lost' | 'unclean' | 'shared'
+  readonly kind: 'killed' | 'lease-lost' | 'thread-lost' | 'unclean' | 'shared' | 'rewound'
   readonly atMs: number
   /** What the server had as committed then. */
   readonly committedOffset: bigint

@@ -37,7 +37,8 @@ export function judge(evidence: Evidence): Verdict {
       const culprit = earlier.find(first => !isExplained(first, entry, interruptions))
       if (culprit !== undefined) repeats.push({ id, first: culprit, second: entry })
       else if (earlier[0] !== undefined) explained.push({ id, first: earlier[0], second: entry })
-      seen.set(id, [...earlier, entry])
+      earlier.push(entry)
+      seen.set(id, earlier)
       if (!expected.has(id) && !permitted.has(id)) unknown.push(id)
     }
   }

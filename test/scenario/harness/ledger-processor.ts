@@ -2,20 +2,36 @@
  * The processor of all scenarios: writes into the ledger what it processed, and where.
  *
  * In: batches of logs with an `id`. Out: lines of the ledger, written before `process` returns; the ids as its result.
- * Never says of a log that it was processed before that is so, so that what a kill cuts off counts as not done.
+ * Never says of a log that it was processed before that is so, so that what a kill cuts off counts as not done; nor of a
+ * batch that it rewinds, of which nothing counts.
  */
 import { existsSync, unlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { threadId } from 'node:worker_threads'
 import type { LogBatch } from '../../../workers/batch-view.ts'
-import { defineProcessor, type ProcessorContext } from '../../../workers/define-processor.ts'
+import {
+  defineProcessor,
+  type PartitionContext,
+  type ProcessorContext,
+  type RevokeContext,
+  type ThreadContext
+} from '../../../workers/define-processor.ts'
 import { type Behaviour, readBehaviour } from './behaviour.ts'
 import { appendLine, type BatchLine } from './lines.ts'
+import { misbehave } from './misdeeds.ts'
 import { nowMs } from './until.ts'
 
 const LOOK_INTERVAL_MS = 10
 
 export default defineProcessor({
+  start(context: ThreadContext) {
+    tellHook('start', context)
+  },
+
+  assign(_, context: PartitionContext) {
+    tellHook('assign', context)
+  },
+
   async process(batch: LogBatch, context: ProcessorContext) {
     const behaviour = readBehaviour(context.options)
     const { ledgerFile, failOn } = behaviour
@@ -38,10 +54,27 @@ export default defineProcessor({
     dieOnce(behaviour)
     await hold(behaviour, context, () => appendLine(ledgerFile, line('alive')))
     if (failOn !== undefined && ids.includes(failOn)) throw new Error(`the sink refuses ${failOn}`)
+    setAside(behaviour, batch, context)
+    if (behaviour.saveOn?.some(id => ids.includes(id)) === true) context.save()
+    await misbehave(behaviour.misdeeds ?? [], ids, context.attempt)
+    if (rewindOnce(behaviour, ids, context)) return
     appendLine(ledgerFile, line('end'))
     return { ids }
+  },
+
+  revoke(_, context: RevokeContext) {
+    tellHook('revoke', context)
+    if (readBehaviour(context.options).saveIn === 'revoke') context.save()
   }
 })
+
+function tellHook(name: string, context: ThreadContext | PartitionContext): void {
+  const { ledgerFile, process, tellsHooks = false } = readBehaviour(context.options)
+  if (!tellsHooks) return
+  const place = 'partition' in context ? { topicId: context.topicId, partition: context.partition } : {}
+  const text = `${name} ${threadId}`
+  appendLine(ledgerFile, { kind: 'event', process, name: 'hook', atMs: nowMs(), text, ...place })
+}
 
 function readLogs(batch: LogBatch, { skip, double, wordKey }: Behaviour): { ids: string[]; words: string[] } {
   const ids: string[] = []
@@ -60,15 +93,33 @@ async function beSlow({ batchMs, slowTopicId = '' }: Behaviour, { topicId }: Log
   if (batchMs !== undefined && (slowTopicId === '' || slowTopicId === topicId)) await sleep(batchMs)
 }
 
-/** By taking the file away: of all threads that look, one can. */
 function dieOnce({ dieFile }: Behaviour): void {
-  if (dieFile === undefined || !existsSync(dieFile)) return
+  if (dieFile !== undefined && take(dieFile)) process.exit(1)
+}
+
+/** Of all threads that look, one can. */
+function take(file: string): boolean {
+  if (!existsSync(file)) return false
   try {
-    unlinkSync(dieFile)
+    unlinkSync(file)
+    return true
   } catch {
-    return
+    return false
   }
-  process.exit(1)
+}
+
+function setAside({ setAside: ids = [] }: Behaviour, batch: LogBatch, context: ProcessorContext): void {
+  if (ids.length === 0) return
+  for (const log of batch) {
+    const id = log.get('id')
+    if (id !== undefined && ids.includes(id)) context.deadLetter(log, `${id} is to be looked at by a person`)
+  }
+}
+
+function rewindOnce({ rewind }: Behaviour, ids: readonly string[], context: ProcessorContext): boolean {
+  if (rewind === undefined || !ids.includes(rewind.id) || !take(rewind.file)) return false
+  context.rewind(rewind.toOffset)
+  return true
 }
 
 async function hold({ hold }: Behaviour, { partition, signal }: ProcessorContext, tell: () => void): Promise<void> {

@@ -37,11 +37,14 @@ export interface EventLine {
   readonly topicId?: string
   readonly partition?: number
   readonly epoch?: number
+  readonly thread?: number
   readonly offset?: bigint
   readonly nextOffset?: bigint
   readonly text?: string
   readonly code?: string
   readonly ids?: readonly string[]
+  /** Of messages or letters. */
+  readonly count?: number
 }
 
 export type Line = BatchLine | EventLine
@@ -82,7 +85,7 @@ function parseLine(text: string): Line {
       words: texts(fields.words)
     }
   }
-  const { topicId, partition, epoch, text: words, code, ids } = fields
+  const { topicId, partition, epoch, thread, text: words, code, ids, count } = fields
   const offset = int64(fields.offset)
   const nextOffset = int64(fields.nextOffset)
   return {
@@ -93,11 +96,13 @@ function parseLine(text: string): Line {
     ...(topicId === undefined ? {} : { topicId: String(topicId) }),
     ...(partition === undefined ? {} : { partition: Number(partition) }),
     ...(epoch === undefined ? {} : { epoch: Number(epoch) }),
+    ...(thread === undefined ? {} : { thread: Number(thread) }),
     ...(offset === undefined ? {} : { offset }),
     ...(nextOffset === undefined ? {} : { nextOffset }),
     ...(words === undefined ? {} : { text: String(words) }),
     ...(code === undefined ? {} : { code: String(code) }),
-    ...(ids === undefined ? {} : { ids: texts(ids) })
+    ...(ids === undefined ? {} : { ids: texts(ids) }),
+    ...(count === undefined ? {} : { count: Number(count) })
   }
 }
 

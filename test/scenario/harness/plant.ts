@@ -1,10 +1,10 @@
 /**
- * Plants a loss or a repeat in the evidence of a run that went well: a judge that lets it pass has judged nothing.
+ * Plants a loss, a repeat or a swap in the evidence of a run that went well: a judge that lets it pass has judged nothing.
  *
- * In: evidence. Out: the same with one log missing, or one processed again. Pure.
+ * In: evidence. Out: the same with one log missing, one processed again, or two batches in the wrong order. Pure.
  */
 import assert from 'node:assert/strict'
-import type { Entry, Evidence } from './evidence.ts'
+import { type Entry, type Evidence, samePlace } from './evidence.ts'
 import { complaints, judge, type Verdict } from './judge.ts'
 
 export interface Planted {
@@ -29,6 +29,30 @@ export function plantRepeat(evidence: Evidence): Planted {
   const startOffset = last.nextOffset ?? last.startOffset
   const again: Entry = { ...last, startOffset, ids: [id], startMs: last.endMs, endMs: last.endMs }
   return { id, evidence: { ...evidence, entries: [...evidence.entries, again] } }
+}
+
+/** As if the last two batches that followed each other in one tenure had come the other way round. */
+export function plantSwap(evidence: Evidence): Planted {
+  const { entries } = evidence
+  const lastAt = entries.findLastIndex((entry, index) => {
+    return entry.ids.length > 0 && entries.slice(0, index).some(other => isSameTenure(other, entry))
+  })
+  const last = entries[lastAt]
+  const beforeAt = entries.findLastIndex((entry, index) => {
+    return index < lastAt && last !== undefined && isSameTenure(entry, last)
+  })
+  const before = entries[beforeAt]
+  const id = last?.ids[0]
+  assert.ok(last !== undefined && before !== undefined && id !== undefined, 'a tenure has two batches')
+  const swapped = entries.map((entry, index) => {
+    if (index === beforeAt) return { ...last, startMs: before.startMs, endMs: before.endMs }
+    return index === lastAt ? { ...before, startMs: last.startMs, endMs: last.endMs } : entry
+  })
+  return { id, evidence: { ...evidence, entries: swapped } }
+}
+
+function isSameTenure(a: Entry, b: Entry): boolean {
+  return samePlace(a, b) && a.epoch === b.epoch && a.ids.length > 0 && b.ids.length > 0
 }
 
 /** Asserts that the run is sound, and that neither planted fault in it would have gone unseen. */

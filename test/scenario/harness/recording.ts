@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Consumer } from '../../../src/consumer.ts'
+import type { PartitionId } from '../../../src/dispatch/messages.ts'
 import { ClsConsumerError } from '../../../src/errors.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
 import type { ConsumerOptions, OnResult } from '../../../src/options.ts'
@@ -40,12 +41,13 @@ export interface ConsumerSpec {
 
 const LOOK_INTERVAL_MS = 10
 const PROCESSOR = fileURLToPath(new URL('./ledger-processor.js', import.meta.url))
+export const SKIPPING_PROCESSOR = fileURLToPath(new URL('./skipping-processor.js', import.meta.url))
 export const OTHER_PROCESSOR = fileURLToPath(new URL('./other-processor.js', import.meta.url))
 
 /** Starts it. How it ends is told by the lines `finished`, after all else, and `start-failed`. */
 export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Consumer {
   const { process, ledgerFile, options, behaviour, onResult } = spec
-  const write = (name: string, fields: Omit<Partial<EventLine>, 'kind' | 'process' | 'name' | 'atMs'> = {}): void =>
+  const write: Write = (name, fields = {}) =>
     appendLine(ledgerFile, { kind: 'event', process, name, atMs: nowMs(), ...fields })
   const consumer = new Consumer(
     {
@@ -70,7 +72,14 @@ export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Co
     for (const { topicId, partition } of partitions) write('leaseLost', { topicId, partition })
   })
   consumer.on('commitFailed', ({ error }) => write('commitFailed', { code: error.code, text: error.message }))
-  consumer.on('retried', ({ error }) => write('retried', { code: error.code, text: error.message }))
+  consumer.on('retried', ({ error, place: { topicId, partition, offset } }) =>
+    write('retried', {
+      code: error.code,
+      text: error.message,
+      ...(topicId === undefined || partition === undefined ? {} : { topicId, partition }),
+      ...(offset === undefined ? {} : { offset })
+    })
+  )
   consumer.on('batch', ({ topicId, partition, startOffset, nextOffset }) =>
     write('batch', { topicId, partition, offset: startOffset, nextOffset })
   )
@@ -81,6 +90,7 @@ export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Co
   consumer.on('partitionDone', ({ topicId, partition, nextOffset }) =>
     write('partitionDone', { topicId, partition, nextOffset })
   )
+  recordTroubles(consumer, write)
   consumer.on('failed', ({ code, message }) => write('failed', { code, text: message }))
   consumer.start().catch(error => write('start-failed', describe(error)))
   consumer.finished.then(
@@ -90,7 +100,36 @@ export function record(spec: ConsumerSpec, writeLog: (line: string) => void): Co
   return consumer
 }
 
-type Write = (name: string, fields: Pick<EventLine, 'topicId' | 'partition' | 'offset' | 'nextOffset' | 'ids'>) => void
+/** What the policy, the user or the stall watch has done to a partition. */
+function recordTroubles(consumer: Consumer, write: Write): void {
+  const id = ({ topicId, partition }: PartitionId): PartitionId => ({ topicId, partition })
+  const from = (offset: bigint | undefined) => (offset === undefined ? {} : { offset })
+  const to = (nextOffset: bigint | undefined) => (nextOffset === undefined ? {} : { nextOffset })
+  const why = (error: ClsConsumerError | undefined) =>
+    error === undefined ? {} : { code: error.code, text: error.message }
+  consumer.on('skipped', ({ startOffset, nextOffset, messageCount, error, ...place }) =>
+    write('skipped', {
+      ...id(place),
+      offset: startOffset,
+      nextOffset,
+      ...why(error),
+      ...(messageCount === undefined ? {} : { count: messageCount })
+    })
+  )
+  consumer.on('deadLettered', ({ startOffset, nextOffset, letterCount, error, ...place }) =>
+    write('deadLettered', { ...id(place), offset: startOffset, ...to(nextOffset), count: letterCount, ...why(error) })
+  )
+  consumer.on('parked', ({ offset, error, ...place }) => write('parked', { ...id(place), offset, ...why(error) }))
+  consumer.on('paused', place => write('paused', id(place)))
+  consumer.on('repositioned', ({ fromOffset, toOffset, reason, ...place }) =>
+    write('repositioned', { ...id(place), ...from(fromOffset), nextOffset: toOffset, text: reason })
+  )
+  consumer.on('stalled', ({ offset, reason, ...place }) =>
+    write('stalled', { ...id(place), ...from(offset), text: reason })
+  )
+}
+
+type Write = (name: string, fields?: Omit<Partial<EventLine>, 'kind' | 'process' | 'name' | 'atMs'>) => void
 
 function recordResults(behaviour: ResultBehaviour, write: Write): OnResult {
   const { gateFile, failOn, failWhile, resultMs } = behaviour

@@ -149,6 +149,14 @@ export function readPull({ action, answer: sent }: Exchange, answer = sent): Pul
   return { nextOffset: int64(next), messages: Array.isArray(messages) ? messages.map(String) : [] }
 }
 
+/** Pulls of a partition from this offset that brought messages. */
+export function pullsFrom(tap: WireTap, partition: number, startOffset: bigint | undefined): Exchange[] {
+  return tap
+    .of('pull_log')
+    .filter(({ request }) => request.PartitionId === partition && int64(request.StartOffset) === startOffset)
+    .filter(exchange => (readPull(exchange)?.messages.length ?? 0) > 0)
+}
+
 function compressionOf({ headers }: IncomingMessage): TappedAnswer['compression'] {
   const named = headers['x-cls-compress-type']
   return named === 'snappy' || named === 'lz4' ? named : 'none'
