@@ -24,7 +24,7 @@ export interface StalledEvent extends PartitionId {
 
 export interface StallWatchParts {
   readonly world: Pick<World, 'clock' | 'timers'>
-  readonly settings: Pick<Settings, 'stallMs'>
+  readonly settings: Pick<Settings, 'stallMs' | 'pollIntervalMs'>
   readonly tenures: Iterable<Tenure>
   /** What the partition's next batch waits for on its lane. */
   waitOf(tenure: Tenure): DispatchWait | undefined
@@ -61,8 +61,8 @@ export class StallWatch {
     const nowMs = world.clock.monotonic()
     const seen = new Set<string>()
     for (const tenure of tenures) {
-      const reason = this.#reasonOf(tenure)
       const stalledMs = nowMs - tenure.progressMs
+      const reason = this.#reasonOf(tenure, stalledMs)
       if (reason === undefined || stalledMs < settings.stallMs) continue
       const key = keyOf(tenure.epoch)
       seen.add(key)
@@ -75,7 +75,7 @@ export class StallWatch {
   }
 
   /** Undefined: it has nothing to do, or is not meant to do anything. */
-  #reasonOf(tenure: Tenure): string | undefined {
+  #reasonOf(tenure: Tenure, stalledMs: number): string | undefined {
     switch (tenure.phase) {
       case 'opening':
         return 'its start position is not known or not committed yet'
@@ -84,19 +84,21 @@ export class StallWatch {
       case 'closing':
         return 'it is being given up'
       case 'running':
-        return this.#reasonToWait(tenure)
+        return this.#reasonToWait(tenure, stalledMs)
       default:
         return undefined
     }
   }
 
-  #reasonToWait(tenure: Tenure): string | undefined {
+  #reasonToWait(tenure: Tenure, stalledMs: number): string | undefined {
     const wait = this.#parts.waitOf(tenure)
     if (wait !== undefined) return DISPATCH_REASONS[wait]
     const { wait: pullWait, lastRetry } = tenure.pulling
     if (tenure.isRefused) return 'the service refuses its topic'
     if (lastRetry !== undefined) return `its pulls fail: ${reasonOfError(lastRetry)}`
-    return pullWait === undefined ? undefined : PULL_REASONS[pullWait]
+    // Where nothing new was there, it asks again after a while, and has nothing to do until then.
+    const { stallMs, pollIntervalMs } = this.#parts.settings
+    return pullWait === undefined || stalledMs < stallMs + pollIntervalMs ? undefined : PULL_REASONS[pullWait]
   }
 }
 

@@ -25,7 +25,7 @@ interface Watch {
 
 export interface ProcessLimitParts {
   readonly world: Pick<World, 'timers' | 'log'>
-  readonly settings: Pick<Settings, 'processTimeoutMs' | 'abortGraceMs'>
+  readonly settings: Pick<Settings, 'processTimeoutMs' | 'abortGraceMs' | 'hookTimeoutMs'>
   /** Of the processor, for errors. */
   readonly file: string
   readonly crew: Crew
@@ -44,7 +44,7 @@ export class ProcessLimit {
   }
 
   given(seat: Seat, { batchId }: Batch): void {
-    const watch: Watch = { seat, thread: seat.thread, phase: 'given', timer: this.#after(batchId) }
+    const watch: Watch = { seat, thread: seat.thread, phase: 'given', timer: this.#afterTurn(batchId) }
     this.#watches.set(batchId, watch)
   }
 
@@ -66,6 +66,12 @@ export class ProcessLimit {
     const { settings, file } = this.#parts
     const what = `process did not return within ${settings.processTimeoutMs} ms (option processTimeoutMs), nor ${settings.abortGraceMs} ms after its signal aborted: its thread was terminated`
     return new ClsConsumerError('PROCESSOR_TIMEOUT', what, { topicId, partition, offset: startOffset, file })
+  }
+
+  /** Before it, a hook or a batch that blocks the thread may have its own time. */
+  #afterTurn(batchId: number): Timer {
+    const { processTimeoutMs, hookTimeoutMs } = this.#parts.settings
+    return this.#after(batchId, processTimeoutMs + hookTimeoutMs)
   }
 
   #after(batchId: number, waitMs = this.#parts.settings.processTimeoutMs): Timer {
@@ -99,7 +105,7 @@ export class ProcessLimit {
   /** Where another batch has begun there, that one is what blocks the thread, and has a limit of its own. */
   #notTaken(batchId: number, watch: Watch): void {
     const others = [...this.#watches.values()].filter(({ thread }) => thread === watch.thread)
-    if (others.some(({ phase }) => phase !== 'given')) watch.timer = this.#after(batchId)
+    if (others.some(({ phase }) => phase !== 'given')) watch.timer = this.#afterTurn(batchId)
     else this.#terminate(watch, 'code outside of any batch blocks it')
   }
 

@@ -13,6 +13,8 @@ export const PATIENCE_MS = 30_000
 export const GRACE_MS = 5000
 export const EXIT_MS = 10_000
 export const HOOK_MS = 60_000
+/** What `process` may take. */
+export const PROCESS_MS = 600_000
 /** The bench tries a batch so often, and waits so long for each further attempt. */
 export const ATTEMPTS = 3
 export const BACKOFF_MS = 500
@@ -27,13 +29,16 @@ interface BenchOptions {
   readonly batchesPerThread?: number
   /** Decoded bytes that may be open; one batch always may. */
   readonly memoryBytes?: number
+  /** With `onResult`, and so many results that may wait for it. */
+  readonly resultsMax?: number
 }
 
-export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBytes = 1e9 }: BenchOptions = {}) {
+export function bench(options: BenchOptions = {}) {
+  const { threads: threadCount = 1, batchesPerThread = 4, memoryBytes = 1e9, resultsMax } = options
   const time = createFakeTime()
   const threads = new FakeThreads(threadCount, batchesPerThread)
   const log = createKeptLog()
-  const answered = new Calls<{ batch: Batch; answer: BatchAnswer }, void>()
+  const answered = new Calls<{ batch: Batch; answer: BatchAnswer; attempt: number }, void>()
   answered.always = () => undefined
   const dropped: number[] = []
   const retried: string[] = []
@@ -41,6 +46,11 @@ export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBy
   /** Their codes. */
   const broken: string[] = []
   const nextOffsets: string[] = []
+  const policies: string[] = []
+  const saved: Epoch[] = []
+  const stateLost: Epoch[] = []
+  /** What the consumer does as it hears of it. */
+  const whenStateLost: ((epoch: Epoch) => void)[] = []
   const forbidden = new Set<number>()
   const memory = { openBytes: 0, openCount: 0 }
   const leaseEndMs = new SharedArrayBuffer(8)
@@ -50,8 +60,13 @@ export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBy
       abortGraceMs: GRACE_MS,
       threadExitMs: EXIT_MS,
       hookTimeoutMs: HOOK_MS,
+      processTimeoutMs: PROCESS_MS,
       responseBytesMax: 1000,
-      heldBytesMax: 16_000
+      heldBytesMax: 16_000,
+      commitMode: 'auto',
+      deadLetterDirectory: undefined,
+      onResult: resultsMax === undefined ? undefined : () => undefined,
+      resultsMax: resultsMax ?? 1
     },
     processor: { file: '/processor.mjs', options: { some: 'option' } },
     leaseEndMs,
@@ -71,7 +86,13 @@ export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBy
         if (nextOffset === PLANTED) throw new ClsConsumerError('INVARIANT_BROKEN', 'I2: planted')
         nextOffsets.push(`${batchId} ${nextOffset}`)
       },
-      answered: (batch, answer) => answered.make({ batch, answer }),
+      policy: onFailure => policies.push(onFailure),
+      saved: epoch => saved.push(epoch),
+      stateLost: epoch => {
+        stateLost.push(epoch)
+        for (const act of whenStateLost) act(epoch)
+      },
+      answered: (batch, answer, attempt) => answered.make({ batch, answer, attempt }),
       dropped: ({ batchId }) => dropped.push(batchId),
       retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS * lossCount : undefined),
       retried: ({ batchId }, error, waitMs) => retried.push(`${batchId} ${error.code} ${waitMs}`),
@@ -105,6 +126,10 @@ export function bench({ threads: threadCount = 1, batchesPerThread = 4, memoryBy
     errors,
     broken,
     nextOffsets,
+    policies,
+    saved,
+    stateLost,
+    whenStateLost,
     forbidden,
     memory,
     leaseEndMs,

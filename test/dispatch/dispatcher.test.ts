@@ -32,6 +32,8 @@ describe('dispatcher: starting', () => {
           kind: 'start',
           processor: { file: '/processor.mjs', options: { some: 'option' } },
           limits: { responseBytesMax: 1000, keptBytesMax: 1000 },
+          commitMode: 'auto',
+          deadLetters: 'off',
           leaseEndMs
         }
       }))
@@ -651,7 +653,7 @@ describe('dispatcher: a new epoch of a partition', () => {
       await start(0)
       enqueue(0)
       enqueue(0)
-      dispatcher.renew(epochOf(0), epochOf(0, 2))
+      dispatcher.renew(epochOf(0), epochOf(0, 2), true)
       assert.deepEqual(dropped, [2])
       assert.deepEqual(
         threads.posted.map(({ message }) => message.batchId),
@@ -671,7 +673,7 @@ describe('dispatcher: a new epoch of a partition', () => {
     await start(0, 1)
     enqueue(0)
     enqueue(1)
-    dispatcher.renew(epochOf(0), epochOf(0, 2))
+    dispatcher.renew(epochOf(0), epochOf(0, 2), true)
     const drained = dispatcher.drain(epochOf(1), 0, 'lost')
     await time.advance(GRACE_MS)
     await threads.exit(0)

@@ -3,9 +3,15 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Batch, Epoch } from '../../src/batch.ts'
 import { Lanes, type Seat } from '../../src/dispatch/lanes.ts'
+import type { FailedAnswer } from '../../src/dispatch/messages.ts'
 import { bodyOf } from '../support/fake-data.ts'
 
 const BODY = bodyOf('x')
+const FAILED: FailedAnswer = {
+  kind: 'failed',
+  stage: 'process',
+  failure: { code: 'PROCESSOR_FAILED', message: 'no', stack: '', place: {} }
+}
 const epochOf = (partition: number, epoch = 1): Epoch => ({ topicId: 't', partition, epoch })
 
 function batchOf(partition: number, batchId: number, epoch = 1): Batch {
@@ -84,22 +90,109 @@ describe('lanes', () => {
     const lanes = new Lanes(1, 4)
     const seat = ready(lanes, 0, 1, 2)
     lanes.open(seat)
+    lanes.failed(seat, FAILED, true)
+    lanes.reopen(seat)
     lanes.suspend(seat)
-    assert.deepEqual([lanes.next(0), seat.attempt, seat.lossCount], [undefined, 2, 1])
+    assert.deepEqual([lanes.next(0), lanes.attempt(seat), lanes.trouble(seat)?.lossCount], [undefined, 2, 1])
     lanes.resume(seat)
     assert.equal(lanes.next(0), seat)
     assert.equal(lanes.open(seat).batchId, 1)
-    lanes.suspend(seat)
-    assert.deepEqual([seat.attempt, seat.lossCount], [3, 2])
-    lanes.clear(seat)
-    assert.deepEqual([seat.attempt, seat.lossCount, seat.pause], [1, 0, 'none'])
+    assert.deepEqual(lanes.failed(seat, FAILED, true), {
+      startOffset: 1n,
+      beginCount: 2,
+      failureCount: 2,
+      lossCount: 2,
+      last: FAILED
+    })
   })
 
-  test('a batch under which a thread has died is open alone on its lane, and comes before others', () => {
+  test('what went wrong counts by its kind: begun, failed, lost', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 1)
+    const other = { ...FAILED, failure: { ...FAILED.failure, message: 'another' } }
+    for (const act of [
+      () => lanes.cutShort(seat),
+      () => lanes.failed(seat, FAILED, false),
+      () => lanes.failed(seat, other, true),
+      () => lanes.cutShort(seat)
+    ]) {
+      lanes.open(seat)
+      act()
+      lanes.reopen(seat)
+    }
+    assert.deepEqual(lanes.trouble(seat), {
+      startOffset: 1n,
+      beginCount: 4,
+      failureCount: 2,
+      lossCount: 1,
+      last: other
+    })
+    assert.equal(lanes.attempt(seat), 5)
+  })
+
+  test('what went wrong is that of the batch that starts there: not of one before it, and over once one behind it ends', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 5)
+    lanes.open(seat)
+    lanes.failed(seat, FAILED, true)
+    lanes.discard(seat)
+    lanes.renew(seat, epochOf(0, 2), false)
+    for (const [batchId, startOffset] of [
+      [6, 3n],
+      [7, 5n],
+      [8, 9n]
+    ] as const) {
+      lanes.enqueue(seat, { ...batchOf(0, batchId, 2), startOffset })
+    }
+    assert.deepEqual([lanes.attempt(seat), lanes.trouble(seat)], [1, undefined], 'the one before it')
+    lanes.open(seat)
+    lanes.close(seat)
+    assert.deepEqual([lanes.attempt(seat), lanes.trouble(seat)?.lossCount], [2, 1])
+    lanes.open(seat)
+    lanes.close(seat)
+    assert.equal(seat.trouble, undefined)
+    assert.equal(lanes.attempt(seat), 1)
+  })
+
+  test('a batch that starts behind what failed ends that trouble: the partition went on elsewhere', () => {
+    const lanes = new Lanes(1, 4)
+    const seat = ready(lanes, 0, 5)
+    lanes.open(seat)
+    lanes.failed(seat, FAILED, false)
+    lanes.discard(seat)
+    lanes.enqueue(seat, { ...batchOf(0, 6), startOffset: 8n })
+    lanes.open(seat)
+    assert.equal(lanes.attempt(seat), 1)
+    lanes.close(seat)
+    assert.equal(seat.trouble, undefined)
+  })
+
+  test('a new try forgives what went wrong, and what is still open: its end counts for nothing', () => {
+    for (const isNewTry of [true, false]) {
+      const lanes = new Lanes(1, 4)
+      const seat = ready(lanes, 0, 1)
+      lanes.open(seat)
+      lanes.failed(seat, FAILED, false)
+      assert.equal(lanes.isForgiven(seat), false)
+      lanes.renew(seat, epochOf(0, 2), isNewTry)
+      assert.deepEqual([seat.trouble === undefined, lanes.isForgiven(seat)], [isNewTry, isNewTry])
+      lanes.renew(seat, epochOf(0, 3), false)
+      assert.equal(lanes.isForgiven(seat), isNewTry, 'and stays so')
+      lanes.discard(seat)
+      assert.equal(lanes.isForgiven(seat), false)
+      lanes.enqueue(seat, batchOf(0, 2, 3))
+      lanes.open(seat)
+      assert.equal(lanes.isForgiven(seat), false, 'of the new try')
+    }
+  })
+
+  test('a batch that a thread was lost of is open alone on its lane, and comes before others', () => {
     const lanes = new Lanes(1, 4)
     const [suspect, other, third] = [0, 1, 2].map(partition => ready(lanes, partition, partition + 1))
     assert.ok(suspect !== undefined && other !== undefined && third !== undefined)
     lanes.open(suspect)
+    lanes.failed(suspect, FAILED, true)
+    lanes.reopen(suspect)
     lanes.suspend(suspect)
     assert.equal(lanes.next(0), other)
     lanes.open(other)
@@ -111,6 +204,18 @@ describe('lanes', () => {
     assert.equal(lanes.next(0), undefined, 'no other beside it')
     lanes.close(suspect)
     assert.equal(lanes.next(0), third)
+  })
+
+  test('a batch that has failed by itself, or was cut short, runs beside others', () => {
+    const lanes = new Lanes(1, 4)
+    const [failed, other] = [0, 1].map(partition => ready(lanes, partition, partition + 1))
+    assert.ok(failed !== undefined && other !== undefined)
+    lanes.open(failed)
+    lanes.failed(failed, FAILED, false)
+    lanes.cutShort(failed)
+    lanes.reopen(failed)
+    lanes.open(other)
+    assert.equal(lanes.next(0), failed)
   })
 
   test('I2: a partition is seated once, in one epoch', () => {
@@ -128,7 +233,7 @@ describe('lanes', () => {
       [lanes.find(epochOf(0, 5)), lanes.find(epochOf(0, 4)), lanes.find(epochOf(1, 5))],
       [seat, undefined, undefined]
     )
-    lanes.renew(seat, epochOf(0, 6))
+    lanes.renew(seat, epochOf(0, 6), true)
     assert.deepEqual([lanes.find(epochOf(0, 5)), lanes.find(epochOf(0, 6))], [undefined, seat])
   })
 
@@ -188,12 +293,15 @@ describe('lanes', () => {
     const lanes = new Lanes(1, 4)
     const seat = ready(lanes, 0, 1, 2)
     lanes.open(seat)
+    lanes.cutShort(seat)
     lanes.reopen(seat)
-    assert.deepEqual([seat.attempt, seat.open, seat.queue.map(({ batchId }) => batchId)], [2, undefined, [1, 2]])
+    assert.deepEqual([lanes.attempt(seat), seat.open, seat.queue.map(({ batchId }) => batchId)], [2, undefined, [1, 2]])
     assert.equal(lanes.open(seat).batchId, 1)
     lanes.close(seat)
-    assert.equal(seat.attempt, 1)
-    assert.throws(() => lanes.reopen(seat), { code: 'INVARIANT_BROKEN' })
+    assert.equal(lanes.attempt(seat), 1)
+    for (const act of [() => lanes.reopen(seat), () => lanes.cutShort(seat), () => lanes.failed(seat, FAILED, false)]) {
+      assert.throws(act, { code: 'INVARIANT_BROKEN' })
+    }
   })
 
   test('an open batch is found by its number, a waiting one is not', () => {

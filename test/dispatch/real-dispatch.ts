@@ -44,6 +44,7 @@ export interface Answered {
 interface Limits {
   readonly abortGraceMs?: number
   readonly hookTimeoutMs?: number
+  readonly processTimeoutMs?: number
 }
 
 /** Consumers that share threads; whatever is left of them ends with the test. */
@@ -89,8 +90,13 @@ function sharerOf(shared: SharedThreads, processor: ProcessorSource, limits: Lim
       abortGraceMs: 20,
       threadExitMs: 5000,
       hookTimeoutMs: 10_000,
+      processTimeoutMs: 60_000,
       responseBytesMax,
       heldBytesMax: 1 << 28,
+      commitMode: 'auto',
+      deadLetterDirectory: undefined,
+      onResult: undefined,
+      resultsMax: 1,
       ...limits
     },
     processor,
@@ -126,6 +132,7 @@ function sharerOf(shared: SharedThreads, processor: ProcessorSource, limits: Lim
       dispatcher.enqueue(batchOf(batchCount, partition))
     },
     failed: (count: number) => noted.when(noted.broken, found => found.length >= count),
+    failures: (count: number) => noted.when(noted.failures, found => found.length >= count),
     answers: (count: number) => noted.when(noted.answers, found => found.length >= count),
     said: (line: string, count = 1) =>
       noted.when(noted.lines, lines => lines.filter(said => said === line).length >= count)
@@ -145,9 +152,15 @@ function notingHandlers(noted: Notes): { readonly handlers: DispatchHandlers; re
       openCount -= 1
     },
     nextOffset: () => undefined,
-    answered: async ({ batchId }, answer) => {
-      assert.ok(answer.kind === 'processed', answer.kind === 'failed' ? answer.failure.message : answer.kind)
-      noted.add(noted.answers, { batchId, result: answer.result })
+    policy: () => undefined,
+    saved: () => undefined,
+    stateLost: () => undefined,
+    answered: async ({ batchId }, answer, attempt) => {
+      if (answer.kind === 'failed') noted.add(noted.failures, `${batchId} ${attempt} ${answer.failure.message}`)
+      else {
+        assert.ok(answer.kind === 'processed', answer.kind)
+        noted.add(noted.answers, { batchId, result: answer.result })
+      }
     },
     dropped: () => undefined,
     retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS : undefined),
@@ -173,6 +186,8 @@ function batchOf(batchId: number, partition: number): Batch {
 /** What a consumer has told so far, and who waits for more. */
 class Notes {
   readonly answers: Answered[] = []
+  /** Of batches, as `<batch> <attempt> <message>`. */
+  readonly failures: string[] = []
   readonly lines: string[] = []
   readonly retried: string[] = []
   readonly broken: string[] = []
