@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs'
 import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { bench, benchFlags } from './cli/bench.ts'
 import type { CommandWorld } from './cli/command-world.ts'
 import { printConfigSchema } from './cli/config-schema.ts'
 import { deadLettersEpilogue, listDeadLetters, listFlags, showDeadLetters, showFlags } from './cli/dead-letters.ts'
@@ -29,7 +30,7 @@ const EPILOGUE = [
   'Exit codes: 0 done, or stopped in order by the first SIGINT or SIGTERM; 1 failed; 2 an option, a file or the processor must be mended first; 130 or 143 ended at once by a second SIGINT or SIGTERM.'
 ].join('\n\n')
 
-const COMMANDS = ['demo', 'run', 'emulator', 'produce', 'dead-letters', 'config-schema'] as const
+const COMMANDS = ['demo', 'run', 'emulator', 'produce', 'dead-letters', 'bench', 'config-schema'] as const
 
 /** Of help: longer lines are hard to read. */
 const COLUMNS_MAX = 100
@@ -108,6 +109,16 @@ function commands(program: Argv): Argv {
       args => withSignals(world => produce(args, world))
     )
     .command('dead-letters', 'Read what was set aside instead of being processed', deadLetterCommands)
+    .command(
+      'bench',
+      'Measure what it costs to consume on this host, with your processor and your logs',
+      command =>
+        command
+          .options(benchFlags)
+          .example('$0 bench --processor ./p.js --file a.log', 'yours, beside the obvious way')
+          .example('$0 bench --case latency --json r.json', 'one case of the package’s own'),
+      args => withSignals(world => bench(args, world))
+    )
     .command(
       'config-schema',
       'Print the JSON schema of the file that `run --config` takes',

@@ -77,7 +77,8 @@ export const REMEDIES = {
 
   // Tools around it.
   EMULATOR_NOT_STARTED: 'stop',
-  DEMO_FAILED: 'stop'
+  DEMO_FAILED: 'stop',
+  BENCH_FAILED: 'stop' // a process of it ended, or a consumer was fast by not doing its work
 } as const satisfies Record<string, Remedy>
 
 export type ErrorCode = keyof typeof REMEDIES

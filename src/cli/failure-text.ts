@@ -56,7 +56,8 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   EMULATOR_NOT_STARTED:
     'If its port is in use, name another one, or --port 0 for any that is free; otherwise find the cause first.',
   GROUP_TOPICS: 'Name all topics of the group, or say --update-group to change the group.',
-  DEMO_FAILED: 'The demo did not show what it promises.'
+  DEMO_FAILED: 'The demo did not show what it promises.',
+  BENCH_FAILED: 'There is no result: a benchmark of a consumer that errs would tell nothing.'
 }
 
 function describeCause(cause: unknown): string {

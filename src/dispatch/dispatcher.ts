@@ -88,7 +88,10 @@ export class Dispatcher {
       },
       handlers: {
         message: message => this.#onMessage(message),
-        exited: thread => this.#seating.exited(thread),
+        exited: thread => {
+          this.#runs.exited(thread)
+          this.#seating.exited(thread)
+        },
         up: thread => this.#seating.up(thread),
         retryDelayMs: lossCount => handlers.retryDelayMs(lossCount),
         broken: error => handlers.broken(error)

@@ -193,13 +193,13 @@ export class Lanes {
     seat.trouble = { startOffset, beginCount: beginCount + 1, failureCount, lossCount, last }
   }
 
-  /** The open batch has failed; `isLoss`: its thread was lost of it. */
-  failed(seat: Seat, last: FailedAnswer, isLoss: boolean): Trouble {
+  /** The open batch has failed. `isLoss`: its thread was lost of it. `isCounted`: it is to blame, or may be. */
+  failed(seat: Seat, last: FailedAnswer, { isLoss, isCounted }: { isLoss: boolean; isCounted: boolean }): Trouble {
     const { startOffset, beginCount, failureCount, lossCount } = this.#openTrouble(seat)
     seat.trouble = {
       startOffset,
       beginCount: beginCount + 1,
-      failureCount: failureCount + 1,
+      failureCount: failureCount + (isCounted ? 1 : 0),
       lossCount: lossCount + (isLoss ? 1 : 0),
       last
     }

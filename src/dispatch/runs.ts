@@ -7,7 +7,7 @@
  *
  * A batch that was not brought to its end is run again from the bytes that are still held here:
  *   `process` threw                          after a wait, and only so often
- *   its thread died by itself, or was        likewise, and alone on its thread
+ *   its thread died by itself, or was        likewise, and alone on its thread; the last time is one that it was alone
  *     terminated for its sake
  *   its thread was terminated for others     at once
  * What is wrong for good (a result that cannot be copied) is not. What became of its last attempt is its answer. One that
@@ -64,10 +64,18 @@ export class Runs {
   readonly #memoryLine = new MemoryLine()
   /** Of batches that wait for their next attempt. */
   readonly #backoffs = new Map<Seat, Timer>()
+  /** Batches whose thread has ended with others open there: which of them it ended of, nobody can tell. */
+  readonly #endedTogether = new Set<number>()
   #openCount = 0
 
   constructor(parts: RunsParts) {
     this.#parts = parts
+  }
+
+  /** Told before the runs of that thread are. */
+  exited(thread: number): void {
+    const open = this.#parts.lanes.seatsOf(thread).flatMap(seat => (seat.open === undefined ? [] : [seat.open.batchId]))
+    if (open.length > 1) for (const batchId of open) this.#endedTogether.add(batchId)
   }
 
   waitOf(seat: Seat): DispatchWait | undefined {
@@ -166,7 +174,7 @@ export class Runs {
     if (answer.kind !== 'failed' || !mayHelp(answer)) await this.#answer(seat, batch, answer, attempt)
     // It may well have failed because it was aborted for that.
     else if (!this.#isWanted(seat, batch)) this.#discard(seat, batch)
-    else await this.#retry(seat, batch, answer, false)
+    else await this.#retry(seat, batch, answer, 'none')
   }
 
   /** The thread has ended with the batch on it: run again, or drop, or (its last attempt) fail. */
@@ -178,17 +186,18 @@ export class Runs {
     late: ClsConsumerError | undefined
   ): Promise<void> {
     const { lanes, crew } = this.#parts
+    const wasAlone = !this.#endedTogether.delete(batch.batchId)
     if (late !== undefined) {
       // Alone from now on: it may have waited, begun as it was, for another one that blocks the thread, and that one would
       // be run again beside it, at once, and spared once more.
-      await this.#retry(seat, batch, failedBy(late, 'process', this.#placeOf(batch)), true)
+      await this.#retry(seat, batch, failedBy(late, 'process', this.#placeOf(batch)), wasAlone ? 'alone' : 'together')
     } else if (crew.wasKilled(thread)) {
       if (!lanes.isForgiven(seat)) lanes.cutShort(seat)
       if (this.#isWanted(seat, batch)) lanes.reopen(seat)
       else this.#discard(seat, batch)
     } else {
       const lossCount = (lanes.trouble(seat)?.lossCount ?? 0) + 1
-      await this.#retry(seat, batch, this.#deadly(error, lossCount, batch), true)
+      await this.#retry(seat, batch, this.#deadly(error, lossCount, batch), wasAlone ? 'alone' : 'together')
     }
   }
 
@@ -212,13 +221,18 @@ export class Runs {
 
   /**
    * After a wait, or not at all: then the policy has its word. A batch of an ended epoch is counted and waited for all the
-   * same, unless that is forgiven: where its partition restarts at its last save, it comes again.
+   * same, unless that is forgiven: where its partition restarts at its last save, it comes again. `loss`: of its thread,
+   * with others open there or not; together is never the last word, since any of them may be to blame.
    */
-  async #retry(seat: Seat, batch: Batch, answer: FailedAnswer, isLoss: boolean): Promise<void> {
+  async #retry(seat: Seat, batch: Batch, answer: FailedAnswer, loss: 'none' | 'alone' | 'together'): Promise<void> {
     const { lanes, handlers, seating } = this.#parts
     if (lanes.isForgiven(seat)) return this.#discard(seat, batch)
     const attempt = lanes.attempt(seat)
-    const { failureCount } = lanes.failed(seat, answer, isLoss)
+    const wouldBeLast = handlers.retryDelayMs((lanes.trouble(seat)?.failureCount ?? 0) + 1) === undefined
+    const { failureCount } = lanes.failed(seat, answer, {
+      isLoss: loss !== 'none',
+      isCounted: loss !== 'together' || !wouldBeLast
+    })
     const waitMs = handlers.retryDelayMs(failureCount)
     if (this.#isWanted(seat, batch)) {
       if (waitMs === undefined) return await this.#answer(seat, batch, answer, attempt)

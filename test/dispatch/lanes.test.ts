@@ -90,14 +90,14 @@ describe('lanes', () => {
     const lanes = new Lanes(1, 4)
     const seat = ready(lanes, 0, 1, 2)
     lanes.open(seat)
-    lanes.failed(seat, FAILED, true)
+    lanes.failed(seat, FAILED, { isLoss: true, isCounted: true })
     lanes.reopen(seat)
     lanes.suspend(seat)
     assert.deepEqual([lanes.next(0), lanes.attempt(seat), lanes.trouble(seat)?.lossCount], [undefined, 2, 1])
     lanes.resume(seat)
     assert.equal(lanes.next(0), seat)
     assert.equal(lanes.open(seat).batchId, 1)
-    assert.deepEqual(lanes.failed(seat, FAILED, true), {
+    assert.deepEqual(lanes.failed(seat, FAILED, { isLoss: true, isCounted: true }), {
       startOffset: 1n,
       beginCount: 2,
       failureCount: 2,
@@ -112,8 +112,8 @@ describe('lanes', () => {
     const other = { ...FAILED, failure: { ...FAILED.failure, message: 'another' } }
     for (const act of [
       () => lanes.cutShort(seat),
-      () => lanes.failed(seat, FAILED, false),
-      () => lanes.failed(seat, other, true),
+      () => lanes.failed(seat, FAILED, { isLoss: false, isCounted: true }),
+      () => lanes.failed(seat, other, { isLoss: true, isCounted: true }),
       () => lanes.cutShort(seat)
     ]) {
       lanes.open(seat)
@@ -134,7 +134,7 @@ describe('lanes', () => {
     const lanes = new Lanes(1, 4)
     const seat = ready(lanes, 0, 5)
     lanes.open(seat)
-    lanes.failed(seat, FAILED, true)
+    lanes.failed(seat, FAILED, { isLoss: true, isCounted: true })
     lanes.discard(seat)
     lanes.renew(seat, epochOf(0, 2), false)
     for (const [batchId, startOffset] of [
@@ -158,7 +158,7 @@ describe('lanes', () => {
     const lanes = new Lanes(1, 4)
     const seat = ready(lanes, 0, 5)
     lanes.open(seat)
-    lanes.failed(seat, FAILED, false)
+    lanes.failed(seat, FAILED, { isLoss: false, isCounted: true })
     lanes.discard(seat)
     lanes.enqueue(seat, { ...batchOf(0, 6), startOffset: 8n })
     lanes.open(seat)
@@ -172,7 +172,7 @@ describe('lanes', () => {
       const lanes = new Lanes(1, 4)
       const seat = ready(lanes, 0, 1)
       lanes.open(seat)
-      lanes.failed(seat, FAILED, false)
+      lanes.failed(seat, FAILED, { isLoss: false, isCounted: true })
       assert.equal(lanes.isForgiven(seat), false)
       lanes.renew(seat, epochOf(0, 2), isNewTry)
       assert.deepEqual([seat.trouble === undefined, lanes.isForgiven(seat)], [isNewTry, isNewTry])
@@ -191,7 +191,7 @@ describe('lanes', () => {
     const [suspect, other, third] = [0, 1, 2].map(partition => ready(lanes, partition, partition + 1))
     assert.ok(suspect !== undefined && other !== undefined && third !== undefined)
     lanes.open(suspect)
-    lanes.failed(suspect, FAILED, true)
+    lanes.failed(suspect, FAILED, { isLoss: true, isCounted: true })
     lanes.reopen(suspect)
     lanes.suspend(suspect)
     assert.equal(lanes.next(0), other)
@@ -211,7 +211,7 @@ describe('lanes', () => {
     const [failed, other] = [0, 1].map(partition => ready(lanes, partition, partition + 1))
     assert.ok(failed !== undefined && other !== undefined)
     lanes.open(failed)
-    lanes.failed(failed, FAILED, false)
+    lanes.failed(failed, FAILED, { isLoss: false, isCounted: true })
     lanes.cutShort(failed)
     lanes.reopen(failed)
     lanes.open(other)
@@ -299,7 +299,11 @@ describe('lanes', () => {
     assert.equal(lanes.open(seat).batchId, 1)
     lanes.close(seat)
     assert.equal(lanes.attempt(seat), 1)
-    for (const act of [() => lanes.reopen(seat), () => lanes.cutShort(seat), () => lanes.failed(seat, FAILED, false)]) {
+    for (const act of [
+      () => lanes.reopen(seat),
+      () => lanes.cutShort(seat),
+      () => lanes.failed(seat, FAILED, { isLoss: false, isCounted: true })
+    ]) {
       assert.throws(act, { code: 'INVARIANT_BROKEN' })
     }
   })

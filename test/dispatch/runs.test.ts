@@ -37,6 +37,24 @@ async function failUntilLast(made: Bench, batchId: number): Promise<void> {
 const answersOf = ({ answered }: Bench): string[] =>
   answered.asks.map(({ batch, answer, attempt }) => `${batch.batchId} ${answer.kind} ${attempt}`)
 
+test('a death beside others is never the last word: they may be to blame', BOUNDED, async () => {
+  const made = bench()
+  const { threads, start, enqueue, time } = made
+  await start(0, 1)
+  enqueue(0)
+  await failUntilLast(made, 1)
+  enqueue(1)
+  assert.deepEqual(threads.openBatchIds, [1, 2])
+  await threads.exit(0)
+  await threads.replace(0)
+  assert.deepEqual(answersOf(made), [])
+  await time.advance(ATTEMPTS * BACKOFF_MS)
+  assert.deepEqual(threads.openBatchIds, [1], 'alone')
+  await threads.exit(0)
+  await threads.replace(0)
+  assert.deepEqual(answersOf(made), [`1 failed ${ATTEMPTS + 1}`])
+})
+
 describe('a batch whose process fails', () => {
   test('runs again after its wait, from the same bytes, as the next attempt, while others go on', BOUNDED, async () => {
     const made = bench()
