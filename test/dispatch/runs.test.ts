@@ -49,10 +49,12 @@ test('a death beside others is never the last word: they may be to blame', BOUND
   await threads.replace(0)
   assert.deepEqual(answersOf(made), [])
   await time.advance(ATTEMPTS * BACKOFF_MS)
-  assert.deepEqual(threads.openBatchIds, [1], 'alone')
+  assert.deepEqual(threads.openBatchIds, [2], 'each alone')
+  await threads.finish(2)
+  assert.deepEqual(threads.openBatchIds, [1])
   await threads.exit(0)
   await threads.replace(0)
-  assert.deepEqual(answersOf(made), [`1 failed ${ATTEMPTS + 1}`])
+  assert.deepEqual(answersOf(made), ['2 processed 2', `1 failed ${ATTEMPTS + 1}`])
 })
 
 describe('a batch whose process fails', () => {
