@@ -27,6 +27,12 @@ const EVENT_NAMES = Object.keys({
   topicRefused: 0,
   topicRestored: 0,
   groupLost: 0,
+  skipped: 0,
+  deadLettered: 0,
+  parked: 0,
+  paused: 0,
+  repositioned: 0,
+  stalled: 0,
   leaseLost: 0,
   partitionDone: 0,
   batch: 0,
@@ -254,21 +260,25 @@ describe('what happens is visible', () => {
 describe('a listener that throws', () => {
   /** Everything that can be told, once around: joined to stopped, with every trouble on the way. */
   async function roundTrip(t: TestContext, listen: (consumer: Consumer) => void) {
-    const made = visible(t)
-    const { start, time, control, data, threads, idFrom, grant, consumer } = made
+    const made = visible(t, { onFailure: 'park', attempts: 1, deadLetterDirectory: '/dead', stallMs: 1000 })
+    const { start, time, control, data, grant, consumer, fill, finish, failBatch } = made
     listen(consumer)
     const accept = control.commits.always
     const beat = control.heartbeats.always
     await start()
     await data.from(90n).fail(fail('API_UNAVAILABLE'))
     await time.advance(75)
-    await data.from(90n).complete(withMessages(100n))
+    await fill(90n, 2)
     control.commits.always = () => {
       throw fail('API_UNAVAILABLE')
     }
-    await threads.finish(idFrom(90n), { nextOffset: 100n })
+    await finish(90n, { letters: [{ messageIndex: 0, logIndex: 0, reason: 'odd', raw: Buffer.from('log') }] })
     await time.advance(COMMIT_MS)
     control.commits.always = accept
+    await failBatch(100n)
+    await time.advance(1000)
+    consumer.pause('topic-a', 0)
+    assert.equal(await consumer.resume(), 1)
     grant()
     await time.advance(INTERVAL_MS)
     grant(0)
@@ -294,8 +304,8 @@ describe('a listener that throws', () => {
       const names = quiet.events.map(({ name }) => name)
       assert.deepEqual(
         EVENT_NAMES.filter(name => !names.includes(name)),
-        ['topicRefused', 'topicRestored', 'groupLost', 'partitionDone'],
-        'every event but those of refusals and bounded runs was told'
+        ['topicRefused', 'topicRestored', 'groupLost', 'skipped', 'partitionDone'],
+        'every event but those of refusals, of bounded runs and of the other policy was told'
       )
       const loud = await roundTrip(t, consumer => {
         for (const name of EVENT_NAMES)

@@ -1,34 +1,54 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Batch } from '../src/batch.ts'
+import type { Batch, Epoch } from '../src/batch.ts'
+import { Saves } from '../src/commit/saves.ts'
 import { Dispatcher } from '../src/dispatch/dispatcher.ts'
 import type { ProcessedAnswer } from '../src/dispatch/messages.ts'
 import { ClsConsumerError, type ErrorCode, toFailure } from '../src/errors.ts'
+import { SetAside } from '../src/failure/set-aside.ts'
 import { ByteBudget } from '../src/fetch/budget.ts'
 import { type PullBound, PullChain } from '../src/fetch/pull-chain.ts'
-import type { ResultPlace } from '../src/options.ts'
+import { LastResort } from '../src/last-resort.ts'
+import type { ConsumerOptions, ResultPlace } from '../src/options.ts'
 import { Tenure } from '../src/tenure.ts'
 import { chance, createFakeTime, createKeptLog } from './cls/fakes.ts'
-import { Calls, turn } from './support/calls.ts'
-import { createFakeData, withError, withLateOffset, withMessages, withoutMessages } from './support/fake-data.ts'
+import { Calls, turn, until } from './support/calls.ts'
+import {
+  createFakeData,
+  createFakeScout,
+  withError,
+  withLateOffset,
+  withMessages,
+  withoutMessages
+} from './support/fake-data.ts'
+import { FakeFiles } from './support/fake-files.ts'
 import { FakeThreads } from './support/fake-threads.ts'
+import { settingsWith } from './support/settings.ts'
 
 const BOUNDED = { timeout: 10_000 }
 const EPOCH = { topicId: 't', partition: 3, epoch: 7 }
+const LETTERS = [{ messageIndex: 2, logIndex: 4, reason: 'odd', raw: Buffer.from('log') }]
 const fail = (code: ErrorCode) => new ClsConsumerError(code, `said ${code}`)
 
 interface BenchOptions {
   readonly startOffset?: bigint
   readonly bound?: PullBound
   readonly hasOnResult?: boolean
+  readonly saves?: Saves
+  readonly options?: Partial<ConsumerOptions>
 }
 
 /** A tenure on a real chain, a real dispatcher and a real frontier; service and threads are the test's. */
-async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOptions = {}) {
+async function bench({ startOffset = 100n, bound, hasOnResult = false, saves, options = {} }: BenchOptions = {}) {
   const time = createFakeTime()
   const threads = new FakeThreads(1)
   const data = createFakeData()
   const budget = new ByteBudget(1e9)
+  const scout = createFakeScout()
+  const files = new FakeFiles()
+  const settings = settingsWith({ heldBytesMax: 1e9, abortGraceMs: 1000, threadExitMs: 1000, ...options })
+  /** Whether the log has anything from there on. */
+  const looks = new Calls<{ readonly epoch: Epoch; readonly offset: bigint }, boolean | undefined>()
   const results = new Calls<{ result: unknown; place: ResultPlace }, void>()
   const told: string[] = []
   const progress: bigint[] = []
@@ -36,28 +56,41 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
   const owned = new WeakMap<Batch, Tenure>()
   const dispatcher: Dispatcher = new Dispatcher({
     world: { timers: time.timers, threads, log: createKeptLog() },
-    settings: {
-      abortGraceMs: 1000,
-      threadExitMs: 1000,
-      hookTimeoutMs: 60_000,
-      responseBytesMax: 1e6,
-      heldBytesMax: 1e9
-    },
+    settings,
     processor: { file: '/p.mjs', options: undefined },
     leaseEndMs: new SharedArrayBuffer(8),
     handlers: {
       mayStart: batch => owned.get(batch)?.mayStart() === true,
       tryOpen: bytes => budget.tryOpen(bytes),
       close: bytes => budget.close(bytes),
-      nextOffset: (batch, nextOffset) => owned.get(batch)?.confirm(batch, nextOffset),
-      answered: async (batch, answer) => await owned.get(batch)?.answered(batch, answer),
+      nextOffset: (batch, nextOffset, messageCount) => owned.get(batch)?.outlined(batch, { nextOffset, messageCount }),
+      answered: async (batch, answer, attempt) => await owned.get(batch)?.answered(batch, answer, attempt),
       dropped: batch => owned.get(batch)?.dropped(batch),
       retryDelayMs: () => undefined,
       retried: () => assert.fail('no thread dies here'),
+      policy: () => assert.fail('no processor starts here'),
+      saved: () => tenure.save(),
+      stateLost: () => undefined,
       broken: error => told.push(`broken ${error.code}`)
     }
   })
-  const tenure: Tenure = new Tenure(EPOCH, dispatcher, {
+  const lastResort = new LastResort({
+    world: { scout: scout.api },
+    policy: settings.onFailure,
+    setAside: new SetAside({
+      world: { clock: time.clock, timers: time.timers, random: chance(0.5), files, scout: scout.api },
+      settings,
+      consumer: 'c'
+    }),
+    handlers: {
+      skipped: ({ startOffset: from, nextOffset, error }) => told.push(`skipped ${from} ${nextOffset} ${error.code}`),
+      deadLettered: ({ startOffset: from, nextOffset, letterCount }) =>
+        told.push(`letters ${from} ${nextOffset} ${letterCount}`),
+      retried: (error, { offset }, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),
+      hasLogsFrom: (epoch, offset) => looks.make({ epoch, offset })
+    }
+  })
+  const tenure: Tenure = new Tenure(EPOCH, dispatcher, lastResort, {
     nowMs: () => time.clock.monotonic(),
     checkLease: () => isLeaseHeld,
     dispatched: batch => void owned.set(batch, tenure),
@@ -68,6 +101,8 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
     answered: () => undefined,
     stuck: (error, offset) => told.push(`stuck ${error.code} ${offset}`),
     failed: error => told.push(`failed ${error.code} ${error.place.offset}`),
+    parked: error => told.push(`parked ${error.code} ${error.place.offset}`),
+    rewound: offset => told.push(`rewound ${offset}`),
     done: nextOffset => told.push(`done ${nextOffset}`),
     freed: () => tenure.pump()
   })
@@ -76,7 +111,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
   await turn()
   let batchCount = 0
   tenure.run(
-    startOffset,
+    { startOffset, saves },
     handlers =>
       new PullChain({
         world: {
@@ -84,7 +119,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
           timers: time.timers,
           random: chance(0.5),
           data: data.api,
-          scout: { nextOffset: async () => undefined }
+          scout: { ...scout.api, nextOffset: async () => undefined }
         },
         settings: { pullBytes: 64 * 1024, responseBytesMax: 1e6, pollIntervalMs: 1000, query: undefined },
         epoch: EPOCH,
@@ -109,6 +144,9 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false }: BenchOp
     time,
     threads,
     data,
+    scout,
+    files,
+    looks,
     budget,
     results,
     told,
@@ -574,5 +612,143 @@ describe('tenure: a bounded run', () => {
     await data.from(100n).complete(withMessages(120n))
     await finish(100n, { nextOffset: 110n })
     assert.deepEqual([told, data.openOffsets], [['processed 100 110'], [110n]])
+  })
+})
+
+describe('tenure: given up', () => {
+  const skip = { options: { onFailure: 'skip' } } as const
+
+  test('I1: a batch that is skipped is passed, and the next one is opened', BOUNDED, async () => {
+    const { fill, failBatch, finish, told, progress, threads, idFrom } = await bench(skip)
+    await fill()
+    threads.tell(0, { kind: 'next-offset', batchId: idFrom(100n), nextOffset: 110n, messageCount: 3 })
+    await failBatch(100n, 'process', 'PROCESSOR_FAILED')
+    await finish(110n, { nextOffset: 120n })
+    assert.deepEqual(progress, [110n, 120n])
+    assert.deepEqual(told, ['skipped 100 110 PROCESSOR_FAILED', 'processed 110 120'])
+  })
+
+  test('I1: skipped behind a wrong peek, whose thread never told: it ends where the scout says', BOUNDED, async () => {
+    const { fill, failBatch, scout, told, progress, data } = await bench(skip)
+    scout.calls.always = () => 105n
+    await fill()
+    await failBatch(100n, 'process', 'THREAD_LOST')
+    assert.deepEqual([told, progress, data.openOffsets], [['skipped 100 105 THREAD_LOST'], [105n], [105n]])
+  })
+
+  test(
+    'I1: a body that cannot be read is passed by one offset, and what was pulled behind it is pulled again',
+    BOUNDED,
+    async () => {
+      const { data, time, failBatch, looks, told, progress } = await bench(skip)
+      looks.always = () => true
+      for (let tries = 0; tries < 4; tries++) {
+        await data.from(100n).complete(withMessages(110n))
+        await failBatch(100n, 'decode', 'BODY_CORRUPT')
+        await time.advance(500)
+      }
+      assert.deepEqual(told.slice(3), ['skipped 100 101 BODY_CORRUPT'])
+      assert.deepEqual([progress, data.openOffsets], [[101n], [101n]])
+    }
+  )
+
+  test('I1: at the end of the log it is not passed: it rests, and has its tries again', BOUNDED, async () => {
+    const { data, time, failBatch, looks, told, progress } = await bench(skip)
+    looks.always = () => false
+    for (let round = 0; round < 2; round++) {
+      for (let tries = 0; tries < 4; tries++) {
+        await data.from(100n).complete(withMessages(110n))
+        await failBatch(100n, 'decode', 'BODY_CORRUPT')
+        await time.advance(tries === 3 ? 5000 : 500)
+      }
+    }
+    const round = [...new Array(3).fill('retried BODY_CORRUPT 100 500'), 'retried BODY_CORRUPT 100 5000']
+    assert.deepEqual([told, progress, data.openOffsets], [[...round, ...round], [], [100n]])
+  })
+
+  test('I3: an epoch that ends at any moment after its result was taken tracks nothing', BOUNDED, async () => {
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const { fill, finish, results, progress, tenure } = await bench({ hasOnResult: true })
+      await fill()
+      await finish(100n, { nextOffset: 110n })
+      results.only.answer()
+      for (let tick = 0; tick < ticks; tick++) await undefined
+      tenure.end()
+      const atEnd = progress.length
+      await turn()
+      assert.equal(progress.length, atEnd, `it ended after ${ticks} ticks`)
+    }
+  })
+
+  test('I1: one that ends while letters are on their way to the disk tracks nothing', BOUNDED, async () => {
+    const { fill, finish, files, progress, tenure, told } = await bench({ options: { deadLetterDirectory: '/dead' } })
+    const synced = new Calls<void, undefined>()
+    files.fault = call => (call === 'sync' ? synced.make() : undefined)
+    await fill()
+    await finish(100n, { nextOffset: 110n, letters: LETTERS })
+    await until(() => synced.open.length > 0)
+    tenure.end()
+    files.fault = () => undefined
+    synced.only.answer(undefined)
+    for (let turns = 0; turns < 10; turns++) await turn()
+    assert.deepEqual([progress, told.filter(line => !line.startsWith('letters'))], [[], []])
+  })
+})
+
+describe('tenure: commit mode manual', () => {
+  test('I1: what is tracked is the lower of the last save and the frontier', BOUNDED, async () => {
+    const { fill, finish, progress, tenure } = await bench({ saves: new Saves(100n) })
+    await fill()
+    await finish(100n, { nextOffset: 110n })
+    assert.deepEqual([progress, tenure.hasUnsaved], [[], true])
+    await finish(110n, { nextOffset: 120n, isSaved: true })
+    assert.deepEqual([progress, tenure.hasUnsaved], [[120n], false])
+    await finish(120n, { nextOffset: 130n })
+    assert.deepEqual([progress, tenure.committableOffset, tenure.nextOffset], [[120n], 120n, 130n])
+  })
+
+  test('I1: a save counts once its batch settles: not before its result is taken', BOUNDED, async () => {
+    const { fill, finish, progress, results } = await bench({ saves: new Saves(100n), hasOnResult: true })
+    await fill()
+    await finish(100n, { nextOffset: 110n, isSaved: true })
+    assert.deepEqual(progress, [])
+    results.only.answer()
+    await turn()
+    assert.deepEqual(progress, [110n])
+  })
+
+  test('what the processor keeps is unsaved while its result waits to be taken', BOUNDED, async () => {
+    const { fill, finish, tenure } = await bench({ saves: new Saves(100n), hasOnResult: true })
+    await fill()
+    assert.equal(tenure.hasUnsaved, false)
+    await finish(100n, { nextOffset: 110n })
+    assert.equal(tenure.hasUnsaved, true)
+  })
+
+  test('a range without logs, and a batch without logs, need no save', BOUNDED, async () => {
+    const { data, finish, progress } = await bench({ saves: new Saves(100n) })
+    await data.from(100n).complete(withoutMessages(110n))
+    data.from(110n).arrive(withMessages(120n))
+    await data.from(110n).complete(withMessages(120n))
+    await finish(110n, { nextOffset: 120n, logCount: 0 })
+    assert.deepEqual(progress, [110n, 120n])
+  })
+
+  test('revoke may save, while the partition closes', BOUNDED, async () => {
+    const { fill, finish, progress, tenure, threads } = await bench({ saves: new Saves(100n) })
+    await fill()
+    tenure.close()
+    await finish(100n, { nextOffset: 110n })
+    threads.tell(0, { kind: 'saved', ...EPOCH })
+    assert.deepEqual(progress, [110n])
+  })
+
+  test('I3: a save of an epoch that has ended counts for nothing', BOUNDED, async () => {
+    const { fill, finish, progress, tenure, threads } = await bench({ saves: new Saves(100n) })
+    await fill()
+    await finish(100n, { nextOffset: 110n })
+    tenure.end()
+    threads.tell(0, { kind: 'saved', ...EPOCH })
+    assert.deepEqual(progress, [])
   })
 })

@@ -1,9 +1,11 @@
 /** Tenures within their consumer, on virtual time: service and threads answer when the test says so. */
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
-import { turn } from './support/calls.ts'
+import { describe, type TestContext, test } from 'node:test'
+import type { ConsumerOptions } from '../src/options.ts'
+import { Calls, turn } from './support/calls.ts'
 import { BOUNDED, bench, fail, INTERVAL_MS, NOW_S } from './support/consumer-bench.ts'
 import { withError, withMessages, withoutMessages } from './support/fake-data.ts'
+import { systemError } from './support/fake-files.ts'
 
 describe('opening a partition', () => {
   test('I11: a start that came from startFrom is committed before the first pull from it', BOUNDED, async t => {
@@ -391,4 +393,325 @@ describe('stopping', () => {
     assert.equal(committed.get(0), 95n)
     assert.equal(time.clock.monotonic(), 0)
   })
+})
+
+describe('dead letters', () => {
+  const LETTERS = [{ messageIndex: 0, logIndex: 3, reason: 'odd', raw: Buffer.from('log') }]
+  const POISON = [{ messageIndex: 4, bytePosition: 96, reason: 'cut', raw: Buffer.from('"QQ=="') }]
+  const options = {
+    deadLetterDirectory: '/dead',
+    onFailure: 'dead-letter',
+    attempts: 1,
+    commitIntervalMs: 1000
+  } as const
+
+  for (const [what, answer] of [
+    ['logs that a processor sets aside', { letters: LETTERS }],
+    ['messages that cannot be decoded', { poison: POISON }]
+  ] as const) {
+    test(`I1: ${what}: nothing is committed while their sync hangs, and all of it after`, BOUNDED, async t => {
+      const { start, fill, finish, files, time, committed } = bench(t, options)
+      await start()
+      await fill(90n)
+      const synced = new Calls<void, undefined>()
+      files.fault = call => (call === 'sync' ? synced.make() : undefined)
+      await finish(90n, answer)
+      await time.advance(20_000)
+      assert.deepEqual([committed.get(0), synced.open.length], [90n, 1])
+      synced.always = () => undefined
+      for (const call of synced.open) call.answer(undefined)
+      await time.advance(1000)
+      assert.equal(committed.get(0), 100n)
+    })
+  }
+
+  test('I1: a batch that failed: nothing is committed while the sync of its messages hangs', BOUNDED, async t => {
+    const { start, fill, failBatch, files, time, committed, scout, threads, idFrom } = bench(t, options)
+    scout.harvests.always = () => ({ nextOffset: 100n, messages: [Buffer.from('"one"'), Buffer.from('"two"')] })
+    await start()
+    await fill(90n)
+    const synced = new Calls<void, undefined>()
+    files.fault = call => (call === 'sync' ? synced.make() : undefined)
+    threads.tell(0, { kind: 'next-offset', batchId: idFrom(90n), nextOffset: 100n, messageCount: 2 })
+    await failBatch(90n)
+    await time.advance(20_000)
+    assert.equal(committed.get(0), 90n)
+    synced.always = () => undefined
+    for (const call of synced.open) call.answer(undefined)
+    await time.advance(1000)
+    assert.equal(committed.get(0), 100n)
+  })
+
+  test('letters of an attempt that fails are not written', BOUNDED, async t => {
+    const { start, fill, failBatch, finish, files, time, idFrom, threads } = bench(t, { ...options, attempts: 2 })
+    await start()
+    await fill(90n)
+    const before = files.calls.length
+    await failBatch(90n)
+    await time.advance(1000)
+    assert.equal(threads.batch(idFrom(90n)).task.attempt, 2)
+    await finish(90n)
+    assert.equal(files.calls.length, before)
+  })
+
+  test(
+    'I1: a full disk: tried again, then parked; the others go on; after resume() nothing is lost',
+    BOUNDED,
+    async t => {
+      const { start, grant, fill, finish, files, time, committed, data, consumer, partition, threads } = bench(t, {
+        ...options,
+        attempts: 2
+      })
+      grant(0, 1)
+      committed.set(0, 50n)
+      const told: string[] = []
+      consumer.on('retried', ({ error }) => told.push(`retried ${error.code}`))
+      consumer.on('parked', ({ offset, error }) => told.push(`parked ${offset} ${error.code}`))
+      consumer.on('deadLettered', ({ startOffset, letterCount }) => told.push(`letters ${startOffset} ${letterCount}`))
+      await start()
+      files.fault = call => {
+        if (call === 'write') throw systemError('ENOSPC')
+        return undefined
+      }
+      await data.from(50n).complete(withMessages(60n))
+      await finish(50n, { letters: LETTERS })
+      await time.advance(2000)
+      assert.deepEqual(told, ['retried DEAD_LETTER_WRITE', 'parked 50 DEAD_LETTER_WRITE'])
+      await fill(90n)
+      await finish(90n)
+      await time.advance(1000)
+      assert.deepEqual([partition(0).state, committed.get(0), committed.get(1)], ['parked', 50n, 100n])
+      files.fault = () => undefined
+      assert.equal(await consumer.resume('topic-a', 0), 1)
+      await data.from(50n).complete(withMessages(60n))
+      assert.equal(threads.openBatchIds.length, 1)
+      await finish(50n, { letters: LETTERS })
+      await time.advance(1000)
+      assert.deepEqual([committed.get(0), told.at(-1)], [60n, 'letters 50 1'])
+    }
+  )
+
+  for (const how of ['revoked', 'stopped', 'lost'] as const) {
+    test(
+      `I1: ${how} while letters cannot be written: it is released, and stays before their batch`,
+      BOUNDED,
+      async t => {
+        const { start, fill, finish, files, time, committed, grant, control, consumer } = bench(t, {
+          ...options,
+          attempts: 100,
+          backoffMs: 60_000,
+          backoffMaxMs: 60_000
+        })
+        await start()
+        await fill(90n)
+        files.fault = call => {
+          if (call === 'write') throw systemError('ENOSPC')
+          return undefined
+        }
+        await finish(90n, { letters: LETTERS })
+        await time.advance(100)
+        if (how === 'stopped') await time.settle(consumer.stop())
+        else {
+          grant()
+          if (how === 'lost') {
+            control.heartbeats.always = () => {
+              throw fail('API_UNREACHABLE')
+            }
+          }
+          await time.advance(2 * INTERVAL_MS)
+        }
+        assert.deepEqual([consumer.snapshot().partitions, committed.get(0)], [[], 90n])
+      }
+    )
+  }
+
+  test('the processor’s own onFailure goes before the option', BOUNDED, async t => {
+    const { start, fill, failBatch, threads, idFrom, time, committed, consumer } = bench(t, {
+      ...options,
+      onFailure: 'stop'
+    })
+    await start()
+    threads.tell(0, { kind: 'policy', onFailure: 'skip' })
+    await fill(90n)
+    threads.tell(0, { kind: 'next-offset', batchId: idFrom(90n), nextOffset: 100n, messageCount: 2 })
+    await failBatch(90n)
+    await time.advance(1000)
+    assert.deepEqual([committed.get(0), consumer.snapshot().skippedCount], [100n, 1])
+  })
+})
+
+describe('a batch that backs off', () => {
+  for (const how of ['revoked', 'stopped', 'lost'] as const) {
+    test(`I1: ${how} meanwhile: it is released before it, and not tried again`, BOUNDED, async t => {
+      const { start, fill, failBatch, time, committed, grant, control, consumer, threads } = bench(t, {
+        backoffMs: 60_000,
+        backoffMaxMs: 60_000
+      })
+      await start()
+      await fill(90n, 2)
+      await failBatch(90n)
+      if (how === 'stopped') await time.settle(consumer.stop())
+      else {
+        grant()
+        if (how === 'lost') {
+          control.heartbeats.always = () => {
+            throw fail('API_UNREACHABLE')
+          }
+        }
+        await time.advance(2 * INTERVAL_MS)
+      }
+      assert.deepEqual([consumer.snapshot().partitions, committed.get(0)], [[], 90n])
+      await time.advance(60_000)
+      assert.equal(threads.tasks.filter(task => task.startsWith('batch')).length, 1)
+    })
+  }
+})
+
+describe('commit mode manual', () => {
+  /** 90–100 is processed and not saved, 100–110 is open. */
+  async function unsaved(t: TestContext, options: Partial<ConsumerOptions> = {}) {
+    const made = bench(t, { commitMode: 'manual', commitIntervalMs: 1000, threads: 2, ...options })
+    await made.start()
+    await made.fill(90n, 3)
+    await made.finish(90n)
+    return { ...made, home: made.threads.homeOf(0) ?? assert.fail('it is assigned') }
+  }
+
+  test('I1: nothing is committed that is not saved; a save covers what was before it', BOUNDED, async t => {
+    const { time, committed, finish } = await unsaved(t)
+    await time.advance(1000)
+    assert.equal(committed.get(0), 90n)
+    await finish(100n, { isSaved: true })
+    await finish(110n)
+    await time.advance(1000)
+    assert.equal(committed.get(0), 110n)
+  })
+
+  test('I1: a thread that dies: the partition restarts at its last save, in a new epoch', BOUNDED, async t => {
+    const { threads, home, data, partition, finish, time, committed, fill } = await unsaved(t)
+    const { epoch } = partition()
+    await threads.exit(home)
+    await threads.replace(home)
+    assert.ok(partition().epoch > epoch)
+    assert.deepEqual(data.openOffsets, [90n])
+    await fill(90n)
+    await time.advance(5000)
+    await finish(90n, { isSaved: true })
+    await time.advance(1000)
+    assert.equal(committed.get(0), 100n)
+  })
+
+  test('with everything saved it goes on in its epoch, with the batch that was open', BOUNDED, async t => {
+    const { threads, home, data, partition, finish, idFrom, time } = await unsaved(t)
+    await finish(100n, { isSaved: true })
+    const { epoch } = partition()
+    await threads.exit(home)
+    await threads.replace(home)
+    await time.advance(5000)
+    assert.deepEqual([partition().epoch, data.openOffsets], [epoch, [120n]])
+    assert.ok(idFrom(110n) > 0)
+  })
+
+  test('I3: a result that waits to be taken when the thread dies does not count', BOUNDED, async t => {
+    const results = new Calls<bigint, void>()
+    const { threads, start, fill, finish, time, committed, partition, data } = bench(t, {
+      commitMode: 'manual',
+      commitIntervalMs: 1000,
+      onResult: (_, { startOffset }) => results.make(startOffset)
+    })
+    await start()
+    await fill(90n)
+    await finish(90n)
+    const { epoch } = partition()
+    await threads.exit(0)
+    await threads.replace(0)
+    assert.ok(partition().epoch > epoch)
+    results.only.answer()
+    await time.advance(2000)
+    assert.deepEqual([committed.get(0), partition().nextOffset, data.openOffsets], [90n, 90n, [90n]])
+  })
+
+  for (const isSaved of [true, false]) {
+    test(
+      `I1: moved to another thread ${isSaved ? 'with a save in revoke, it goes on' : 'without a save, it restarts at its last one'}`,
+      BOUNDED,
+      async t => {
+        const { threads, home, data, finish, consumer, partition, idFrom } = await unsaved(t)
+        const { epoch } = partition()
+        threads.doneAtOnce.delete('revoke')
+        const moved = consumer.moveToThread({ topicId: 'topic-a', partition: 0 }, 1 - home)
+        await finish(100n)
+        if (isSaved) threads.tell(home, { kind: 'saved', topicId: 'topic-a', partition: 0, epoch })
+        threads.hook(`revoke 0@${home}`).answer({ kind: 'done' })
+        assert.equal(await moved, true)
+        await turn()
+        assert.equal(partition().epoch === epoch, isSaved)
+        if (isSaved) assert.ok(idFrom(110n) > 0)
+        else assert.deepEqual(data.openOffsets, [90n])
+      }
+    )
+  }
+
+  test('revoke may save: that is committed with the release', BOUNDED, async t => {
+    const { threads, home, finish, grant, time, committed, partition } = await unsaved(t)
+    const { epoch } = partition()
+    threads.doneAtOnce.delete('revoke')
+    grant()
+    await time.advance(INTERVAL_MS)
+    await finish(100n)
+    threads.tell(home, { kind: 'saved', topicId: 'topic-a', partition: 0, epoch })
+    threads.hook(`revoke 0@${home}`).answer({ kind: 'done' })
+    await time.advance(100)
+    assert.equal(committed.get(0), 110n)
+  })
+
+  test('saves outlive a pause: what the processor kept is not read again', BOUNDED, async t => {
+    const { finish, consumer, time, committed, data, fill } = await unsaved(t)
+    consumer.pause('topic-a', 0)
+    await finish(100n)
+    assert.equal(await consumer.resume(), 1)
+    await time.advance(1000)
+    assert.deepEqual([committed.get(0), data.openOffsets], [90n, [110n]])
+    await fill(110n)
+    await finish(110n, { isSaved: true })
+    await time.advance(1000)
+    assert.equal(committed.get(0), 120n)
+  })
+
+  test(
+    'I1: nor does the pause make it saved: the thread dies after the resume → back to the last save',
+    BOUNDED,
+    async t => {
+      const { finish, consumer, threads, home, data } = await unsaved(t)
+      consumer.pause('topic-a', 0)
+      await finish(100n)
+      await consumer.resume()
+      await threads.exit(home)
+      await threads.replace(home)
+      assert.deepEqual(data.openOffsets, [90n])
+    }
+  )
+
+  test(
+    'a batch that threads die of gets the policy all the same, though each death begins a new epoch',
+    BOUNDED,
+    async t => {
+      const { threads, home, time, fill, finish, partition, consumer } = await unsaved(t, {
+        attempts: 3,
+        onFailure: 'park',
+        backoffMs: 100
+      })
+      const parked: bigint[] = []
+      consumer.on('parked', ({ offset }) => parked.push(offset))
+      for (let deaths = 0; deaths < 3; deaths++) {
+        await threads.exit(home)
+        await threads.replace(home)
+        assert.equal(partition().startOffset, 90n, 'each time it begins at its last save')
+        await fill(90n, 2)
+        await time.advance(1000)
+        await finish(90n)
+      }
+      assert.deepEqual([parked, partition().state, threads.openBatchIds], [[100n], 'parked', []])
+    }
+  )
 })

@@ -12,8 +12,8 @@ function bench(phase: ConsumerPhase, partitions: readonly PartitionSnapshot[] = 
   const time = createFakeTime()
   const log = createKeptLog()
   const controller = new AbortController()
-  const nothing = { batchCount: 0, logCount: 0, bodyBytes: 0, responseBytes: 0, heldBytes: 0 }
-  let snapshot: ConsumerSnapshot = { phase, partitions, ...nothing }
+  const counted = { batchCount: 0, logCount: 0, bodyBytes: 0, responseBytes: 0, skippedCount: 0, deadLetterCount: 0 }
+  let snapshot: ConsumerSnapshot = { phase, partitions, ...counted, heldBytes: 0 }
   const waits = tellWaits({ snapshot: () => snapshot }, settingsWith({ hookTimeoutMs: 7000 }), {
     stop: controller.signal,
     clock: time.clock,
@@ -39,6 +39,7 @@ const HELD: PartitionSnapshot = {
   partition: 3,
   epoch: 1,
   phase: 'draining',
+  state: 'closing',
   startOffset: 0n,
   nextOffset: 0n,
   committedOffset: 0n

@@ -588,3 +588,41 @@ describe('pull chain: stopping', () => {
     assert.deepEqual(data.openOffsets, [])
   })
 })
+
+describe('pull chain: what it waits for', () => {
+  test('an answer; a word on where to go on; its time; nothing once it is stopped', BOUNDED, async () => {
+    const { chain, data } = bench()
+    chain.pump()
+    assert.equal(chain.waitsFor(), 'answer')
+    await data.from(100n).complete(withLateOffset(200n))
+    assert.equal(chain.waitsFor(), 'offset')
+    chain.restart(100n, 500)
+    assert.equal(chain.waitsFor(), 'pace')
+    chain.stop()
+    assert.equal(chain.waitsFor(), undefined)
+  })
+
+  test('the end of a bounded run, while that is not known', BOUNDED, async () => {
+    const { chain } = bench()
+    chain.hold()
+    chain.pump()
+    assert.equal(chain.waitsFor(), 'bound')
+  })
+
+  test('bytes, where the budget has none for a further pull', BOUNDED, async () => {
+    const { chain, data } = bench({ heldBytesMax: PULL_BYTES })
+    chain.pump()
+    data.from(100n).arrive(withMessages(200n))
+    await data.from(100n).complete(withMessages(200n))
+    assert.deepEqual([data.openOffsets, chain.waitsFor()], [[], 'bytes'])
+  })
+
+  test('nothing where it has failed, or is at the end of its run', BOUNDED, async () => {
+    const failed = bench()
+    failed.chain.pump()
+    await failed.data.from(100n).fail(new ClsConsumerError('API_INVALID_OFFSET', 'gone'))
+    const ended = bench({ bound: { endOffset: 100n, endTime: 1 } })
+    ended.chain.pump()
+    assert.deepEqual([failed.chain.waitsFor(), ended.chain.waitsFor()], [undefined, undefined])
+  })
+})

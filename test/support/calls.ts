@@ -65,3 +65,11 @@ export class Calls<Ask, Answer> {
 export function turn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }
+
+/** What takes several turns has come about; fails where it has not after many. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let turns = 0; !isSo(); turns++) {
+    assert.ok(turns < 100, 'it does not come about')
+    await turn()
+  }
+}

@@ -6,13 +6,14 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { Consumer } from '../../src/consumer.ts'
-import { ClsConsumerError, type ErrorCode } from '../../src/errors.ts'
+import type { ProcessedAnswer } from '../../src/dispatch/messages.ts'
+import { ClsConsumerError, type ErrorCode, toFailure } from '../../src/errors.ts'
 import type { ConsumerOptions } from '../../src/options.ts'
 import type { TopicPartitions } from '../../src/world.ts'
 import { chance, createFakeTime, createKeptLog } from '../cls/fakes.ts'
 import { turn } from './calls.ts'
 import { createFakeControl } from './fake-control.ts'
-import { createFakeData, createFakeScout } from './fake-data.ts'
+import { createFakeData, createFakeScout, withMessages } from './fake-data.ts'
 import { FakeFiles } from './fake-files.ts'
 import { FakeThreads } from './fake-threads.ts'
 import { REQUIRED } from './settings.ts'
@@ -29,10 +30,13 @@ export function bench(t: TestContext, options: Partial<ConsumerOptions> = {}) {
   const clock = { now: () => time.clock.now() + stoppedMs, monotonic: () => time.clock.monotonic() + stoppedMs }
   const control = createFakeControl()
   const data = createFakeData()
-  const threads = new FakeThreads(1)
+  const threads = new FakeThreads(options.threads ?? 1)
+  const scout = createFakeScout()
+  const files = new FakeFiles()
   const log = createKeptLog()
   const committed = new Map<number, bigint>()
   let granted: readonly number[] = [0]
+  scout.calls.always = () => undefined
   /** What reached the outside, in order. */
   const seen: string[] = []
   const grants = (): TopicPartitions[] => topicIds.map(topicId => ({ topicId, partitions: granted }))
@@ -78,8 +82,8 @@ export function bench(t: TestContext, options: Partial<ConsumerOptions> = {}) {
         return pull(...args)
       }
     },
-    scout: { ...createFakeScout().api, nextOffset: async () => undefined },
-    files: new FakeFiles(),
+    scout: scout.api,
+    files,
     threads,
     close: async () => void seen.push('closed')
   }
@@ -90,15 +94,23 @@ export function bench(t: TestContext, options: Partial<ConsumerOptions> = {}) {
     control.commits.always = () => undefined
     for (const each of control.commits.open) each.answer()
     threads.exitsWhenKilled = true
+    files.fault = () => undefined
     for (const each of threads.kills.open) await threads.exit(each.ask)
     await time.settle(consumer.stop())
   }
   t.after(end, BOUNDED)
+  const idFrom = (offset: bigint): number => {
+    for (const { task } of threads.runs.open.map(({ ask }) => ask))
+      if (task.kind === 'batch' && task.startOffset === offset) return task.batchId
+    assert.fail(`no batch from ${offset} is with a thread`)
+  }
   return {
     time,
     control,
     data,
     threads,
+    scout,
+    files,
     log,
     seen,
     committed,
@@ -113,11 +125,26 @@ export function bench(t: TestContext, options: Partial<ConsumerOptions> = {}) {
     news: () => seen.splice(0),
     hasLogged: (message: string) => log.lines.some(line => line.message === message),
     /** A batch that a thread has, by its start. */
-    idFrom: (offset: bigint): number => {
-      for (const { task } of threads.runs.open.map(({ ask }) => ask))
-        if (task.kind === 'batch' && task.startOffset === offset) return task.batchId
-      assert.fail(`no batch from ${offset} is with a thread`)
+    idFrom,
+    /** Batches of ten offsets each, from there on: the first is with a thread, the others wait. */
+    async fill(offset: bigint, count = 1): Promise<void> {
+      for (let start = offset; start < offset + 10n * BigInt(count); start += 10n) {
+        data.from(start).arrive(withMessages(start + 10n))
+        await data.from(start).complete(withMessages(start + 10n))
+      }
     },
+    async finish(offset: bigint, answer: Partial<ProcessedAnswer> = {}): Promise<void> {
+      await threads.finish(idFrom(offset), { nextOffset: offset + 10n, ...answer })
+    },
+    async failBatch(offset: bigint, code: ErrorCode = 'PROCESSOR_FAILED', stage: 'decode' | 'process' = 'process') {
+      const failure = toFailure(fail(code), code, { offset })
+      threads.batch(idFrom(offset)).call.answer({ kind: 'failed', stage, failure })
+      await turn()
+    },
+    /** The partition as the consumer sees it now. */
+    partition: (wanted = 0) =>
+      consumer.snapshot().partitions.find(({ partition }) => partition === wanted) ??
+      assert.fail(`partition ${wanted} is not held`),
     async start(): Promise<void> {
       await consumer.start()
       await turn()

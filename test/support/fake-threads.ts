@@ -143,6 +143,8 @@ export function processed(over: Partial<ProcessedAnswer> = {}): ProcessedAnswer 
     logCount: 1,
     responseBytes: 100,
     poison: [],
+    letters: [],
+    isSaved: false,
     result: undefined,
     decodeMs: 1,
     processMs: 1,
