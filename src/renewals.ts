@@ -46,6 +46,9 @@ export class Renewals {
   /** Those whose processor lost what it kept before they went on. */
   readonly #bereft = new WeakSet<Tenure>()
 
+  /** Those that begin with what their predecessors have settled, which may not be committed yet. */
+  readonly #carrying = new WeakSet<Tenure>()
+
   constructor(parts: TenuresParts, opener: Opener, hooks: RenewalHooks) {
     this.#parts = parts
     this.#opener = opener
@@ -67,6 +70,11 @@ export class Renewals {
     return this.#paused.has(keyOf(id))
   }
 
+  /** Given up while it opens, it still has something to commit. */
+  carriesProgress(tenure: Tenure): boolean {
+    return this.#carrying.has(tenure)
+  }
+
   /** The partition is ours no more. */
   released(id: PartitionId): void {
     this.#paused.delete(keyOf(id))
@@ -82,8 +90,9 @@ export class Renewals {
     await dispatcher.rest(tenure.epoch)
     const { nextOffset, committableOffset } = tenure
     if (!isHalted(tenure) || nextOffset === undefined || this.isPaused(id)) return false
-    const saves = tenure.saves === undefined ? undefined : new Saves(nextOffset, committableOffset)
-    const beginning = { startOffset: nextOffset, saves }
+    const startOffset = this.#bereft.has(tenure) ? (committableOffset ?? nextOffset) : nextOffset
+    const saves = tenure.saves === undefined ? undefined : new Saves(startOffset, committableOffset)
+    const beginning = { startOffset, saves }
     return await this.#renew(tenure, { beginning, reason: 'resumed', mustCommit: false, isNewTry: true })
   }
 
@@ -118,9 +127,9 @@ export class Renewals {
   stateLost(tenure: Tenure): void {
     const { saves, phase } = tenure
     // A paused partition is resumed behind its last save; the end of the run is looked up; its thread dies → what lies
-    // between would be in nobody's state, and a later save would pass it.
-    if (phase === 'opening') this.#bereft.add(tenure)
-    if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure)) return
+    // between would be in nobody's state, and a later save would pass it. One that stands still goes back once it goes on.
+    if (phase === 'opening' || (isHalted(tenure) && tenure.hasUnsaved)) this.#bereft.add(tenure)
+    if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure) || isHalted(tenure)) return
     const beginning = { startOffset: saves.offset, saves: new Saves(saves.offset) }
     const reason = 'back to its last save: what the processor kept is gone'
     this.#tellFailure(this.#renew(tenure, { beginning, reason, mustCommit: false, isNewTry: false }))
@@ -196,6 +205,7 @@ export class Renewals {
     committer.forget(tenure.epoch)
     dispatcher.renew(tenure.epoch, epoch, turn.isNewTry)
     const next = this.#hooks.add(epoch)
+    if (!turn.mustCommit) this.#carrying.add(next)
     const { startOffset, saves } = turn.beginning
     handlers.turned(epoch, { from: tenure.nextOffset, to: startOffset, reason: turn.reason })
     committer.track(epoch, saves?.offset ?? startOffset)

@@ -35,6 +35,8 @@ export interface TenureHandlers extends Pick<SettlerHandlers, 'deliver'> {
   /** A batch is processed, its result delivered, and it counts. `latencyMs`: since its body had arrived. */
   processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
   retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
+  /** How long until a response that made no sense so often in a row is pulled again; undefined: it is not. */
+  repullDelayMs(count: number): number | undefined
   /** The service has answered a pull; `wasRefused`: the one before it was refused. */
   answered(wasRefused: boolean): void
   /** The chain cannot go on from `offset`; everything before it is settled. */
@@ -63,8 +65,7 @@ const MOVES = {
   ended: []
 } as const satisfies Record<TenurePhase, readonly TenurePhase[]>
 
-/** A response that makes no sense may be a fault of the transport: it is pulled again this often. */
-const REPULLS_MAX = 3
+/** Between a batch that did not start and its next pull. */
 const REPULL_DELAY_MS = 500
 /** Where it was pulled so often, and nothing can be there to be passed. */
 const REPULL_REST_MS = 5000
@@ -112,7 +113,7 @@ export class Tenure {
     this.#progressMs = handlers.nowMs()
     this.#settler = new Settler(lastResort, {
       hasEnded: () => !handlers.checkLease() || this.#phase === 'ended',
-      mayRepull: () => this.#repullCount < REPULLS_MAX,
+      mayRepull: () => handlers.repullDelayMs(this.#repullCount + 1) !== undefined,
       deliver: handlers.deliver
     })
   }
@@ -384,9 +385,11 @@ export class Tenure {
   }
 
   #repull(batch: Batch, slot: Slot, { error, repulls }: Extract<Verdict, { kind: 'repull' }>): void {
-    const waitMs = error !== undefined && repulls === 'fresh' ? REPULL_REST_MS : REPULL_DELAY_MS
-    this.#repullCount = repulls === 'counted' ? this.#repullCount + 1 : error === undefined ? this.#repullCount : 0
+    let waitMs = REPULL_DELAY_MS
     if (error !== undefined) {
+      this.#repullCount = repulls === 'counted' ? this.#repullCount + 1 : 0
+      waitMs = this.#handlers.repullDelayMs(this.#repullCount) ?? REPULL_REST_MS
+      if (repulls === 'fresh') waitMs = REPULL_REST_MS
       this.#lastRetry = error
       this.#handlers.retried(error, placeOfBatch(batch), waitMs)
     }

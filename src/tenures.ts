@@ -15,6 +15,7 @@ import type { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
 import { assert, type ClsConsumerError, type ErrorPlace, toClsError } from './errors.ts'
 import { deliver, resultError } from './failure/deliver.ts'
+import { retryDelayMs } from './failure/retry-policy.ts'
 import type { ByteBudget } from './fetch/budget.ts'
 import { type PullBound, PullChain, type PullHandlers } from './fetch/pull-chain.ts'
 import type { Holdings } from './group/holdings.ts'
@@ -32,6 +33,9 @@ import type { World } from './world.ts'
 
 /** A partition is released without its last commit after this: its uncommitted work repeats elsewhere. */
 const LAST_COMMIT_MS = 15_000
+
+/** A response that makes no sense may be a fault of the transport: it is pulled again so often at least. */
+const REPULLS_MIN = 3
 
 /** A partition that is taken back while it opens is given up after this. */
 const OPENING_WAIT_MS = 1000
@@ -241,6 +245,10 @@ export class Tenures implements Iterable<Tenure> {
               }),
       processed: (batch, answer, nextOffset, latencyMs) => handlers.processed(batch, answer, nextOffset, latencyMs),
       retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),
+      repullDelayMs: count => {
+        const attempts = Math.max(settings.attempts, REPULLS_MIN + 1)
+        return retryDelayMs({ ...settings, attempts, attempt: count, chance: world.random.next() })
+      },
       answered: wasRefused => this.#answered(epoch.topicId, wasRefused),
       stuck: (error, offset) => this.renewals.stuck(tenure, error, offset),
       failed: error => handlers.failed(error),
@@ -306,7 +314,7 @@ export class Tenures implements Iterable<Tenure> {
    */
   async #giveUpOpening(tenure: Tenure): Promise<void> {
     const { world, committer } = this.#parts
-    committer.forget(tenure.epoch)
+    if (!this.renewals.carriesProgress(tenure)) committer.forget(tenure.epoch)
     await within(world.timers, this.#opening.get(tenure) ?? Promise.resolve(), OPENING_WAIT_MS, () => undefined)
     await committer.rest()
   }

@@ -160,10 +160,10 @@ describe('what happens is visible', () => {
     const failure = toFailure(fail('BODY_CORRUPT'), 'BODY_CORRUPT')
     threads.batch(idFrom(90n)).call.answer({ kind: 'failed', stage: 'decode', failure })
     await turn()
-    const fields = { ...ZERO, offset: 90n, code: 'BODY_CORRUPT', error: 'said BODY_CORRUPT', waitMs: 500 }
+    const fields = { ...ZERO, offset: 90n, code: 'BODY_CORRUPT', error: 'said BODY_CORRUPT', waitMs: 375 }
     assert.deepEqual(lines(), [['warn', 'retried', fields]])
     assert.equal(told('retried').length, 1)
-    await time.advance(500)
+    await time.advance(375)
     assert.deepEqual(data.openOffsets, [90n])
   })
 

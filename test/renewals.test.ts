@@ -517,6 +517,22 @@ describe('a parked partition', () => {
     assert.deepEqual([parked.length, committed.get(0)], [1, 100n])
   })
 
+  test('I1: commit mode manual: its thread ends: it stays parked, and goes on from its last save', BOUNDED, async t => {
+    const { consumer, finish, failBatch, partition, threads, time, data } = await running(t, {
+      commitMode: 'manual',
+      onFailure: 'park',
+      attempts: 1
+    })
+    await finish(90n)
+    await failBatch(100n)
+    await threads.exit(0)
+    await threads.replace(0)
+    await time.settle(Promise.resolve())
+    assert.deepEqual([partition().state, partition().nextOffset, data.openOffsets], ['parked', 100n, []])
+    assert.equal(await consumer.resume(), 1)
+    assert.deepEqual([partition().state, data.openOffsets], ['running', [90n]])
+  })
+
   test('the others go on, and the heartbeat lists it', BOUNDED, async t => {
     const { start, grant, data, failBatch, threads, news, time, committed, consumer } = bench(t, {
       onFailure: 'park',

@@ -98,6 +98,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false, saves, op
     deliver: hasOnResult ? (result, place) => results.make({ result, place }).then(() => true) : undefined,
     processed: (batch, _answer, nextOffset) => told.push(`processed ${batch.startOffset} ${nextOffset}`),
     retried: (error, { offset }, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),
+    repullDelayMs: count => (count > 3 ? undefined : 500),
     answered: () => undefined,
     stuck: (error, offset) => told.push(`stuck ${error.code} ${offset}`),
     failed: error => told.push(`failed ${error.code} ${error.place.offset}`),

@@ -19,7 +19,10 @@ import type { CommandWorld } from './command-world.ts'
 import { count } from './format.ts'
 
 export const SELECTION = {
-  directory: withDefault('dead-letters', text({ flag: 'dir', env: 'CLS_DEAD_LETTER_DIRECTORY', help: 'Directory of the dead letters' })),
+  directory: withDefault(
+    'dead-letters',
+    text({ flag: 'dir', env: 'CLS_DEAD_LETTER_DIRECTORY', help: 'Directory of the dead letters' })
+  ),
   topicIds: list({ flag: 'topic', item: 'topic id', help: 'Only those of these topics', defaultText: 'all' }),
   partition: integer({
     flag: 'partition',

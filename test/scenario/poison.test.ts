@@ -17,7 +17,7 @@ const TIMEOUT = { timeout: 60_000 }
 const LOG_COUNT = 120
 const LAYERS = ['base64', 'header', 'protobuf'] as const
 /** The first pull and three more. */
-const BODY_PULLS = 4
+const BODY_PULLS = 5
 
 describe('poison messages', { concurrency: 2 }, () => {
   for (const layer of LAYERS) {
