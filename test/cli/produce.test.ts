@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { produce } from '../../src/cli/produce.ts'
 import { type EmulatorHandle, startEmulator } from '../../src/emulator/start.ts'
 import { realTimers } from '../../src/real-world.ts'
+import { eventually } from '../support/calls.ts'
 import { captureWorld, startCli } from './command.ts'
 import { storedCount, storedGroups, storedPartitions, values } from './stored.ts'
 
@@ -88,12 +89,10 @@ test('a rate without a count goes on until stopped, and says what is stored', TI
     const [topic = ''] = emulator.topicIds
     const world = captureWorld({ env, stop: controller.signal })
     const producing = produce({ topic: [topic], rate: '2000', seed: '1' }, world)
-    let storedBytes = 0
-    while (storedBytes === 0) {
-      await new Promise(resolve => setImmediate(resolve))
+    await eventually(async () => {
       const { topics } = await emulator.snapshot()
-      storedBytes = topics[0]?.partitions.reduce((sum, partition) => sum + partition.storedBytes, 0) ?? 0
-    }
+      return topics[0]?.partitions.some(({ storedBytes }) => storedBytes > 0) === true
+    })
     controller.abort()
     await producing
     const said = /^stopped: ([\d,]+) logs \(/.exec(world.out())?.[1]?.replaceAll(',', '')
@@ -201,7 +200,7 @@ test('after a stop, what was read and could not be sent is told, and the command
     })
     const producing = produce({ rate: '1000', seed: '1' }, world)
     producing.catch(() => undefined)
-    while (!world.err().includes('0 logs uploaded')) await new Promise(resolve => setImmediate(resolve))
+    await eventually(() => world.err().includes('0 logs uploaded'))
     controller.abort(new Error('stopped'))
     await assert.rejects(producing, { code: 'API_TIMEOUT', message: /not done 3000 ms after the stop/ })
     assert.match(world.out(), /^stopped: 0 logs .*\n {2}uploads tried again: .*\n {2}\d+ logs read, but not stored\n/)
@@ -284,7 +283,7 @@ test('a source that stays open: logs go out within about a second, and SIGTERM l
     const [topic = ''] = emulator.topicIds
     const args = ['produce', '--file', '-', '--topic', topic]
     const cli = startCli(args, { env, signal: t.signal, input: 'one\ntwo\nhalf a li', keepsInputOpen: true })
-    while ((await storedCount(emulator)) < 2) await new Promise(resolve => setImmediate(resolve))
+    await eventually(async () => (await storedCount(emulator)) >= 2)
     cli.child.kill('SIGTERM')
     assert.deepEqual(await cli.ended, { code: 0, signal: null })
     assert.match(cli.out(), /^stopped: 2 logs .*\n {2}of the file, all lines up to line 2 are stored\n$/)

@@ -16,6 +16,7 @@ import type { LogGroup } from '../../src/cls/log-group.ts'
 import type { UploadRequest } from '../../src/cls/upload.ts'
 import { realTimers } from '../../src/real-world.ts'
 import { createFakeTime } from '../cls/fakes.ts'
+import { eventually } from '../support/calls.ts'
 
 const TIMEOUT = { timeout: 20_000 }
 const GROUP = { source: 's', logTags: [] }
@@ -193,7 +194,7 @@ test('a key whose upload takes long holds back no other key', TIMEOUT, async () 
   )
   const keyOf = (id: number) => (id === 0 ? 'slow' : `key-${id % 5}`)
   const running = uploadLogs(() => logs(500, 1, keyOf), plan({ topicIds: ['a'], chunkLogCount: 1 }), world)
-  while (uploads.length < 500) await new Promise(resolve => setImmediate(resolve))
+  await eventually(() => uploads.length >= 500)
   assert.equal(releases.length, 1)
   releases[0]?.()
   assert.equal((await running).tally.storedCount, 500)

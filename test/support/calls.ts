@@ -73,3 +73,11 @@ export async function until(isSo: () => boolean): Promise<void> {
     await turn()
   }
 }
+
+/** The same of what takes real time: a test that waits for what never comes ends, instead of going round for ever. */
+export async function eventually(isSo: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
+  for (const startedMs = Date.now(); !(await isSo()); ) {
+    assert.ok(Date.now() - startedMs < limitMs, `it has not come about within ${limitMs} ms`)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
