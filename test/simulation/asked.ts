@@ -15,7 +15,7 @@ export interface AskedOffset {
 export type Asked =
   | { readonly kind: 'heartbeat'; readonly consumer: string; readonly held: readonly string[] }
   | { readonly kind: 'commit'; readonly consumer: string; readonly offsets: readonly AskedOffset[] }
-  | { readonly kind: 'pull'; readonly at: AskedOffset; readonly sizeBytes: number }
+  | { readonly kind: 'pull'; readonly at: AskedOffset }
   | { readonly kind: 'other'; readonly action: string }
 
 /** As the emulator writes it, too. */
@@ -28,7 +28,7 @@ export function readAsked({ path, query, headers, body }: WireRequest): Asked {
   if (path === '/pull_log') {
     const topicId = query.replace('topic_id=', '')
     const at = { key: partitionKey(topicId, count(fields, 'PartitionId')), offset: offset(fields, 'StartOffset') }
-    return { kind: 'pull', at, sizeBytes: count(fields, 'Size') }
+    return { kind: 'pull', at }
   }
   const action = headers['x-tc-action'] ?? ''
   switch (action) {

@@ -84,7 +84,9 @@ export class SimulatedEngine implements Engine {
 
   run({ id, port }: Tenant, task: AnyTask): Promise<AnyAnswer> {
     const seat = this.#seats.find(({ worker }) => worker.threadId === id)
-    if (seat === undefined || seat.phase !== 'live') return Promise.reject(new Error(`thread ${id} is not there`))
+    // One that has ended, and of which nobody has heard yet, takes its tasks along.
+    const isThere = seat?.phase === 'live' || (seat?.phase === 'failed' && !seat.hasSuccessor)
+    if (seat === undefined || !isThere) return Promise.reject(new Error(`thread ${id} is not there`))
     const given = task.kind === 'hello' ? { ...task, port: seat.relay.open(port, task.port) } : task
     return new Promise((resolve, reject) => {
       const run: Run = { task, resolve, reject }

@@ -1,43 +1,38 @@
 /**
  * One process with one consumer: the real `Consumer` on a world of virtual time.
  *
- * In: a scenario, and what its processors and threads report. Out: a consumer that starts, stops, fails or is cut off from
- * its world. Real are all stages, the control and data APIs down to HTTP, the books of the thread pool, the scout, and the
- * code of the threads. Simulated are clock, timers, chance, the network, Piscina, and user code.
+ * In: options, and what its processors and threads report. Out: a consumer that starts, stops, fails, is stopped as by
+ * SIGSTOP, or is cut off from its world; and to the ledger, what it holds and does.
  */
 import { fileURLToPath } from 'node:url'
 import type { RealWorld } from '../../src/build-world.ts'
-import { createControlApi } from '../../src/cls/control-api.ts'
-import { createCredentials } from '../../src/cls/credentials.ts'
-import { createDataApi } from '../../src/cls/data-api.ts'
-import { resolveEndpoints } from '../../src/cls/endpoints.ts'
-import { createServiceClock } from '../../src/cls/service-clock.ts'
 import { Consumer } from '../../src/consumer.ts'
 import type { PartitionSnapshot } from '../../src/consumer-events.ts'
-import type { BatchTask } from '../../src/dispatch/messages.ts'
-import { PoolMembers } from '../../src/dispatch/pool-members.ts'
-import { ScoutThread } from '../../src/dispatch/scout.ts'
-import { ThreadPool } from '../../src/dispatch/thread-pool.ts'
+import type { EngineHooks } from '../../src/dispatch/engine.ts'
+import type { BatchTask, CommitMode, PartitionId } from '../../src/dispatch/messages.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
 import type { ConsumerOptions, ResultPlace, Settings } from '../../src/options.ts'
 import { resolveOptions } from '../../src/resolve-options.ts'
-import type { Clock, LogFields, Logger, Random, Timers } from '../../src/world.ts'
+import type { LogFields } from '../../src/world.ts'
 import { Dice } from '../fuzz/dice.ts'
-import { FakeFiles } from '../support/fake-files.ts'
 import { partitionKey } from './asked.ts'
 import { type Course, Place } from './course.ts'
+import type { Disk } from './disk.ts'
 import { SimulatedEngine } from './engine.ts'
 import type { Ledger } from './ledger.ts'
 import type { Mood } from './mood.ts'
 import { Network } from './network.ts'
 import type { Party, Visit } from './party.ts'
-import { BEGIN_MS, type Service } from './service.ts'
+import type { Service } from './service.ts'
+import { simulateWorld } from './simulated-world.ts'
+import type { Said, VisitEnd } from './visits.ts'
 
 export interface HostParts {
   readonly name: string
   readonly course: Course
   readonly service: Service
   readonly ledger: Ledger
+  readonly disk: Disk
   readonly seed: number
   readonly options: ConsumerOptions
   readonly hasResults: boolean
@@ -48,10 +43,11 @@ export interface HostParts {
   mood(): Mood
   badOneIn(): number
   resultFailsOneIn(): number
+  diskFailsOneIn(): number
 }
 
-/** Of real ones: longer than any simulated boot. */
-const THREAD_BOOT_MS = 10_000
+/** Messages that a rewind goes back, at most. */
+const REWIND_MAX = 4
 
 type Phase = 'running' | 'stopping' | 'over'
 
@@ -81,6 +77,10 @@ export class Host {
     this.#party = parts.ledger.join({ name: parts.name, partitions: () => this.#partitions() })
     this.consumer = new Consumer(options, { world: this.#buildWorld() })
     this.consumer.on('assigned', event => parts.ledger.assigned(this.#party, event))
+    this.consumer.on('released', event => parts.ledger.released(this.#party, event))
+    this.consumer.on('repositioned', event => parts.ledger.repositioned(event))
+    this.consumer.on('skipped', event => parts.ledger.givenUp.skipped(this.#party, event))
+    this.consumer.on('deadLettered', event => parts.ledger.givenUp.deadLettered(this.#party, event))
     this.consumer.on('leaseLost', ({ partitions }) => parts.ledger.leaseLost(partitions))
     this.consumer.finished.then(
       () => this.#over(undefined),
@@ -119,6 +119,10 @@ export class Host {
     return this.#parts.mood()
   }
 
+  get commitMode(): CommitMode {
+    return this.#settings.commitMode
+  }
+
   nextThreadId(): number {
     this.#lastThreadId += 1
     return this.#lastThreadId
@@ -130,9 +134,21 @@ export class Host {
 
   // ---- What its threads report ----
 
-  begun({ topicId, partition, epoch, startOffset }: BatchTask, ids: readonly string[]): Visit {
+  begun({ topicId, partition, epoch, startOffset }: BatchTask, ids: readonly string[], thread: string): Visit {
     const key = partitionKey(topicId, partition)
-    return this.#parts.ledger.begin({ party: this.#party, key, epoch, startOffset, ids })
+    return this.#parts.ledger.begin({ party: this.#party, key, epoch, startOffset, ids, thread })
+  }
+
+  /** Not far back, and nothing that has expired. */
+  rewindOffset({ topicId, partition, startOffset }: BatchTask, dice: Dice): bigint {
+    const stock = this.#parts.ledger.stock.find(partitionKey(topicId, partition))
+    const index = (stock?.indexAt(startOffset) ?? 0) - dice.below(REWIND_MAX)
+    const offset = stock?.messages[Math.max(0, index)]?.offset ?? startOffset
+    return stock !== undefined && offset >= stock.begin && offset <= startOffset ? offset : startOffset
+  }
+
+  savedInRevoke(partition: PartitionId): void {
+    this.#parts.ledger.savedInRevoke(this.#party, partition)
   }
 
   startedAborted({ batchId, topicId, partition }: BatchTask): void {
@@ -140,8 +156,8 @@ export class Host {
     this.#parts.ledger.findings.add('I3', text)
   }
 
-  ended(visit: Visit, outcome: 'returned' | 'threw' | 'lost'): void {
-    this.#parts.ledger.end(visit, outcome)
+  ended(visit: Visit, outcome: VisitEnd, said?: Said): void {
+    this.#parts.ledger.end(visit, outcome, said)
   }
 
   unanswered(task: BatchTask): void {
@@ -185,130 +201,54 @@ export class Host {
   }
 
   #buildWorld(): RealWorld {
-    const { course, service, ledger, trace } = this.#parts
-    const clock = this.#clock()
-    const timers = simulatedTimers(course, this.place)
-    const random = simulatedRandom(this.#dice)
-    const log = this.#log()
-    const base = { clock, timers, random, log }
-    const { requestTimeoutMs, callTimeoutMs, logsetId, bodyBytesMax } = this.#settings
-    const http = new Network({
+    const { course, service, ledger, disk, trace, skewMs, gapOneIn, badOneIn, diskFailsOneIn } = this.#parts
+    const [settings, dice, place, party] = [this.#settings, this.#dice, this.place, this.#party]
+    const { requestTimeoutMs } = settings
+    const network = { course, dice, service, ledger, party, place, trace, requestTimeoutMs, gapOneIn, badOneIn }
+    return simulateWorld({
+      settings,
       course,
-      dice: this.#dice,
-      service,
-      ledger,
-      party: this.#party,
-      place: this.place,
-      trace,
-      requestTimeoutMs,
-      gapOneIn: this.#parts.gapOneIn,
-      badOneIn: () => this.#parts.badOneIn()
+      dice,
+      place,
+      http: new Network(network),
+      files: disk.filesFor({ place, dice, failsOneIn: diskFailsOneIn }),
+      skewMs,
+      said: (level, message, fields) => this.#said(level, message, fields),
+      startEngine: (count, hooks) => this.#startEngine(count, hooks)
     })
-    const serviceClock = createServiceClock(clock)
-    const credentials = createCredentials(this.#settings.credentials, { now: serviceClock.now, timers, log })
-    const signing = { credentials, serviceClock, log }
-    const shared = { ...base, endpoints: resolveEndpoints(this.#settings), signing, http, callTimeoutMs }
-    const members = this.#buildMembers(clock, timers, log)
-    return {
-      ...base,
-      control: createControlApi({ ...shared, logsetId }),
-      data: createDataApi({ ...shared, bodyBytesMax }),
-      threads: members.client(log),
-      scout: {
-        nextOffset: body => members.scout(body, this.#settings.responseBytesMax),
-        harvest: body => members.harvest(body, this.#settings.responseBytesMax)
-      },
-      files: new FakeFiles(),
-      close: () => http.close()
-    }
   }
 
-  #buildMembers(clock: Clock, timers: Timers, log: Logger): PoolMembers {
-    const { threads, batchesPerThread, threadExitMs } = this.#settings
-    const pool = (count: number): ThreadPool =>
-      new ThreadPool({ count, threadExitMs, threadBootMs: THREAD_BOOT_MS, timers }, hooks => {
-        const { course } = this.#parts
-        const parts = { course, dice: this.#dice, host: this, place: this.place, threadExitMs }
-        const engine = new SimulatedEngine(parts, count, hooks)
-        this.#engines.push(engine)
-        return engine
-      })
-    return new PoolMembers(
-      { count: threads, batchesPerThread },
-      () => pool(threads),
-      () => new ScoutThread({ clock, timers, log }, () => pool(1))
+  #said(level: string, message: string, fields: LogFields): void {
+    const words = Object.entries(fields).map(([name, value]) => `${name}=${value}`)
+    this.#parts.trace(this.place.name, `${level}: ${message} ${words.join(' ')}`)
+    this.#parts.ledger.heard(message, fields)
+  }
+
+  #startEngine(count: number, hooks: EngineHooks): SimulatedEngine {
+    const { course } = this.#parts
+    const { threadExitMs } = this.#settings
+    const engine = new SimulatedEngine(
+      { course, dice: this.#dice, host: this, place: this.place, threadExitMs },
+      count,
+      hooks
     )
-  }
-
-  #clock(): Clock {
-    const { course, skewMs } = this.#parts
-    return { now: () => BEGIN_MS + skewMs + course.nowMs, monotonic: () => course.nowMs }
-  }
-
-  #log(): Logger {
-    const at =
-      (level: string) =>
-      (message: string, fields: LogFields = {}): void => {
-        this.#parts.trace(this.place.name, `${level}: ${message} ${describeFields(fields)}`)
-        this.#parts.ledger.heard(message, fields)
-      }
-    return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+    this.#engines.push(engine)
+    return engine
   }
 
   /** What `onResult` does. */
   async #takeResult(place: ResultPlace): Promise<void> {
     const { ledger, course } = this.#parts
-    ledger.resultGiven(this.#party, place)
+    const epoch = ledger.resultGiven(this.#party, place)
     const failing = this.#dice.oneIn(this.#parts.resultFailsOneIn())
     if (this.#dice.oneIn(3) || failing) {
       const delayMs = this.#dice.below(this.#dice.oneIn(5) ? 3000 : 100)
       await new Promise<void>(happen => course.set({ where: this.place, what: 'onResult goes on', delayMs, happen }))
     }
     if (failing) {
-      ledger.resultRefused(place)
+      ledger.resultRefused(this.#party, place)
       throw new Error('the sink is full')
     }
-    ledger.resultTaken(this.#party, place)
+    ledger.resultTaken(this.#party, place, epoch)
   }
-}
-
-function simulatedTimers(course: Course, where: Place): Timers {
-  // As Node does it: whole milliseconds, at least one.
-  const after: Timers['after'] = (delayMs, happen) =>
-    course.set({
-      where,
-      what: `timer of ${delayMs} ms`,
-      delayMs: Math.max(1, Math.trunc(delayMs)),
-      isTimer: true,
-      happen
-    })
-  return {
-    after,
-    sleep: (delayMs, signal) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted === true) return reject(signal.reason)
-        const onAbort = (): void => {
-          timer.cancel()
-          reject(signal?.reason)
-        }
-        const timer = after(delayMs, () => {
-          signal?.removeEventListener('abort', onAbort)
-          resolve()
-        })
-        signal?.addEventListener('abort', onAbort, { once: true })
-      })
-  }
-}
-
-function simulatedRandom(dice: Dice): Random {
-  return {
-    next: () => dice.below(2 ** 32) / 2 ** 32,
-    hex: byteCount => dice.bytes(byteCount).toString('hex')
-  }
-}
-
-function describeFields(fields: LogFields): string {
-  return Object.entries(fields)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(' ')
 }

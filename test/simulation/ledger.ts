@@ -5,25 +5,29 @@
  * all is done. It believes no consumer: what is done is what a processor returned with, what is committed is what the
  * service has. The reasons for which work may repeat are those that it saw happen.
  */
-import type { AssignedEvent } from '../../src/consumer-events.ts'
-import type { BatchTask, PartitionId } from '../../src/dispatch/messages.ts'
+import type { AssignedEvent, RepositionedEvent } from '../../src/consumer-events.ts'
+import type { BatchTask, CommitMode, PartitionId } from '../../src/dispatch/messages.ts'
+import type { ResultPlace } from '../../src/options.ts'
 import type { LogFields } from '../../src/world.ts'
 import type { Asked } from './asked.ts'
 import { partitionKey } from './asked.ts'
 import { Findings } from './findings.ts'
+import { GivenUp, type GivenUpFacts } from './given-up.ts'
 import { type Observed, Party, type Visit } from './party.ts'
 import { type PartitionStock, Stock } from './stock.ts'
-import { type VisitAsk, Visits } from './visits.ts'
+import { SAID_NOTHING, type VisitAsk, type VisitEnd, Visits } from './visits.ts'
 import { type WireFacts, WireWatch } from './wire-watch.ts'
 
-export interface LedgerFacts extends WireFacts {
+export interface LedgerFacts extends WireFacts, GivenUpFacts {
   readonly hasResults: boolean
+  readonly commitMode: CommitMode
 }
 
 export class Ledger {
   readonly stock = new Stock()
   readonly findings: Findings
   readonly wire: WireWatch
+  readonly givenUp: GivenUp
   readonly #visits: Visits
   readonly #parties = new Set<Party>()
   readonly #facts: LedgerFacts
@@ -32,8 +36,10 @@ export class Ledger {
     this.#facts = facts
     this.findings = new Findings(trace)
     this.wire = new WireWatch(this.stock, this.#parties, this.findings, facts)
+    this.givenUp = new GivenUp(this.stock, this.findings, facts)
+    const { hasResults, commitMode } = facts
     const now = () => ({ ms: facts.nowMs(), step: facts.step() })
-    this.#visits = new Visits(this.stock, this.#parties, this.findings, now)
+    this.#visits = new Visits(this.stock, this.#parties, this.findings, { hasResults, commitMode, now })
   }
 
   join(observed: Observed): Party {
@@ -61,18 +67,26 @@ export class Ledger {
     return this.#visits.begin(ask)
   }
 
-  end(visit: Visit, outcome: 'returned' | 'threw' | 'lost'): void {
-    this.#visits.end(visit, outcome, this.#facts.hasResults)
+  end(visit: Visit, outcome: VisitEnd, said = SAID_NOTHING): void {
+    const { party, key, startOffset } = visit
+    if (outcome === 'threw') this.givenUp.attemptFailed(party, key, startOffset)
+    this.#visits.end(visit, outcome, said)
+  }
+
+  savedInRevoke(party: Party, { topicId, partition }: PartitionId): void {
+    this.#visits.saved(party, partitionKey(topicId, partition))
   }
 
   /** A thread has exited with a batch whose answer never arrived. */
   unanswered(party: Party, { topicId, partition, startOffset }: BatchTask): void {
-    this.#visits.unanswered(party, partitionKey(topicId, partition), startOffset)
+    const key = partitionKey(topicId, partition)
+    this.givenUp.attemptFailed(party, key, startOffset)
+    this.#visits.unanswered(party, key, startOffset)
     this.#excuse(topicId, partition, 'its thread has ended')
   }
 
-  /** `onResult` is called. */
-  resultGiven(party: Party, { topicId, partition }: PartitionId): void {
+  /** `onResult` is called. Returns the epoch that the partition is in. */
+  resultGiven(party: Party, { topicId, partition }: PartitionId): number | undefined {
     const key = partitionKey(topicId, partition)
     const phase = party.find(key)?.phase
     if (phase === undefined || phase === 'lost' || phase === 'released') {
@@ -81,21 +95,43 @@ export class Ledger {
     if (this.#facts.nowMs() >= party.leaseEndMs) {
       this.findings.add('I12', `${party.name} gives a result of ${key} to onResult past its lease`)
     }
+    return party.progress.get(key)?.epoch
   }
 
-  resultTaken(party: Party, place: PartitionId & { readonly startOffset: bigint; readonly nextOffset: bigint }): void {
+  /** `epoch`: when the call began. */
+  resultTaken(party: Party, place: ResultPlace, epoch: number | undefined): void {
     const key = partitionKey(place.topicId, place.partition)
-    this.#visits.delivered(party, key, place.startOffset, place.nextOffset)
+    this.#visits.delivered(party, key, epoch, place.startOffset, place.nextOffset)
   }
 
-  resultRefused({ topicId, partition }: PartitionId): void {
+  resultRefused(party: Party, { topicId, partition, startOffset }: ResultPlace): void {
+    this.givenUp.resultRefused(party, partitionKey(topicId, partition), startOffset)
     this.#excuse(topicId, partition, 'onResult refused its result')
   }
 
-  assigned(party: Party, { topicId, partition, epoch, startOffset }: AssignedEvent): void {
+  assigned(party: Party, { topicId, partition, epoch, startOffset, reason }: AssignedEvent): void {
     const key = partitionKey(topicId, partition)
     const settled = this.stock.find(key)?.indexAt(startOffset) ?? 0
-    party.progress.set(key, { epoch, hasPulled: false, settled, last: undefined })
+    // Only who goes on where he stood has what he kept; and only who goes elsewhere commits that first.
+    const unsaved = reason === 'resumed' ? party.progress.get(key)?.unsaved : undefined
+    const hasPulled = reason === 'resumed' || reason.startsWith('back to its last save')
+    const fromStep = this.#facts.step()
+    party.progress.set(key, { epoch, fromStep, hasPulled, settled, unsaved, last: undefined })
+  }
+
+  /** What was not saved will be processed again. */
+  released(party: Party, { topicId, partition }: PartitionId): void {
+    const isUnsaved = party.progress.get(partitionKey(topicId, partition))?.unsaved !== undefined
+    if (isUnsaved) this.#excuse(topicId, partition, 'it was released without a save')
+  }
+
+  /** The partition goes on elsewhere, on somebody's order: what that passes is waived. */
+  repositioned({ topicId, partition, fromOffset, toOffset, reason }: RepositionedEvent): void {
+    const stock = this.stock.find(partitionKey(topicId, partition))
+    if (stock === undefined) return
+    this.wire.excuse(stock, reason)
+    if (!reason.startsWith('seek')) return
+    for (const message of stock.between(fromOffset ?? toOffset, toOffset)) message.isWaived = true
   }
 
   leaseLost(partitions: readonly PartitionId[]): void {
@@ -108,7 +144,7 @@ export class Ledger {
     if (typeof topicId !== 'string' || typeof partition !== 'number') return
     const stock = this.stock.find(partitionKey(topicId, partition))
     if (stock === undefined) return
-    if (message === 'released without its last commit: uncommitted work repeats') this.wire.excuse(stock, message)
+    if (isPromiseOfRepeat(message, fields)) this.wire.excuse(stock, message)
     if (message !== 'an offset is gone: going on elsewhere') return
     this.wire.excuse(stock, message)
     if (typeof offset !== 'bigint' || typeof startOffset !== 'bigint') return
@@ -133,11 +169,11 @@ export class Ledger {
   }
 
   /**
-   * Everything that can be read is done and committed. Who had committed all before somebody else made a deleted group
+   * Everything that can be read is done and committed; in commit mode manual, what `revoke` is yet to save need not be. Who had committed all before somebody else made a deleted group
    * again does not know of it, and commits once more when it gives the partition up.
    */
   get isFinished(): boolean {
-    return this.#open(({ forgotten }) => forgotten === 'now').length === 0
+    return this.#open(stock => stock.forgotten !== 'never' || this.#isKept(stock)).length === 0
   }
 
   /**
@@ -164,6 +200,13 @@ export class Ledger {
     return [...this.stock.partitions].filter(stock => !stock.isDone || !(stock.isCommitted || isPardoned(stock)))
   }
 
+  /** Its owner has what is not saved yet. */
+  #isKept({ key }: PartitionStock): boolean {
+    return [...this.#parties].some(party => {
+      return party.progress.get(key)?.unsaved !== undefined && party.find(key)?.phase === 'active'
+    })
+  }
+
   #excuse(topicId: string, partition: number, reason: string): void {
     this.#excuseStock(this.stock.find(partitionKey(topicId, partition)), reason)
   }
@@ -171,4 +214,13 @@ export class Ledger {
   #excuseStock(stock: PartitionStock | undefined, reason: string): void {
     if (stock !== undefined) this.wire.excuse(stock, reason)
   }
+}
+
+/** A batch of it is processed, and will not count here. */
+function isPromiseOfRepeat(message: string, { code }: LogFields): boolean {
+  if (message === 'retried') return typeof code === 'string' && code.startsWith('DEAD_LETTER')
+  return (
+    message === 'released without its last commit: uncommitted work repeats' ||
+    message === 'a partition is parked: it stands still until resume()'
+  )
 }

@@ -1,24 +1,30 @@
 /**
- * Plays many seeds, or one of them with its trace.
+ * Plays many seeds on all cores, or one of them with its trace.
  *
  *   npm run simulate -- --seeds 2000 --from 1     ends with `2000 seeds, 0 violations`; exits 1 where there are any
- *   npm run simulate -- --seed 17 --trace         what happens in this one, line by line
+ *   npm run simulate -- --minutes 30              as many as there is time for
+ *   npm run simulate -- --seed 17                 the last of what happened to the partition concerned; --trace: all of it
  *   npm run simulate -- --until-broken            up to the first violation, without its trace
  *
- * In: seeds. Out: for each that is broken, what is broken and the last of what happened.
+ * In: seeds. Out: for each that is broken, what is broken and the last of what happened; on standard error, how far it is.
+ * Ctrl-C ends it with what was found so far.
  */
 import { parseArgs } from 'node:util'
-import type { Finding } from './findings.ts'
-import { Play, type Verdict } from './play.ts'
-import { drawScenario } from './scenario.ts'
+import { Crowd, type Judged } from './crowd.ts'
+import { playSeed } from './play-seed.ts'
+import { placesIn, Trace } from './trace.ts'
 
 /** Of the trace of a broken seed, so many lines are shown. */
-const TAIL_LINES = 60
+const TAIL_LINES = 40
+const PROGRESS_MS = 10_000
+const MINUTE_MS = 60_000
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '200' },
+    seeds: { type: 'string' },
+    minutes: { type: 'string' },
     from: { type: 'string', default: '1' },
+    jobs: { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     'until-broken': { type: 'boolean', default: false }
@@ -29,49 +35,65 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-async function play(seed: number, lines?: string[]): Promise<Verdict> {
-  const trace = (atMs: number, where: string, what: string): void => {
-    lines?.push(`${(atMs / 1000).toFixed(3).padStart(9)}  ${where.padEnd(10)} ${what}`)
-  }
-  return await new Play(drawScenario(seed), trace).run()
-}
-
-function tell(seed: number, findings: readonly Finding[]): void {
+function tell({ seed, findings }: Judged): void {
   const [first, ...others] = findings
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`
   if (first !== undefined) print(`seed ${seed} breaks ${first.invariant}: ${first.message}${more}`)
 }
 
-async function playOne(seed: number, tailLines: number): Promise<number> {
-  const lines: string[] = []
-  const { findings, stepCount, virtualMs } = await play(seed, lines)
-  for (const line of lines.slice(-tailLines)) print(line)
-  print(`seed ${seed}: ${stepCount} steps, ${virtualMs} virtual ms`)
-  tell(seed, findings)
-  return findings.length
+/** Whether it is broken. */
+async function playOne(seed: number): Promise<boolean> {
+  const trace = new Trace()
+  const judged = await playSeed(seed, trace.add)
+  const places = placesIn(judged.findings)
+  for (const line of values.trace ? trace.lines() : trace.tail(TAIL_LINES, places)) print(line)
+  print(`seed ${seed}: ${judged.stepCount} steps, ${judged.virtualMs} virtual ms`)
+  tell(judged)
+  return judged.findings.length > 0
 }
 
-async function playMany(from: number, count: number): Promise<number> {
+/** The broken ones. Each is played again, with its trace: a seed plays the same every time. */
+async function playMany(crowd: Crowd): Promise<number> {
   let brokenCount = 0
-  for (let seed = from; seed < from + count; seed++) {
-    const { findings } = await play(seed)
-    if (findings.length === 0) continue
-    brokenCount += 1
-    if (values['until-broken']) {
-      tell(seed, findings)
-      break
+  const beganMs = Date.now()
+  const progress = setInterval(() => {
+    const perSeed = Math.round((Date.now() - beganMs) / Math.max(1, crowd.doneCount))
+    process.stderr.write(`${crowd.doneCount} seeds, ${brokenCount} violations so far, ${perSeed} ms a seed\n`)
+  }, PROGRESS_MS)
+  const stop = (): void => crowd.stop()
+  process.once('SIGINT', stop)
+  try {
+    for await (const judged of crowd.broken()) {
+      brokenCount += 1
+      if (values['until-broken']) {
+        tell(judged)
+        crowd.stop()
+      } else if (!(await playOne(judged.seed))) {
+        print(`seed ${judged.seed} broke ${judged.findings[0]?.invariant}, and did not when it was played again`)
+      }
     }
-    // Again, with its trace: a seed plays the same every time.
-    const again = await playOne(seed, TAIL_LINES)
-    if (again === 0) print(`seed ${seed} broke ${findings[0]?.invariant}, and did not when it was played again`)
+  } finally {
+    clearInterval(progress)
+    process.off('SIGINT', stop)
   }
   return brokenCount
 }
 
-const seedCount = values.seed === undefined ? Number(values.seeds) : 1
-const violationCount =
-  values.seed === undefined
-    ? await playMany(Number(values.from), seedCount)
-    : Math.min(1, await playOne(Number(values.seed), values.trace ? Number.POSITIVE_INFINITY : TAIL_LINES))
-print(`${seedCount} seeds, ${violationCount} violations`)
-process.exitCode = violationCount === 0 ? 0 : 1
+function crowdOf(): Crowd {
+  const { minutes, seeds, from, jobs } = values
+  const count = Number(seeds ?? (minutes === undefined ? 200 : Number.POSITIVE_INFINITY))
+  const untilMs = minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(minutes) * MINUTE_MS
+  const range = { from: Number(from), count, untilMs }
+  return jobs === undefined ? new Crowd(range) : new Crowd(range, Number(jobs))
+}
+
+if (values.seed === undefined) {
+  const crowd = crowdOf()
+  const violationCount = await playMany(crowd)
+  print(`${crowd.doneCount} seeds, ${violationCount} violations`)
+  process.exitCode = violationCount === 0 ? 0 : 1
+} else {
+  const isBroken = await playOne(Number(values.seed))
+  print(`1 seeds, ${isBroken ? 1 : 0} violations`)
+  process.exitCode = isBroken ? 1 : 0
+}

@@ -8,7 +8,7 @@ import type { Dice } from '../fuzz/dice.ts'
 export type Conduct =
   | { readonly kind: 'at-once' }
   /** heeds: ends early where its signal aborts. hangs: for longer than anybody waits, whatever its signal says. */
-  | { readonly kind: 'takes' | 'heeds' | 'throws' | 'hangs' | 'blocks'; readonly ms: number }
+  | { readonly kind: 'takes' | 'heeds' | 'throws' | 'hangs' | 'blocks' | 'rewinds'; readonly ms: number }
   | { readonly kind: 'dies'; readonly ms: number; readonly how: 'error' | 'exit' }
 
 /** One batch in so many meets each of these; never where infinite. */
@@ -18,7 +18,15 @@ export interface Mood {
   readonly hangsOneIn: number
   readonly blocksOneIn: number
   readonly diesOneIn: number
+  readonly rewindsOneIn: number
+  /** One log in so many becomes a dead letter on its processor's word. */
+  readonly letterOneIn: number
+  /** In commit mode manual. */
+  readonly savesOneIn: number
+  readonly revokeSavesOneIn: number
   readonly slowMsMax: number
+  /** broken: cursed logs make processors fail, each time. */
+  readonly code: 'broken' | 'mended'
 }
 
 const BLOCK_MS_MAX = 3000
@@ -28,7 +36,17 @@ const HANG_MS_MAX = 14_000
 /** After the storm. */
 export function calmed(mood: Mood): Mood {
   const never = Number.POSITIVE_INFINITY
-  return { ...mood, throwsOneIn: never, hangsOneIn: never, blocksOneIn: never, diesOneIn: never }
+  return {
+    ...mood,
+    throwsOneIn: never,
+    hangsOneIn: never,
+    blocksOneIn: never,
+    diesOneIn: never,
+    rewindsOneIn: never,
+    savesOneIn: 1,
+    revokeSavesOneIn: 1,
+    code: 'mended'
+  }
 }
 
 export function drawConduct(dice: Dice, mood: Mood): Conduct {
@@ -37,6 +55,7 @@ export function drawConduct(dice: Dice, mood: Mood): Conduct {
   if (dice.oneIn(mood.hangsOneIn)) return { kind: 'hangs', ms: HANG_MS_MIN + dice.below(HANG_MS_MAX - HANG_MS_MIN) }
   if (dice.oneIn(mood.blocksOneIn)) return { kind: 'blocks', ms: 1 + dice.below(BLOCK_MS_MAX) }
   if (dice.oneIn(mood.throwsOneIn)) return { kind: 'throws', ms: dice.below(100) }
+  if (dice.oneIn(mood.rewindsOneIn)) return { kind: 'rewinds', ms: dice.below(100) }
   if (dice.oneIn(mood.slowOneIn)) return { kind: dice.pick(['takes', 'heeds']), ms: 1 + dice.below(mood.slowMsMax) }
   return dice.oneIn(3) ? { kind: 'at-once' } : { kind: 'takes', ms: dice.below(30) }
 }

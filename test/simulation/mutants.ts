@@ -68,26 +68,27 @@ export const MUTANTS: readonly Mutant[] = [
 
   // ---- tenure ----
   {
-    name: 'drops the epoch check after onResult',
-    file: 'src/tenure.ts',
-    from: `return !this.#handlers.checkLease() || this.#phase === 'ended'`,
-    to: 'return !this.#handlers.checkLease()'
+    name: 'drops the epoch check behind a verdict',
+    file: 'src/settler.ts',
+    from: `return this.#handlers.hasEnded() ? LEFT : verdict`,
+    to: 'return verdict'
   },
   {
     name: 'settles a batch before its result is taken',
-    file: 'src/tenure.ts',
-    from: 'const isDelivered = await this.#deliver(batch, answer, nextOffset)',
-    to: 'const isDelivered = true; void this.#deliver(batch, answer, nextOffset).catch(() => undefined)'
+    file: 'src/settler.ts',
+    from: 'return (await deliver(answer.result, place, signal)) ? { kind',
+    to: 'void deliver(answer.result, place, signal).catch(() => undefined); return true ? { kind'
   },
   {
-    name: 'settles a batch whose process failed',
-    file: 'src/tenure.ts',
-    from: `      this.#failBatch(batch, slot, fromFailure(answer.failure), answer.stage === 'decode')
-      return`,
-    to: `      const { peekedOffset } = batch
-      if (answer.stage === 'process' && peekedOffset !== undefined) this.#track(frontier.nextOffset, frontier.settle(slot, peekedOffset))
-      else this.#failBatch(batch, slot, fromFailure(answer.failure), answer.stage === 'decode')
-      return`
+    name: 'passes a batch whose process failed, whatever the policy is',
+    file: 'src/last-resort.ts',
+    from: `      case 'park':
+        return { kind: this.#policy, error }
+      case 'skip':
+        return await this.#skipBatch(attempt, error)`,
+    to: `      case 'park':
+      case 'skip':
+        return await this.#skipBatch(attempt, error)`
   },
   {
     name: 'ignores messages whose next offset does not lead on',
@@ -181,7 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'goes to the end where an offset has expired and the beginning was asked for',
-    file: 'src/tenures.ts',
+    file: 'src/renewals.ts',
     from: 'startOffset = await starts.ownPosition(tenure.epoch, from, offset)',
     to: `startOffset = await starts.ownPosition(tenure.epoch, 'end', offset)`
   },
@@ -196,10 +197,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'forgets the batch of a thread that was terminated',
     file: 'src/dispatch/runs.ts',
-    from: '      this.#parts.lanes.reopen(seat)\n',
-    to: `      this.#parts.lanes.close(seat)
-      this.#parts.handlers.dropped(batch)
-`
+    from: '      if (this.#isWanted(seat, batch)) lanes.reopen(seat)\n      else this.#discard(seat, batch)',
+    to: '      this.#discard(seat, batch)'
   },
   {
     name: 'loses the retry of a batch whose thread died',
@@ -213,10 +212,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'opens the next batch before the last answer is dealt with',
     file: 'src/dispatch/runs.ts',
-    from: `    await this.#parts.handlers.answered(batch, answer)
+    from: `    await this.#parts.handlers.answered(batch, answer, attempt)
     this.#parts.lanes.close(seat)`,
     to: `    this.#parts.lanes.close(seat)
-    await this.#parts.handlers.answered(batch, answer)`
+    await this.#parts.handlers.answered(batch, answer, attempt)`
   },
   {
     name: 'moves a partition while its batch is open',
@@ -281,5 +280,91 @@ export const MUTANTS: readonly Mutant[] = [
     from: `    const byteCount = heldBytesOf(batch.body)
     this.#budget.resize(byteCount, 0)`,
     to: `    const byteCount = heldBytesOf(batch.body)`
+  },
+
+  // ---- failures by policy ----
+  {
+    name: 'passes a batch before its dead letters are synced',
+    file: 'src/failure/dead-letter-file.ts',
+    from: '      await open.file.sync()\n',
+    to: '      void open.file.sync().catch(() => undefined)\n'
+  },
+  {
+    name: 'takes a new file of dead letters for safe before its directory is synced',
+    file: 'src/failure/dead-letter-file.ts',
+    from: '      if (open.syncedBytes === 0) await this.#world',
+    to: '      if (open.syncedBytes === 0) void this.#world'
+  },
+  {
+    name: 'passes a batch whose dead letters could not be written',
+    file: 'src/failure/set-aside.ts',
+    from: '      if (waitMs === undefined) throw error\n',
+    to: '      if (waitMs === undefined) return\n'
+  },
+  {
+    name: 'forgets the logs that a processor sets aside',
+    file: 'src/settler.ts',
+    from: '    if (answer.letters.length > 0) {',
+    to: '    if (answer.letters.length < 0) {'
+  },
+  {
+    name: 'forgets the messages that cannot be decoded',
+    file: 'src/settler.ts',
+    from: '    if (answer.poison.length > 0) {',
+    to: '    if (answer.poison.length < 0) {'
+  },
+  {
+    name: 'gives a batch up at its first failure',
+    file: 'src/dispatch/runs.ts',
+    from: `stage === 'process' && REMEDIES[failure.code] !== 'fix-input'`,
+    to: `stage === 'process' && REMEDIES[failure.code] === 'fix-input'`
+  },
+  {
+    name: 'dead-letters only the first message of a batch',
+    file: 'src/failure/letters.ts',
+    from: '  return messages.map((raw, messageIndex) => {',
+    to: '  return messages.slice(0, 1).map((raw, messageIndex) => {'
+  },
+  {
+    name: 'goes on behind a batch that parked its partition',
+    file: 'src/tenure.ts',
+    from: `        if (isAtWork) this.#park(verdict.error)
+        return`,
+    to: `        if (batch.peekedOffset !== undefined) this.#settle(waiting, batch.peekedOffset)
+        return`
+  },
+
+  // ---- rewinds, and what is saved ----
+  {
+    name: 'commits what is settled in commit mode manual',
+    file: 'src/tenure.ts',
+    from: 'return this.#beginning?.saves?.offset ?? this.#frontier?.nextOffset',
+    to: 'return this.#frontier?.nextOffset'
+  },
+  {
+    name: 'goes on where it was when a thread has died with what it had not saved',
+    file: 'src/renewals.ts',
+    from: 'if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure)) return',
+    to: 'if (saves !== undefined || !tenure.hasUnsaved || !mayTurn(tenure)) return'
+  },
+  {
+    name: 'lets the old epoch commit behind a rewind',
+    file: 'src/renewals.ts',
+    from: `    tenure.end()
+    committer.forget(tenure.epoch)`,
+    to: '    committer.forget(tenure.epoch)'
+  },
+  {
+    name: 'counts a batch that rewinds as processed',
+    file: 'workers/open-batch.ts',
+    from: `  if (rewindOffset !== undefined) return { kind: 'rewound', offset: rewindOffset }
+`,
+    to: ''
+  },
+  {
+    name: 'sends a commit again whose epoch has ended meanwhile',
+    file: 'src/commit/committer.ts',
+    from: 'maySend: () => entries.every(entry => this.#isCurrent(entry))',
+    to: 'maySend: () => true'
   }
 ]

@@ -5,9 +5,7 @@
  * interface is that of `cls/http.ts`, so that everything above the socket is real: signatures, retries, deadlines, the
  * reading of answers. A request that its caller has given up goes its way all the same.
  */
-
 import type { Http, HttpRequest, OnReceived, SharedAnswer } from '../../src/cls/http.ts'
-import { isRecord, parseJson, printJson } from '../../src/cls/json.ts'
 import type { WireAnswer, WireRequest } from '../../src/emulator/plane.ts'
 import { ClsConsumerError, type ErrorCode } from '../../src/errors.ts'
 import type { Dice } from '../fuzz/dice.ts'
@@ -17,7 +15,9 @@ import { drawFate, type Fate, isDoubtful, stuckOffset } from './fates.ts'
 import type { Ledger } from './ledger.ts'
 import type { Party } from './party.ts'
 import type { Service } from './service.ts'
+import { type Settle, settleOnce } from './settle.ts'
 import { tellGap, withNextOffset } from './tamper.ts'
+import { isGranted, page, refusal, toShared, toWire } from './wire-form.ts'
 
 export interface NetworkParts {
   readonly course: Course
@@ -34,24 +34,26 @@ export interface NetworkParts {
   readonly gapOneIn: number
 }
 
-/** One request on its way, and what becomes of it. */
-interface Exchange {
+/** One request in so many waits for a connection. */
+const WAITS_ONE_IN = 25
+const WAIT_MS_MAX = 400
+
+/** One request, as its caller made it. */
+interface Call {
   readonly request: HttpRequest
   readonly wire: WireRequest
   readonly asked: Asked
+  readonly onReceived: OnReceived | undefined
+  readonly settle: Settle
+}
+
+/** One request on its way, and what becomes of it. */
+interface Exchange extends Call {
   readonly fate: Fate
   readonly sentMs: number
   /** Its number among the heartbeats of its sender. */
   readonly beat: number
   readonly life: number
-  readonly onReceived: OnReceived | undefined
-  readonly settle: Settle
-}
-
-interface Settle {
-  readonly isOpen: boolean
-  resolve(answer: SharedAnswer): void
-  reject(error: unknown): void
 }
 
 export class Network implements Http {
@@ -77,23 +79,41 @@ export class Network implements Http {
 
   #exchange(request: HttpRequest, onReceived: OnReceived | undefined): Promise<SharedAnswer> {
     if (request.signal.aborted) return Promise.reject(request.signal.reason)
-    const { course, dice, ledger, party, service, place, trace } = this.#parts
+    const { course, dice, party, place } = this.#parts
     this.#requestCount += 1
     const wire = toWire(request, `${party.name}-${this.#requestCount}`)
     const asked = readAsked(wire)
-    const fate = drawFate(dice, asked.kind === 'pull', this.#parts.badOneIn())
-    trace(
-      place.name,
-      `${wire.requestId} ${describeAsked(asked)}${fate.kind === 'well' ? '' : ` (${JSON.stringify(fate)})`}`
-    )
     this.#checkAlone(asked)
-    const beat = ledger.wire.sent(party, asked)
-    if (isDoubtful(fate)) ledger.doubted(asked, `the fate of a commit: ${fate.kind}`)
     return new Promise((resolve, reject) => {
       const settle = settleOnce(request.signal, resolve, reject, () => this.#underway.delete(asked.kind))
-      const times = { sentMs: course.nowMs, beat, life: service.life }
-      this.#send({ request, wire, asked, fate, ...times, onReceived, settle })
+      const call = { request, wire, asked, onReceived, settle }
+      if (!dice.oneIn(WAITS_ONE_IN)) {
+        this.#leave(call)
+        return
+      }
+      const happen = (): void => {
+        if (settle.isOpen) this.#leave(call)
+      }
+      course.set({ where: place, what: `${wire.requestId} has a connection`, delayMs: dice.below(WAIT_MS_MAX), happen })
     })
+  }
+
+  /** Whoever sends it has the last word: what it says of its epochs may have changed while it waited. */
+  #leave(call: Call): void {
+    const { course, dice, ledger, party, service, place, trace } = this.#parts
+    const { request, wire, asked } = call
+    try {
+      request.onSend?.()
+    } catch (error) {
+      call.settle.reject(error)
+      return
+    }
+    const fate = drawFate(dice, asked.kind === 'pull', this.#parts.badOneIn())
+    const told = fate.kind === 'well' ? '' : ` (${JSON.stringify(fate)})`
+    trace(place.name, `${wire.requestId} ${describeAsked(asked)}${told}`)
+    const beat = ledger.wire.sent(party, asked)
+    if (isDoubtful(fate)) ledger.doubted(asked, `the fate of a commit: ${fate.kind}`)
+    this.#send({ ...call, fate, sentMs: course.nowMs, beat, life: service.life })
   }
 
   #checkAlone({ kind }: Asked): void {
@@ -216,31 +236,6 @@ export class Network implements Http {
   }
 }
 
-function settleOnce(
-  signal: AbortSignal,
-  resolve: (answer: SharedAnswer) => void,
-  reject: (error: unknown) => void,
-  ended: () => void
-): Settle {
-  let isOpen = true
-  const once = (act: () => void): void => {
-    if (!isOpen) return
-    isOpen = false
-    signal.removeEventListener('abort', onAbort)
-    ended()
-    act()
-  }
-  const onAbort = (): void => once(() => reject(signal.reason))
-  signal.addEventListener('abort', onAbort, { once: true })
-  return {
-    get isOpen() {
-      return isOpen
-    },
-    resolve: answer => once(() => resolve(answer)),
-    reject: error => once(() => reject(error))
-  }
-}
-
 /** As `http.ts` does: what the receiving side throws ends the exchange. */
 function guard({ settle }: Exchange, act: () => void): void {
   try {
@@ -248,50 +243,4 @@ function guard({ settle }: Exchange, act: () => void): void {
   } catch (error) {
     settle.reject(error)
   }
-}
-
-function toWire({ origin, path, headers, body }: HttpRequest, requestId: string): WireRequest {
-  const [name = '', query = ''] = path.split('?')
-  const lower = Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value])
-  return {
-    method: 'POST',
-    path: name,
-    query,
-    headers: { host: new URL(origin).host, ...Object.fromEntries(lower) },
-    body: Buffer.from(body),
-    requestId
-  }
-}
-
-function toShared({ status, body }: WireAnswer, headers: ReadonlyMap<string, string>): SharedAnswer {
-  const bytes = new SharedArrayBuffer(status === 200 ? body.length : 0)
-  if (status === 200) new Uint8Array(bytes).set(body)
-  return { status, headers, body: status === 200 ? new Uint8Array() : body, bytes }
-}
-
-/** Of a heartbeat: it counts. */
-function isGranted({ status, headers, body }: WireAnswer): boolean {
-  if (status !== 200 || headers['content-type'] !== 'application/json') return false
-  const answer = parseJson(Buffer.from(body).toString())
-  return isRecord(answer) && isRecord(answer.Response) && answer.Response.Error === undefined
-}
-
-function refusal(asked: Asked, serviceCode: string): WireAnswer {
-  const text = 'not now'
-  if (asked.kind === 'pull') {
-    return json(429, { errorcode: 'SpeedQuotaExceed', errormessage: text })
-  }
-  return json(200, { Response: { Error: { Code: serviceCode, Message: text }, RequestId: 'busy' } })
-}
-
-function page(status: number): WireAnswer {
-  return {
-    status,
-    headers: { 'content-type': 'text/html' },
-    body: Buffer.from('<html><body>Bad gateway</body></html>')
-  }
-}
-
-function json(status: number, value: Parameters<typeof printJson>[0]): WireAnswer {
-  return { status, headers: { 'content-type': 'application/json' }, body: Buffer.from(printJson(value)) }
 }

@@ -16,7 +16,11 @@ export interface Visit {
   readonly party: Party
   readonly key: string
   readonly epoch: number
+  /** When its consumer was told to begin there. */
+  readonly epochFromStep: number
   readonly startOffset: bigint
+  /** Its thread's name. */
+  readonly thread: string
   /** Of the partition's messages. */
   readonly first: number
   readonly end: number
@@ -27,10 +31,16 @@ export interface Visit {
 /** How far one epoch of one partition has come at one consumer. */
 export interface Progress {
   readonly epoch: number
+  readonly fromStep: number
   hasPulled: boolean
   /** Of the partition's messages: everything before is done, and its results are delivered. */
   settled: number
   /** The last batch that came to a processor, and how it went. */
+  /**
+   * In commit mode manual: what a processor has returned with since the last save begins there, and is with this thread
+   * alone.
+   */
+  unsaved: { readonly first: number; readonly thread: string } | undefined
   last: { readonly first: number; readonly end: number; outcome: 'open' | 'returned' | 'lost' } | undefined
 }
 
@@ -42,8 +52,8 @@ export class Party {
   #lapsedMs = Number.NEGATIVE_INFINITY
   readonly visits = new Set<Visit>()
   readonly progress = new Map<string, Progress>()
-  /** What it wanted committed last, as text: a call that was refused for its rate is sent again as it was. */
-  lastCommit = ''
+  /** By partition: the last batch that came to a processor, in whichever epoch. */
+  readonly visited = new Map<string, Pick<Visit, 'first' | 'epoch'>>()
   /** What its newest heartbeat listed, and its number. */
   lastHeld: readonly string[] = []
   lastBeat = 0
@@ -73,4 +83,10 @@ export class Party {
   find(key: string): PartitionSnapshot | undefined {
     return this.observed.partitions().find(({ topicId, partition }) => `${topicId}#${partition}` === key)
   }
+}
+
+/** Where the next batch begins: behind the last one; with it, where it did not come to its end. */
+export function nextFirst({ last, settled }: Progress): number {
+  if (last === undefined) return settled
+  return last.outcome === 'returned' ? last.end : last.first
 }

@@ -5,5 +5,5 @@ import { actingThread } from './simulated-thread.ts'
 export default defineProcessor({
   process: (batch, context) => actingThread().process(batch, context),
   assign: () => actingThread().hook('assign'),
-  revoke: () => actingThread().hook('revoke')
+  revoke: (partition, context) => actingThread().revoke(partition, context)
 })

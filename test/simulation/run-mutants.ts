@@ -19,8 +19,8 @@ import { MUTANTS, type Mutant } from './mutants.ts'
 /** Before this many milliseconds, that one seed hangs is noticed by nobody else. */
 const RUN_MS_MAX = 300_000
 const COPIED = ['src', 'workers', 'test/simulation', 'test/fuzz', 'proto', 'package.json', 'tsconfig.json']
-/** What the compiler begins with: the simulation, and the module that its threads load. */
-const ENTRIES = ['test/simulation/main.ts', 'test/simulation/processor.ts']
+/** What the compiler begins with: the simulation, its processes, and the module that its threads load. */
+const ENTRIES = ['main', 'player', 'processor'].map(name => `test/simulation/${name}.ts`)
 
 const { values, positionals } = parseArgs({
   options: { seeds: { type: 'string', default: '2000' } },

@@ -4,8 +4,8 @@
  * In: a seed. Out: a scenario, as data. Not everything goes wrong in every run: a fault that is always there hides what
  * would happen without it, and runs without any trouble must not even repeat a log.
  */
+import { type CommitMode, FAILURE_POLICIES, type FailurePolicy } from '../../src/dispatch/messages.ts'
 import type { Quirks } from '../../src/emulator/quirks.ts'
-import type { ConsumerOptions } from '../../src/options.ts'
 import { Dice } from '../fuzz/dice.ts'
 import type { Mood } from './mood.ts'
 
@@ -33,6 +33,10 @@ export interface Scenario {
   readonly badOneIn: number
   /** One call of `onResult` in so many fails. */
   readonly resultFailsOneIn: number
+  readonly diskFailsOneIn: number
+  /** One message in so many cannot be decoded; one log in so many makes its processor fail, until that is mended. */
+  readonly poisonOneIn: number
+  readonly cursedOneIn: number
   /** One thing in so many meets a busy process. */
   readonly busyOneIn: number
   readonly incidents: readonly Incident[]
@@ -40,20 +44,24 @@ export interface Scenario {
   readonly isRobbing: boolean
 }
 
-export type ScenarioOptions = Pick<
-  ConsumerOptions,
-  | 'startFrom'
-  | 'onInvalidOffset'
-  | 'threads'
-  | 'batchesPerThread'
-  | 'heartbeatIntervalMs'
-  | 'commitIntervalMs'
-  | 'pollIntervalMs'
-  | 'pullBytes'
-  | 'attempts'
-  | 'drainTimeoutMs'
-  | 'abortGraceMs'
->
+/** What differs from run to run of the consumers' options. */
+export interface ScenarioOptions {
+  readonly startFrom: 'begin' | 'end'
+  readonly onInvalidOffset: 'stop' | 'begin' | 'end'
+  readonly threads: number
+  readonly batchesPerThread: number
+  readonly heartbeatIntervalMs: number
+  readonly commitIntervalMs: number
+  readonly pollIntervalMs: number
+  readonly pullBytes: number
+  readonly attempts: number
+  readonly onFailure: FailurePolicy
+  readonly commitMode: CommitMode
+  readonly processTimeoutMs: number
+  readonly resultsMax: number
+  readonly drainTimeoutMs: number
+  readonly abortGraceMs: number
+}
 
 export interface Incident {
   readonly kind: IncidentKind
@@ -69,9 +77,16 @@ export const INCIDENTS = [
   'merge',
   'service-restart',
   'delete-group',
-  'move'
+  'move',
+  'pause',
+  'resume',
+  'seek',
+  'full-disk'
 ] as const
 export type IncidentKind = (typeof INCIDENTS)[number]
+
+/** Of `processTimeoutMs`, beyond what is merely slow. */
+const PATIENCE_MS = 500
 
 const QUIET: Mood = {
   slowOneIn: 10,
@@ -79,7 +94,12 @@ const QUIET: Mood = {
   hangsOneIn: Number.POSITIVE_INFINITY,
   blocksOneIn: Number.POSITIVE_INFINITY,
   diesOneIn: Number.POSITIVE_INFINITY,
-  slowMsMax: 300
+  rewindsOneIn: Number.POSITIVE_INFINITY,
+  letterOneIn: Number.POSITIVE_INFINITY,
+  savesOneIn: 1,
+  revokeSavesOneIn: 1,
+  slowMsMax: 300,
+  code: 'broken'
 }
 
 export function drawScenario(seed: number): Scenario {
@@ -91,6 +111,9 @@ export function drawScenario(seed: number): Scenario {
     !isCalm && startFrom === 'begin' && dice.oneIn(8) ? 2000 + dice.below(6000) : Number.POSITIVE_INFINITY
   const stormMs = 3000 + dice.below(8000)
   const quirks = drawQuirks(dice, isCalm, retentionMs)
+  const slowMsMax = dice.pick([100, 800, 4000])
+  const options = drawOptions(dice, { startFrom, retentionMs, slowMsMax })
+  const passes = options.onFailure === 'dead-letter' || options.onFailure === 'skip'
   const often = (oneIn: number): number => (isCalm || dice.oneIn(2) ? Number.POSITIVE_INFINITY : oneIn)
   return {
     seed,
@@ -105,19 +128,27 @@ export function drawScenario(seed: number): Scenario {
     gapOneIn: dice.pick([Number.POSITIVE_INFINITY, 2]),
     retentionMs,
     quirks,
-    options: drawOptions(dice, startFrom, retentionMs),
+    options,
     hasResults: dice.oneIn(2),
     mood: {
       ...QUIET,
       slowOneIn: dice.pick([2, 5, 20]),
-      slowMsMax: dice.pick([100, 800, 4000]),
+      slowMsMax,
       throwsOneIn: often(60),
-      hangsOneIn: often(60),
+      hangsOneIn: often(25),
       blocksOneIn: often(30),
-      diesOneIn: often(25)
+      diesOneIn: often(25),
+      rewindsOneIn: often(40),
+      letterOneIn: dice.pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 8]),
+      savesOneIn: dice.pick([1, 3, 10]),
+      revokeSavesOneIn: dice.pick([1, 2])
     },
     badOneIn: isCalm ? Number.POSITIVE_INFINITY : dice.pick([Number.POSITIVE_INFINITY, 40, 12, 5]),
     resultFailsOneIn: often(20),
+    diskFailsOneIn: often(15),
+    // Nobody mends what cannot be decoded: it needs a policy that passes it.
+    poisonOneIn: passes ? often(12) : Number.POSITIVE_INFINITY,
+    cursedOneIn: often(30),
     busyOneIn: dice.pick([Number.POSITIVE_INFINITY, 50, 8]),
     incidents: kinds.flatMap(kind => dice.list(1 + dice.below(3), () => ({ kind, atMs: dice.below(stormMs) }))),
     isRobbing: quirks.handOver === 'at-once'
@@ -126,10 +157,22 @@ export function drawScenario(seed: number): Scenario {
 
 /** Whether it is more than the ordinary life of a group. */
 function isRough(kind: IncidentKind): boolean {
-  return kind === 'crash' || kind === 'stop-process' || kind === 'service-restart' || kind === 'delete-group'
+  return (
+    kind === 'crash' ||
+    kind === 'stop-process' ||
+    kind === 'service-restart' ||
+    kind === 'delete-group' ||
+    kind === 'full-disk'
+  )
 }
 
-function drawOptions(dice: Dice, startFrom: 'begin' | 'end', retentionMs: number): ScenarioOptions {
+interface Given {
+  readonly startFrom: 'begin' | 'end'
+  readonly retentionMs: number
+  readonly slowMsMax: number
+}
+
+function drawOptions(dice: Dice, { startFrom, retentionMs, slowMsMax }: Given): ScenarioOptions {
   return {
     startFrom,
     onInvalidOffset: retentionMs === Number.POSITIVE_INFINITY ? 'stop' : dice.pick(['begin', 'end']),
@@ -139,7 +182,12 @@ function drawOptions(dice: Dice, startFrom: 'begin' | 'end', retentionMs: number
     commitIntervalMs: dice.pick([50, 400, 3000]),
     pollIntervalMs: dice.pick([500, 3000, 3000]),
     pullBytes: dice.pick([1025, 1025, 2048, 1024 * 1024]),
-    attempts: dice.pick([2, 5, 1000]),
+    attempts: dice.pick([1, 2, 5]),
+    onFailure: dice.pick(FAILURE_POLICIES),
+    commitMode: dice.oneIn(4) ? 'manual' : 'auto',
+    // Longer than what is merely slow.
+    processTimeoutMs: dice.oneIn(2) ? 600_000 : slowMsMax + PATIENCE_MS,
+    resultsMax: dice.pick([1000, 1000, 1, 3]),
     drainTimeoutMs: dice.pick([0, 500, 3000]),
     abortGraceMs: dice.pick([0, 300])
   }

@@ -12,28 +12,33 @@ import { type Group, partitionRef } from '../../src/emulator/group.ts'
 import type { WireAnswer, WireRequest } from '../../src/emulator/plane.ts'
 import type { PullFlaw } from '../../src/emulator/pull-body.ts'
 import { Refusal } from '../../src/emulator/refusal.ts'
-import { type EmulatorOptions, resolveEmulatorOptions } from '../../src/emulator/settings.ts'
+import { resolveEmulatorOptions } from '../../src/emulator/settings.ts'
 import { createState, type EmulatorState } from '../../src/emulator/state.ts'
 import type { Partition, Topic } from '../../src/emulator/topic.ts'
 import { type Course, Place } from './course.ts'
+import { isPoison } from './identity.ts'
+import type { Scenario } from './scenario.ts'
 import type { PartitionStock } from './stock.ts'
 
 /** Wall time at the beginning, Unix ms. */
 export const BEGIN_MS = 1_700_000_000_000
+export const LOGSET = 'logset'
+export const GROUP = 'group'
+export const KEY = { secretId: 'an-id', secretKey: 'a-secret-key' } as const
 
 export class Service {
   readonly place = new Place('service')
   readonly state: EmulatorState
   readonly #course: Course
-  readonly #group: string
   #phase: 'up' | 'away' = 'up'
   /** Connections of an earlier life are broken. */
   life = 0
 
-  constructor(course: Course, options: EmulatorOptions, group: string) {
+  constructor(course: Course, scenario: Scenario) {
     this.#course = course
-    this.#group = group
-    this.state = createState(resolveEmulatorOptions(options), BEGIN_MS)
+    const { topicIds, partitionCount, startOffset, gapEvery, retentionMs, quirks } = scenario
+    const settings = { ...KEY, logsetId: LOGSET, topicIds, partitionCount, startOffset, gapEvery, retentionMs, quirks }
+    this.state = createState(resolveEmulatorOptions(settings), BEGIN_MS)
   }
 
   get isUp(): boolean {
@@ -58,7 +63,7 @@ export class Service {
   }
 
   get group(): Group | undefined {
-    return this.state.groups.get(this.#group)
+    return this.state.groups.get(GROUP)
   }
 
   committed({ topicId, partition }: PartitionStock): bigint | undefined {
@@ -67,7 +72,7 @@ export class Service {
 
   /** Somebody deletes it under its consumers. */
   deleteGroup(): void {
-    this.state.groups.delete(this.#group)
+    this.state.groups.delete(GROUP)
   }
 
   topic(topicId: string): Topic {
@@ -76,22 +81,26 @@ export class Service {
     return topic
   }
 
-  /** Stores messages, each a group of the logs with these ids, all in one partition, which it returns with their offsets. */
+  /** Stores messages, each a group of the logs with these names, all in one partition. */
   store(topicId: string, hashKey: string, messages: readonly (readonly string[])[]): Stored {
-    const topic = this.topic(topicId)
-    const partition = topic.route(BigInt(`0x${hashKey}`))
+    const partition = this.topic(topicId).route(BigInt(`0x${hashKey}`))
     const fromOffset = partition.log.end
-    const body = encodeLogGroupList(
-      messages.map(ids => ({
-        logs: ids.map(id => ({ time: 1n, contents: [{ key: 'id', value: id }] })),
-        logTags: []
-      }))
-    )
-    const headers = { 'content-type': 'application/x-protobuf', 'x-cls-hashkey': hashKey }
-    uploadLogs({ topicId, headers, body, requestId: 'upload' }, this.state, this.nowMs())
+    for (const ids of messages) {
+      // No client would send it, and none can decode it.
+      if (ids.every(isPoison)) partition.log.append(this.nowMs(), () => Buffer.from(ids.join(' ')))
+      else this.#upload(topicId, hashKey, ids)
+    }
     const everything = { startMs: 0, endMs: Number.POSITIVE_INFINITY, sizeBytes: 1e9, messageCountMax: 1e9 }
     const stored = partition.log.read({ fromOffset, ...everything }).messages
     return { partition, offsets: stored.map(({ offset }) => offset) }
+  }
+
+  #upload(topicId: string, hashKey: string, ids: readonly string[]): void {
+    const body = encodeLogGroupList([
+      { logs: ids.map(id => ({ time: 1n, contents: [{ key: 'id', value: id }] })), logTags: [] }
+    ])
+    const headers = { 'content-type': 'application/x-protobuf', 'x-cls-hashkey': hashKey }
+    uploadLogs({ topicId, headers, body, requestId: 'upload' }, this.state, this.nowMs())
   }
 
   split(topicId: string, partition: Partition): boolean {

@@ -5,15 +5,17 @@
  * holds: read once when it comes, and again at its end, since a batch's memory must stay its own until then. What user
  * code does is drawn by chance: it returns at once or after a while, throws, hangs, blocks its thread, ends it.
  */
-import type { AnyAnswer, AnyTask, BatchTask } from '../../src/dispatch/messages.ts'
+import type { AnyAnswer, AnyTask, BatchTask, PartitionId } from '../../src/dispatch/messages.ts'
 import type { LogBatch } from '../../workers/batch-view.ts'
-import type { ProcessorContext } from '../../workers/define-processor.ts'
+import type { ProcessorContext, RevokeContext } from '../../workers/define-processor.ts'
 import { createThread } from '../../workers/thread.ts'
 import type { Dice } from '../fuzz/dice.ts'
 import type { Course, Place } from './course.ts'
 import type { Host } from './host.ts'
+import { isCursed } from './identity.ts'
 import { drawConduct } from './mood.ts'
 import type { Visit } from './party.ts'
+import type { Said, VisitEnd } from './visits.ts'
 
 export interface ThreadParts {
   readonly course: Course
@@ -65,19 +67,19 @@ export class SimulatedThread {
     for (const visit of this.#visits) this.#parts.host.ended(visit, 'lost')
   }
 
-  async process(batch: LogBatch, { signal }: ProcessorContext): Promise<unknown> {
+  async process(batch: LogBatch, context: ProcessorContext): Promise<unknown> {
     const task = acting?.task
     if (task?.kind !== 'batch') throw new Error('a batch is processed outside of its task')
     const { host } = this.#parts
     const ids = idsOf(batch)
     if (this.#parts.isAborted(task.batchId)) host.startedAborted(task)
-    const visit = host.begun(task, ids)
+    const visit = host.begun(task, ids, this.place.name)
     this.#visits.add(visit)
     try {
-      await this.#behave(task, signal)
+      const isRewound = await this.#behave(task, ids, context)
       const left = idsOf(batch)
       if (left.join() !== ids.join()) host.overwritten(task, ids, left)
-      this.#ended(visit, 'returned')
+      this.#ended(visit, isRewound ? 'rewound' : 'returned', this.#speak(batch, context))
       return { startOffset: task.startOffset, ids }
     } catch (error) {
       this.#ended(visit, 'threw')
@@ -90,6 +92,15 @@ export class SimulatedThread {
     if (dice.oneIn(4)) await this.#wait(dice.below(50), `${name} goes on`)
   }
 
+  async revoke(partition: PartitionId, context: RevokeContext): Promise<void> {
+    const { host, dice } = this.#parts
+    if (host.commitMode === 'manual' && dice.oneIn(host.mood().revokeSavesOneIn)) {
+      context.save()
+      host.savedInRevoke(partition)
+    }
+    await this.hook('revoke')
+  }
+
   /** A module is loaded by Node's own event loop, in as many turns as it takes; these processors have no `start`. */
   #awaitImport(answer: Promise<AnyAnswer>): void {
     const { course } = this.#parts
@@ -99,36 +110,61 @@ export class SimulatedThread {
     })
   }
 
-  #ended(visit: Visit, outcome: 'returned' | 'threw'): void {
-    if (this.#visits.delete(visit)) this.#parts.host.ended(visit, outcome)
+  #ended(visit: Visit, outcome: VisitEnd, said?: Said): void {
+    if (this.#visits.delete(visit)) this.#parts.host.ended(visit, outcome, said)
   }
 
-  async #behave(task: BatchTask, signal: AbortSignal): Promise<void> {
+  /** What it wants of its context, at the very end: what it asks for and then fails is never done. */
+  #speak(batch: LogBatch, context: ProcessorContext): Said {
+    const { dice, host } = this.#parts
+    const { letterOneIn, savesOneIn } = host.mood()
+    const letters: string[] = []
+    for (const log of batch) {
+      if (!dice.oneIn(letterOneIn)) continue
+      context.deadLetter(log, 'as drawn')
+      letters.push(log.get('id') ?? '')
+    }
+    const isSaved = host.commitMode === 'manual' && dice.oneIn(savesOneIn)
+    if (isSaved) context.save()
+    return { letters, isSaved }
+  }
+
+  /** Whether it has the partition read again. */
+  async #behave(task: BatchTask, ids: readonly string[], context: ProcessorContext): Promise<boolean> {
     const { dice, host, fail } = this.#parts
+    const { signal } = context
+    if (host.mood().code === 'broken' && ids.some(isCursed)) {
+      await this.#wait(dice.below(30), 'process throws')
+      throw new Error('the batch is cursed')
+    }
     const conduct = drawConduct(dice, host.mood())
     host.tell(this.place, `processes batch ${task.batchId} from ${task.startOffset}: ${JSON.stringify(conduct)}`)
     switch (conduct.kind) {
       case 'at-once':
-        return
+        return false
       case 'takes':
       case 'hangs':
         await this.#wait(conduct.ms, 'process goes on')
-        return
+        return false
       case 'heeds':
         await this.#waitOrAbort(conduct.ms, signal)
-        return
+        return false
       case 'throws':
         await this.#wait(conduct.ms, 'process throws')
         throw new Error('the processor throws')
       case 'blocks':
         this.#block(conduct.ms)
         await this.#wait(0, 'process goes on')
-        return
+        return false
       case 'dies':
         if (conduct.ms > 0) await this.#wait(conduct.ms, 'process goes on')
         fail(conduct.how)
         // Nothing runs there any more.
-        await new Promise(() => undefined)
+        return await new Promise<never>(() => undefined)
+      case 'rewinds':
+        await this.#wait(conduct.ms, 'process rewinds')
+        context.rewind(host.rewindOffset(task, dice))
+        return true
     }
   }
 

@@ -6,6 +6,7 @@
  */
 import type { Partition } from '../../src/emulator/topic.ts'
 import { partitionKey } from './asked.ts'
+import { isPoison } from './identity.ts'
 import type { Party } from './party.ts'
 
 /** A stretch of work on a message, by steps of the course. */
@@ -14,14 +15,36 @@ export interface Stretch {
   readonly toStep: number
 }
 
-export interface Message {
+export class Message {
   readonly offset: bigint
   /** Of its logs, in order. */
   readonly ids: readonly string[]
-  /** The last time that a processor returned with it. */
+  /** Nobody can decode it. */
+  readonly isPoison: boolean
+  /** The last time that a processor returned with it, or that it came to be a dead letter. */
   done: Stretch | undefined
-  /** The user's own word allows to pass it by: it lay before where he said to start. */
-  isWaived: boolean
+  /** The user's own word allows to pass it by: it lay before where he said to start, or his policy skips it. */
+  isWaived = false
+  /** Those of its logs that are dead letters on disk. */
+  readonly kept = new Set<string>()
+  /** Those that a processor asked to be dead letters, and returned. */
+  readonly asked = new Set<string>()
+
+  constructor(offset: bigint, ids: readonly string[]) {
+    this.offset = offset
+    this.ids = ids
+    this.isPoison = ids.every(isPoison)
+  }
+
+  get isSettled(): boolean {
+    return this.done !== undefined || this.isWaived
+  }
+}
+
+/** A processor has returned with these messages, and they are done once these logs are on disk, or passed by the policy. */
+interface Awaited {
+  readonly ids: Set<string>
+  done(): void
 }
 
 /** Why work of a partition may be done again. */
@@ -52,6 +75,7 @@ export class PartitionStock {
   /** The last step at which somebody had not heard. */
   robbedStep = -1
   #firstOpen = 0
+  #awaited: Awaited[] = []
 
   constructor(topicId: string, partition: Partition) {
     this.key = partitionKey(topicId, partition.id)
@@ -72,6 +96,41 @@ export class PartitionStock {
     return low
   }
 
+  /** Those from one offset to before another. */
+  between(from: bigint, to: bigint): readonly Message[] {
+    return this.messages.slice(this.indexAt(from), this.indexAt(to))
+  }
+
+  /** The first message from there on that can be decoded. */
+  pastPoison(index: number): number {
+    let past = index
+    while (this.messages[past]?.isPoison === true) past += 1
+    return past
+  }
+
+  /** The message that has this log, at the offset or behind it. */
+  holding(id: string, offset: bigint): Message | undefined {
+    for (let index = this.indexAt(offset); index < this.messages.length; index++) {
+      if (this.messages[index]?.ids.includes(id) === true) return this.messages[index]
+    }
+    return undefined
+  }
+
+  /** Calls `done` once all of these logs are on disk, or passed: at once where there are none. */
+  whenFreed(ids: readonly string[], done: () => void): void {
+    if (ids.length === 0) done()
+    else this.#awaited.push({ ids: new Set(ids), done })
+  }
+
+  /** These logs need nobody any more. */
+  freed(ids: readonly string[]): void {
+    for (const awaited of this.#awaited) {
+      for (const id of ids) awaited.ids.delete(id)
+      if (awaited.ids.size === 0) awaited.done()
+    }
+    this.#awaited = this.#awaited.filter(awaited => awaited.ids.size > 0)
+  }
+
   /** Those at or after this offset can be read; what lies before and is not done has expired. */
   get begin(): bigint {
     return this.partition.log.begin
@@ -84,7 +143,7 @@ export class PartitionStock {
       message !== undefined;
       message = this.messages[this.#firstOpen]
     ) {
-      if (message.done === undefined && !message.isWaived && message.offset >= this.begin) return message
+      if (!message.isSettled && message.offset >= this.begin) return message
       this.#firstOpen += 1
     }
     return undefined

@@ -7,13 +7,33 @@
  * known it for no longer than it takes to end its work: its lease is over, or the service took the partition away behind
  * its back.
  */
+import type { CommitMode } from '../../src/dispatch/messages.ts'
 import type { Findings } from './findings.ts'
-import type { Party, Progress, Visit } from './party.ts'
+import { nextFirst, type Party, type Visit } from './party.ts'
 import type { Message, PartitionStock, Stock } from './stock.ts'
+
+/** lost: its thread has exited. rewound: it returned, and nothing of it counts. */
+export type VisitEnd = 'returned' | 'rewound' | 'threw' | 'lost'
+
+/** What a processor said of a batch that it returned with. */
+export interface Said {
+  readonly letters: readonly string[]
+  readonly isSaved: boolean
+}
+
+export const SAID_NOTHING: Said = { letters: [], isSaved: false }
+
+/** Of how consumers are made. */
+export interface VisitFacts {
+  readonly hasResults: boolean
+  readonly commitMode: CommitMode
+  now(): { readonly ms: number; readonly step: number }
+}
 
 export interface VisitAsk {
   readonly party: Party
   readonly key: string
+  readonly thread: string
   readonly epoch: number
   readonly startOffset: bigint
   readonly ids: readonly string[]
@@ -22,60 +42,68 @@ export interface VisitAsk {
 export class Visits {
   readonly #stock: Stock
   readonly #findings: Findings
-  readonly #now: () => { readonly ms: number; readonly step: number }
+  readonly #facts: VisitFacts
   readonly #parties: ReadonlySet<Party>
 
-  constructor(
-    stock: Stock,
-    parties: ReadonlySet<Party>,
-    findings: Findings,
-    now: () => { readonly ms: number; readonly step: number }
-  ) {
+  constructor(stock: Stock, parties: ReadonlySet<Party>, findings: Findings, facts: VisitFacts) {
     this.#stock = stock
     this.#parties = parties
     this.#findings = findings
-    this.#now = now
+    this.#facts = facts
   }
 
   begin(ask: VisitAsk): Visit {
-    const { party, key, epoch, startOffset } = ask
-    const { ms, step } = this.#now()
+    const { party, key, epoch, startOffset, thread } = ask
+    const { ms, step } = this.#facts.now()
     const range = this.#rangeOf(ask)
-    const visit: Visit = { party, key, epoch, startOffset, ...range, fromStep: step, fromMs: ms }
+    const epochFromStep = party.progress.get(key)?.fromStep ?? step
+    const visit: Visit = { party, key, epoch, epochFromStep, startOffset, thread, ...range, fromStep: step, fromMs: ms }
     if (ms >= party.leaseEndMs) this.#add('I12', visit, `starts ${ms - party.leaseEndMs} ms past the lease`)
     this.#checkAlone(visit)
     this.#checkOrder(visit)
     party.visits.add(visit)
+    party.visited.set(key, visit)
     return visit
   }
 
-  /** `lost`: its thread has exited. */
-  end(visit: Visit, outcome: 'returned' | 'threw' | 'lost', hasResults: boolean): void {
-    const { party, key, epoch, first, end } = visit
+  end(visit: Visit, outcome: VisitEnd, said: Said): void {
+    const { party, key, epoch, first, end, thread } = visit
     if (!party.visits.delete(visit)) return
     const progress = party.progress.get(key)
+    const isReturned = outcome === 'returned'
     if (progress?.epoch === epoch && progress.last?.outcome === 'open') {
-      progress.last.outcome = outcome === 'returned' ? 'returned' : 'lost'
-      if (outcome === 'returned' && !hasResults) progress.settled = Math.max(progress.settled, end)
+      progress.last.outcome = isReturned ? 'returned' : 'lost'
+      if (isReturned && !this.#facts.hasResults) progress.settled = Math.max(progress.settled, end)
+      if (isReturned && this.#facts.commitMode === 'manual') {
+        progress.unsaved = said.isSaved ? undefined : (progress.unsaved ?? { first, thread })
+      }
     }
-    if (outcome !== 'returned') return
     const stock = this.#stock.find(key)
-    const toStep = this.#now().step
-    for (const message of stock?.messages.slice(first, end) ?? []) this.#done(visit, message, stock, toStep)
+    if (isReturned && stock !== undefined) this.#returned(visit, stock, said)
   }
 
   /** The answer never reached its consumer: the batch may run again. It may not even have begun. */
   unanswered(party: Party, key: string, startOffset: bigint): void {
-    const last = party.progress.get(key)?.last
-    const isLast = last?.first === this.#stock.find(key)?.indexAt(startOffset)
-    if (last?.outcome === 'returned' && isLast) last.outcome = 'lost'
+    const progress = party.progress.get(key)
+    const first = this.#stock.find(key)?.indexAt(startOffset)
+    if (progress === undefined) return
+    if (progress.last?.outcome === 'returned' && progress.last.first === first) progress.last.outcome = 'lost'
+    // It was never processed, for all that its consumer knows.
+    if (progress.unsaved?.first === first) progress.unsaved = undefined
+  }
+
+  /** `revoke` saves everything that was processed. */
+  saved(party: Party, key: string): void {
+    const progress = party.progress.get(key)
+    if (progress !== undefined) progress.unsaved = undefined
   }
 
   /** `onResult` has taken the result of the batch from this offset. */
-  delivered(party: Party, key: string, startOffset: bigint, nextOffset: bigint): void {
+  delivered(party: Party, key: string, epoch: number | undefined, startOffset: bigint, nextOffset: bigint): void {
     const stock = this.#stock.find(key)
     const progress = party.progress.get(key)
-    if (stock === undefined || progress === undefined) return
+    // The call may have begun in an epoch that has ended meanwhile.
+    if (stock === undefined || progress === undefined || progress.epoch !== epoch) return
     const first = stock.indexAt(startOffset)
     if (first > progress.settled) {
       this.#findings.add('I2', `${party.name} delivers the result of ${key}:${startOffset} out of order`)
@@ -83,13 +111,27 @@ export class Visits {
     progress.settled = Math.max(progress.settled, stock.indexAt(nextOffset))
   }
 
-  #done(visit: Visit, message: Message, stock: PartitionStock | undefined, toStep: number): void {
+  /** Done are its messages once its dead letters are on disk, and those of it that nobody can decode. */
+  #returned(visit: Visit, stock: PartitionStock, { letters }: Said): void {
+    const toStep = this.#facts.now().step
+    const messages = stock.messages.slice(visit.first, visit.end)
+    for (const message of messages) for (const id of letters) if (message.ids.includes(id)) message.asked.add(id)
+    const poison = messages.filter(({ isPoison, isSettled }) => isPoison && !isSettled).flatMap(({ ids }) => ids)
+    const sound = messages.filter(({ isPoison }) => !isPoison)
+    stock.whenFreed([...letters, ...poison], () => {
+      for (const message of sound) this.#done(visit, message, stock, toStep)
+    })
+  }
+
+  #done(visit: Visit, message: Message, stock: PartitionStock, toStep: number): void {
     const { done } = message
-    const fromStep = Math.min(visit.fromStep, done?.fromStep ?? visit.fromStep)
-    if (done !== undefined && stock !== undefined && stock.robbed.size === 0 && stock.excuse.step < fromStep) {
+    // What was begun before the partition was taken away may come to its end beside the work of its new owner.
+    const ownStep = visit.epochFromStep <= stock.robbedStep ? visit.epochFromStep : visit.fromStep
+    const fromStep = Math.min(ownStep, done?.fromStep ?? ownStep)
+    if (done !== undefined && stock.robbed.size === 0 && stock.excuse.step < fromStep) {
       this.#add('repeat', visit, `repeats ${message.ids[0]}, done by step ${done.toStep}, and nothing explains it`)
     }
-    message.done = { fromStep: visit.fromStep, toStep }
+    message.done = { fromStep: ownStep, toStep }
   }
 
   /** The messages whose logs these are: the next ones from the start offset on, complete and in order. */
@@ -100,8 +142,8 @@ export class Visits {
     let logCount = 0
     for (let message = stock?.messages[end]; message !== undefined && logCount < ids.length; ) {
       const isSame = message.ids.every((id, index) => ids[logCount + index] === id)
-      if (!isSame) break
-      logCount += message.ids.length
+      if (!isSame && !message.isPoison) break
+      if (!message.isPoison) logCount += message.ids.length
       end += 1
       message = stock?.messages[end]
     }
@@ -130,7 +172,7 @@ export class Visits {
   #mustKnow({ party, key, fromMs, fromStep }: Visit): boolean {
     const stock = this.#stock.find(key)
     const isRobbed = stock !== undefined && (stock.robbed.size > 0 || fromStep <= stock.robbedStep)
-    return !isRobbed && party.hasHeldSince(fromMs, this.#now().ms)
+    return !isRobbed && party.hasHeldSince(fromMs, this.#facts.now().ms)
   }
 
   #checkOrder(visit: Visit): void {
@@ -140,9 +182,13 @@ export class Visits {
       this.#add('I3', visit, `in epoch ${epoch}, while the partition is in ${progress?.epoch ?? 'none'}`)
       return
     }
-    const expected = firstAllowed(progress)
-    if (!expected.includes(first)) {
-      this.#add('I2', visit, `begins at message ${first} of the partition, expected ${expected.join(' or ')}`)
+    const stock = this.#stock.find(key)
+    const expected = nextFirst(progress)
+    if (stock?.pastPoison(expected) !== stock?.pastPoison(first)) {
+      this.#add('I2', visit, `begins at message ${first} of the partition, expected ${expected}`)
+    }
+    if (progress.unsaved !== undefined && progress.unsaved.thread !== visit.thread) {
+      this.#add('I1', visit, `goes on without what ${progress.unsaved.thread} kept, and had not saved`)
     }
     progress.last = { first, end, outcome: 'open' }
   }
@@ -150,10 +196,4 @@ export class Visits {
   #add(invariant: string, { party, key, startOffset }: Visit, message: string): void {
     this.#findings.add(invariant, `${party.name} with the batch of ${key} from ${startOffset}: ${message}`)
   }
-}
-
-/** The batch after the last one; the last one again, where it did not come to its end. */
-function firstAllowed({ last, settled }: Progress): number[] {
-  if (last === undefined) return [settled]
-  return last.outcome === 'returned' ? [last.end] : [last.first]
 }

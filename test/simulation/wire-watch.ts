@@ -16,10 +16,10 @@ export interface WireFacts {
   readonly startFrom: 'begin' | 'end'
   /** The service gives away what its owner still lists, as soon as another asks. */
   readonly isRobbing: boolean
+  /** The service answers well to a commit of who is not the owner, and does nothing. */
+  readonly ignoresForeign: boolean
   /** Partitions that were there when the first consumer came: to these `startFrom` applies. */
   readonly partitionCount: number
-  /** Pulls of this size only look whether something is there. */
-  readonly probeBytes: number
   nowMs(): number
   step(): number
   committed(stock: PartitionStock): bigint | undefined
@@ -51,7 +51,7 @@ export class WireWatch {
         this.#checkCommits(party, asked.offsets)
         break
       case 'pull':
-        if (asked.sizeBytes !== this.#facts.probeBytes) this.#checkPull(party, asked.at)
+        this.#checkPull(party, asked.at)
         break
       case 'other':
     }
@@ -77,7 +77,7 @@ export class WireWatch {
   /** The service has dealt with a request; `isStale`: its sender has sent another of its kind since, or is no more. */
   executed(asked: Asked, isStale: boolean): void {
     if (asked.kind === 'commit') {
-      for (const { key } of asked.offsets) this.#lookAtCommitted(this.#stock.find(key), isStale)
+      for (const at of asked.offsets) this.#lookAtCommitted(at, isStale)
     } else if (asked.kind === 'heartbeat' && (isStale || this.#facts.isRobbing)) {
       const reason = isStale ? 'an old heartbeat is executed late' : 'the service gives away what its owner lists'
       for (const stock of this.#stock.partitions) this.robbed(stock, reason)
@@ -86,7 +86,10 @@ export class WireWatch {
 
   /** Something may take this partition from its owner without his knowing. */
   robbed(stock: PartitionStock, reason: string): void {
-    for (const party of this.#parties) if (party.find(stock.key) !== undefined) stock.robbed.add(party)
+    for (const party of this.#parties) {
+      // Where the service gives away what is held, who has just been given it may not even know.
+      if (this.#facts.isRobbing || party.find(stock.key) !== undefined) stock.robbed.add(party)
+    }
     stock.theftStep = this.#facts.step()
     stock.robbedStep = this.#facts.step()
     this.excuse(stock, reason)
@@ -96,11 +99,17 @@ export class WireWatch {
     stock.excuse = { step: this.#facts.step(), reason }
   }
 
-  #lookAtCommitted(stock: PartitionStock | undefined, isStale: boolean): void {
+  #lookAtCommitted({ key, offset }: AskedOffset, isStale: boolean): void {
+    const stock = this.#stock.find(key)
     if (stock === undefined) return
     const before = stock.committed
     const after = this.#facts.committed(stock)
     stock.committed = after
+    // Its consumer takes it for done.
+    if (this.#facts.ignoresForeign && after !== offset) {
+      stock.isSetBack = true
+      this.excuse(stock, 'the service has ignored a commit')
+    }
     if (after === undefined) return
     if (isStale || (before !== undefined && after > before)) stock.isSetBack = isStale
     if (stock.forgotten === 'now') stock.forgotten = 'once'
@@ -134,10 +143,7 @@ export class WireWatch {
   }
 
   #checkCommits(party: Party, offsets: readonly AskedOffset[]): void {
-    const text = offsets.map(({ key, offset }) => `${key}:${offset}`).join(' ')
-    const isRepeat = text === party.lastCommit
-    party.lastCommit = text
-    for (const entry of isRepeat ? [] : offsets) this.#checkCommit(party, entry)
+    for (const entry of offsets) this.#checkCommit(party, entry)
   }
 
   #checkCommit(party: Party, { key, offset }: AskedOffset): void {
@@ -150,9 +156,13 @@ export class WireWatch {
 
   #checkProgress(party: Party, hold: PartitionSnapshot, stock: PartitionStock, offset: bigint): void {
     const progress = party.progress.get(stock.key)
-    if (progress?.epoch !== hold.epoch || stock.indexAt(offset) <= progress.settled) return
-    const next = stock.messages[progress.settled]
-    const text = `commits ${stock.key}:${offset} past ${next?.ids[0]} at ${next?.offset}, not settled in this epoch`
+    if (progress?.epoch !== hold.epoch) return
+    const { settled, unsaved } = progress
+    const limit = Math.min(settled, unsaved?.first ?? settled)
+    if (stock.indexAt(offset) <= limit) return
+    const next = stock.messages[limit]
+    const what = limit < settled ? 'saved' : 'settled'
+    const text = `commits ${stock.key}:${offset} past ${next?.ids[0]} at ${next?.offset}, not ${what} in this epoch`
     this.#add('I1', party, text)
   }
 
