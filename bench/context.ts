@@ -4,8 +4,9 @@
  * In: nothing. Out: those, as texts. `loadBefore` tells whether others were at work when the benchmark began.
  */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 
 /** The repository's root, from `dist/bench`. */
 export const ROOT = resolve(import.meta.dirname, '../..')
@@ -33,6 +34,8 @@ export function readContext(command: string): Context {
 }
 
 function readCommit(): string {
+  // Installed as a package, git would find the repository of whoever installed it.
+  if (!existsSync(join(ROOT, '.git'))) return 'unknown'
   const commit = git('rev-parse', '--short=12', 'HEAD')
   if (commit === undefined) return 'unknown'
   return git('status', '--porcelain', '--untracked-files=no') === '' ? commit : `${commit} with changes`

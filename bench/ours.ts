@@ -20,7 +20,7 @@ import { PAYLOADS, START_OFFSET } from './payloads.ts'
 /** The defaults of a consumer, with as many threads as a large host has cores: the least that a thread may keep. */
 const RESPONSE_BYTES_MAX = OPTIONS.responseBytesMax.default
 const THREAD_COUNT = 16
-const KEPT_BYTES_MAX = (OPTIONS.heldBytesMax.default * KEPT_SHARE) / THREAD_COUNT
+export const KEPT_BYTES_MAX = (OPTIONS.heldBytesMax.default * KEPT_SHARE) / THREAD_COUNT
 
 export function makeOurs(id: OurId, { name, bytes }: Body): Work {
   const task = taskOf(bytes)
@@ -48,7 +48,7 @@ export function makeOurs(id: OurId, { name, bytes }: Body): Work {
   }
 }
 
-function openAndClose<T>(task: BatchTask, memories: MemoryList, use: (batch: LogBatch) => T): T {
+export function openAndClose<T>(task: BatchTask, memories: MemoryList, use: (batch: LogBatch) => T): T {
   const memory = memories.take()
   try {
     const { batch, close } = open(task, memory)
@@ -82,7 +82,7 @@ function loopWork(task: BatchTask, key: string, text: string): Work {
   return filterWork(() => countEqual(batch, key, text))
 }
 
-function countEqual(batch: LogBatch, key: string, text: string): number {
+export function countEqual(batch: LogBatch, key: string, text: string): number {
   let n = 0
   for (const log of batch) if (log.equals(key, text)) n++
   return n
@@ -125,7 +125,7 @@ function filterWork(once: () => number): Work {
   return { once, digest: () => String(once()) }
 }
 
-function taskOf(bytes: Uint8Array): BatchTask {
+export function taskOf(bytes: Uint8Array): BatchTask {
   const body = new SharedArrayBuffer(bytes.length)
   new Uint8Array(body).set(bytes)
   return {

@@ -15,7 +15,7 @@ import { PartTimer } from './decode/part-timer.ts'
 import { digestOf, digestOfObjects } from './digest.ts'
 import { type Filter, PAYLOADS } from './payloads.ts'
 
-interface Group {
+export interface Group {
   readonly logs: readonly { readonly contents: readonly { readonly key: string; readonly value: string }[] }[]
 }
 
@@ -75,17 +75,26 @@ export function decodeWhole(body: Buffer): Group[] {
 }
 
 function decodeText(plain: string | Buffer): Group[] {
-  return JSON.parse(plain.toString()).Response.Message.map((m: string) =>
-    LogGroup.decode(Buffer.from(m, 'base64').subarray(96))
-  )
+  return readResponse(plain).Message.map(decodeMessage)
+}
+
+export interface ObviousResponse {
+  readonly NextOffset: number
+  readonly Message: readonly string[]
+}
+
+export function readResponse(plain: string | Buffer): ObviousResponse {
+  return JSON.parse(plain.toString()).Response
+}
+
+export function decodeMessage(m: string): Group {
+  return LogGroup.decode(Buffer.from(m, 'base64').subarray(96))
 }
 
 /** The second rival: a message is garbage before the next is decoded. */
 function countByMessage(body: Buffer, filter: Filter): number {
   let count = 0
-  for (const m of JSON.parse(snappy.uncompressSync(body).toString()).Response.Message) {
-    count += countGroup(LogGroup.decode(Buffer.from(m, 'base64').subarray(96)), filter)
-  }
+  for (const m of readResponse(snappy.uncompressSync(body)).Message) count += countGroup(decodeMessage(m), filter)
   return count
 }
 
@@ -95,7 +104,7 @@ function countAll(groups: readonly Group[], filter: Filter): number {
   return count
 }
 
-function countGroup({ logs }: Group, { key, text }: Filter): number {
+export function countGroup({ logs }: Group, { key, text }: Filter): number {
   let count = 0
   for (const { contents } of logs) {
     for (const content of contents) {
@@ -109,9 +118,7 @@ function countGroup({ logs }: Group, { key, text }: Filter): number {
 
 function objectsByMessage(body: Buffer): object[] {
   const objects: object[] = []
-  for (const m of JSON.parse(snappy.uncompressSync(body).toString()).Response.Message) {
-    addObjects(LogGroup.decode(Buffer.from(m, 'base64').subarray(96)), objects)
-  }
+  for (const m of readResponse(snappy.uncompressSync(body)).Message) addObjects(decodeMessage(m), objects)
   return objects
 }
 
@@ -121,7 +128,7 @@ function objectsOfAll(groups: readonly Group[]): object[] {
   return objects
 }
 
-function addObjects({ logs }: Group, objects: object[]): void {
+export function addObjects({ logs }: Group, objects: object[]): void {
   for (const { contents } of logs) {
     const object: Record<string, string> = {}
     for (const { key, value } of contents) object[key] = value

@@ -167,10 +167,11 @@ export class LastResort {
     return { kind: 'passed', nextOffset }
   }
 
-  /** How many messages it has matters only at the end of a bounded run. */
+  /** How many messages it has matters only at the end of a bounded run; a harvest waits for a scout that rests. */
   async #outlineOf({ body, endOffset }: Batch): Promise<Outline> {
     const { scout } = this.#parts.world
-    if (endOffset === undefined) return { nextOffset: await scout.nextOffset(body), messageCount: 1 }
+    const nextOffset = endOffset === undefined ? await scout.nextOffset(body) : undefined
+    if (nextOffset !== undefined) return { nextOffset, messageCount: 1 }
     const harvest = await scout.harvest(body).catch(() => undefined)
     return { nextOffset: harvest?.nextOffset, messageCount: harvest?.messages.length ?? 1 }
   }

@@ -129,6 +129,8 @@ export class Renewals {
     // A paused partition is resumed behind its last save; the end of the run is looked up; its thread dies → what lies
     // between would be in nobody's state, and a later save would pass it. One that stands still goes back once it goes on.
     if (phase === 'opening' || (isHalted(tenure) && tenure.hasUnsaved)) this.#bereft.add(tenure)
+    // It is revoked before → the `revoke` of the new thread, which has kept nothing, may save.
+    if (this.#bereft.has(tenure)) saves?.lose()
     if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure) || isHalted(tenure)) return
     const beginning = { startOffset: saves.offset, saves: new Saves(saves.offset) }
     const reason = 'back to its last save: what the processor kept is gone'
@@ -192,7 +194,11 @@ export class Renewals {
 
   /** From there on, as if the partition had just been given to us there. */
   async #turnTo(tenure: Tenure, startOffset: bigint, reason: string): Promise<boolean> {
-    const saves = tenure.saves === undefined ? undefined : new Saves(startOffset)
+    const { committableOffset, hasUnsaved } = tenure
+    // What the processor keeps and has not saved is committed no more than before.
+    const isBefore = committableOffset !== undefined && committableOffset < startOffset
+    const savedOffset = hasUnsaved && isBefore ? committableOffset : startOffset
+    const saves = tenure.saves === undefined ? undefined : new Saves(startOffset, savedOffset)
     return await this.#renew(tenure, { beginning: { startOffset, saves }, reason, mustCommit: true, isNewTry: true })
   }
 
@@ -218,7 +224,7 @@ export class Renewals {
   }
 
   async #open(next: Tenure, { beginning, reason, mustCommit }: Turn): Promise<boolean> {
-    const { world, settings, committer, handlers, signal } = this.#parts
+    const { world, settings, committer, boundedRun, handlers, signal } = this.#parts
     const { epoch } = next
     const { topicId, partition } = epoch
     const isCommitted = (): Promise<boolean> => committer.flush([epoch], settings.callTimeoutMs, next.closed)
@@ -230,14 +236,17 @@ export class Renewals {
       await world.timers.sleep(OPEN_RETRY_MS, next.closed).catch(() => undefined)
     }
     let bounds: ReadonlyMap<number, PullBound> | undefined
-    await this.#opener.insist(
-      topicId,
-      () => next.phase === 'opening',
-      async () => {
-        bounds = await this.#opener.lookUpBounds(topicId, [next])
-        return true
-      }
-    )
+    // The end of the run may become known right after we had asked for it, and be told to those that run already.
+    do {
+      await this.#opener.insist(
+        topicId,
+        () => next.phase === 'opening',
+        async () => {
+          bounds = await this.#opener.lookUpBounds(topicId, [next])
+          return true
+        }
+      )
+    } while (boundedRun.phase === 'known' && bounds === undefined && next.phase === 'opening' && !signal.aborted)
     // A consumer that stops does not insist, and so may not know where a bounded run ends.
     if (next.phase !== 'opening' || signal.aborted) return false
     const { saves } = beginning

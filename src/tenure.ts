@@ -219,6 +219,7 @@ export class Tenure {
   close(): void {
     if (this.#phase === 'closing' || this.#phase === 'ended') return
     this.#move('closing')
+    this.#progressMs = this.#handlers.nowMs()
     this.#closed.abort(new Error('the partition is closing'))
     this.#chain?.stop()
   }
@@ -325,8 +326,9 @@ export class Tenure {
     switch (verdict.kind) {
       case 'processed':
         this.#repullCount = 0
-        this.#handlers.processed(batch, verdict.answer, verdict.nextOffset, this.#handlers.nowMs() - waiting.arrivedMs)
         this.#settle(waiting, verdict.nextOffset, verdict.answer)
+        // Last: who hears of it may turn the partition elsewhere at once.
+        this.#handlers.processed(batch, verdict.answer, verdict.nextOffset, this.#handlers.nowMs() - waiting.arrivedMs)
         return
       case 'passed':
         if (waiting.outline === undefined) this.#confirm(batch, waiting.slot, verdict.nextOffset)

@@ -151,10 +151,21 @@ describe('a batch that is skipped', () => {
     assert.deepEqual(await given, { kind: 'passed', nextOffset: END })
   })
 
+  test('I1: where the scout does not say, being at rest, it ends where its messages do', BOUNDED, async () => {
+    const { lastResort, attempt, scout } = bench('skip')
+    scout.calls.always = () => undefined
+    scout.harvests.always = () => harvestOf(3, END)
+    const given = await lastResort.giveUpBatch(attempt({ outline: undefined }), ERROR)
+    assert.deepEqual(given, { kind: 'passed', nextOffset: END })
+  })
+
   for (const nextOffset of [undefined, 0n, START, START - 1n, -1n]) {
     test(`I6: where the scout says ${nextOffset} nobody knows where to go on: it stops`, BOUNDED, async () => {
       const { lastResort, attempt, scout, told } = bench('skip')
       scout.calls.always = () => nextOffset
+      scout.harvests.always = () => {
+        throw new ClsConsumerError('BODY_CORRUPT', 'not to be taken apart')
+      }
       const given = await lastResort.giveUpBatch(attempt({ outline: undefined }), ERROR)
       assert.deepEqual([given, told], [{ kind: 'stop', error: ERROR }, []])
     })

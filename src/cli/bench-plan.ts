@@ -64,16 +64,14 @@ const WORKLOAD = {
     max: 1000,
     unit: 'fields'
   }),
-  randomPercent: withDefault(
-    0,
-    integer({
-      flag: 'random-percent',
-      help: 'Of each log, text by chance, which does not compress',
-      min: 0,
-      max: 95,
-      unit: 'percent'
-    })
-  ),
+  randomPercent: integer({
+    flag: 'random-percent',
+    help: 'Of each log, text by chance, which does not compress',
+    defaultText: `${data.randomShare * 100}, as well as real logs do; of --file 0`,
+    min: 0,
+    max: 95,
+    unit: 'percent'
+  }),
   responseKb: withDefault(
     data.responseBytes / KILOBYTE,
     integer({ flag: 'response-kb', help: 'Size of a response as JSON, about', min: 1, max: 10_000, unit: 'kB' })
@@ -176,6 +174,7 @@ const NO_ENV: Env = {}
 
 function workloadOf(check: OptionCheck, cwd: string, isQuick: boolean): Workload {
   const file = check.take(OWN.file)
+  const randomPercent = check.take(OWN.randomPercent)
   const [kind, seed] = [check.take(OWN.generate), check.take(OWN.seed)]
   if (file !== undefined && kind !== undefined) check.problems.push('--file and --generate contradict each other')
   return {
@@ -185,7 +184,7 @@ function workloadOf(check: OptionCheck, cwd: string, isQuick: boolean): Workload
       from: file === undefined ? { kind: kind ?? 'access', seed } : { file: resolve(cwd, file) },
       responseBytes: check.take(OWN.responseKb) * KILOBYTE,
       fieldCount: check.take(OWN.fields),
-      randomShare: check.take(OWN.randomPercent) / 100
+      randomShare: randomPercent === undefined ? (file === undefined ? data.randomShare : 0) : randomPercent / 100
     }),
     partitionCount: check.take(OWN.partitions),
     pullLatencyMs: check.take(OWN.pullLatencyMs),

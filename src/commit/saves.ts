@@ -11,6 +11,7 @@
  * | a processed batch settles without a save | stays: the batch is unsaved | waits |
  * | a gap is passed, or a batch that is in no processor's state: skipped, dead-lettered, without logs | – | follows |
  * | `revoke` saves | moves to the frontier | waits behind an open batch |
+ * | what the processor kept is lost | stays, whatever comes | waits for the next epoch, which begins there |
  *
  * follows: with no batch unsaved, the save moves along with the frontier, since behind it there is nothing to repeat.
  *
@@ -28,6 +29,7 @@ export class Saves {
   #saved: bigint
   /** Where the last batch that settled without a save ends. */
   #unsavedEnd: bigint
+  #phase: 'kept' | 'lost' = 'kept'
 
   /** `savedOffset`: of an epoch that goes on with what the processor keeps, whose last save lies before its start. */
   constructor(startOffset: bigint, savedOffset = startOffset) {
@@ -46,9 +48,14 @@ export class Saves {
     return this.#unsavedEnd > this.#saved
   }
 
+  /** What is unsaved is in no processor's state any more: a save by its successor says nothing of it. */
+  lose(): void {
+    this.#phase = 'lost'
+  }
+
   /** A processed batch has settled. `frontier` is where the settled prefix ends now; `isSaved`: it saved in `process`. */
   settled(frontier: bigint, isSaved: boolean, batchEnd: bigint): void {
-    if (isSaved) this.#saved = max(this.#saved, batchEnd)
+    if (isSaved) this.#saveUpTo(batchEnd)
     else this.#unsavedEnd = max(this.#unsavedEnd, batchEnd)
     this.#moveTo(frontier)
   }
@@ -60,12 +67,16 @@ export class Saves {
 
   /** `revoke` saved: everything settled without a hole so far. */
   save(): void {
-    this.#saved = max(this.#saved, this.#frontier)
+    this.#saveUpTo(this.#frontier)
   }
 
   #moveTo(frontier: bigint): void {
     this.#frontier = frontier
-    if (!this.hasUnsaved) this.#saved = max(this.#saved, frontier)
+    if (!this.hasUnsaved) this.#saveUpTo(frontier)
+  }
+
+  #saveUpTo(offset: bigint): void {
+    if (this.#phase === 'kept') this.#saved = max(this.#saved, offset)
   }
 }
 

@@ -39,6 +39,9 @@ export interface Trouble {
   readonly last: FailedAnswer | undefined
 }
 
+/** Of one partition. More than one at a time takes a restart at a save. */
+const TROUBLES_MAX = 64
+
 /** The place of one partition on one lane. Changed by `Lanes` alone. */
 export interface Seat {
   readonly id: PartitionId
@@ -47,7 +50,8 @@ export interface Seat {
   phase: SeatPhase
   queue: Batch[]
   open: Batch | undefined
-  trouble: Trouble | undefined
+  /** By start offset; of batches that have not come to an end. */
+  readonly troubles: Map<bigint, Trouble>
   /** What goes wrong with batches of earlier epochs does not count any more. */
   firstCounted: number
   /** backoff: the batch at the head waits for its next attempt. */
@@ -77,7 +81,7 @@ export class Lanes {
       phase: 'assigning',
       queue: [],
       open: undefined,
-      trouble: undefined,
+      troubles: new Map(),
       firstCounted: epoch.epoch,
       pause: 'none'
     }
@@ -109,7 +113,7 @@ export class Lanes {
   renew(seat: Seat, next: Epoch, isNewTry: boolean): void {
     seat.epoch = next.epoch
     if (!isNewTry) return
-    seat.trouble = undefined
+    seat.troubles.clear()
     seat.firstCounted = next.epoch
   }
 
@@ -180,30 +184,30 @@ export class Lanes {
     return batch
   }
 
-  /** The open batch has been answered, and that is dealt with: what went wrong up to its start is over. */
+  /** The open batch has been answered, and that is dealt with: what went wrong with it is over. */
   close(seat: Seat): void {
-    const { open, trouble } = seat
-    if (open !== undefined && trouble !== undefined && open.startOffset >= trouble.startOffset) seat.trouble = undefined
+    if (seat.open !== undefined) seat.troubles.delete(seat.open.startOffset)
     seat.open = undefined
   }
 
   /** The open batch was not brought to an end, and it is not to blame. */
   cutShort(seat: Seat): void {
     const { startOffset, beginCount, failureCount, lossCount, last } = this.#openTrouble(seat)
-    seat.trouble = { startOffset, beginCount: beginCount + 1, failureCount, lossCount, last }
+    setTrouble(seat, { startOffset, beginCount: beginCount + 1, failureCount, lossCount, last })
   }
 
   /** The open batch has failed. `isLoss`: its thread was lost of it. `isCounted`: it is to blame, or may be. */
   failed(seat: Seat, last: FailedAnswer, { isLoss, isCounted }: { isLoss: boolean; isCounted: boolean }): Trouble {
     const { startOffset, beginCount, failureCount, lossCount } = this.#openTrouble(seat)
-    seat.trouble = {
+    const trouble = {
       startOffset,
       beginCount: beginCount + 1,
       failureCount: failureCount + (isCounted ? 1 : 0),
       lossCount: lossCount + (isLoss ? 1 : 0),
       last
     }
-    return seat.trouble
+    setTrouble(seat, trouble)
+    return trouble
   }
 
   /** The open batch is the next one again. */
@@ -258,7 +262,15 @@ function isSuspect(seat: Seat): boolean {
 }
 
 /** What went wrong with the batch that is open, or the next one. */
-function troubleOf({ open, queue, trouble }: Seat): Trouble | undefined {
+function troubleOf({ open, queue, troubles }: Seat): Trouble | undefined {
   const batch = open ?? queue[0]
-  return batch !== undefined && batch.startOffset === trouble?.startOffset ? trouble : undefined
+  return batch === undefined ? undefined : troubles.get(batch.startOffset)
+}
+
+/** The newest are kept: after a restart at a save batches may be cut elsewhere, and some never come again. */
+function setTrouble({ troubles }: Seat, trouble: Trouble): void {
+  troubles.delete(trouble.startOffset)
+  troubles.set(trouble.startOffset, trouble)
+  const [oldest] = troubles.keys()
+  if (troubles.size > TROUBLES_MAX && oldest !== undefined) troubles.delete(oldest)
 }

@@ -74,8 +74,9 @@ export class Runs {
 
   /** Told before the runs of that thread are. */
   exited(thread: number): void {
-    const open = this.#parts.lanes.seatsOf(thread).flatMap(seat => (seat.open === undefined ? [] : [seat.open.batchId]))
-    if (open.length > 1) for (const batchId of open) this.#endedTogether.add(batchId)
+    const { lanes, openBatches } = this.#parts
+    const lost = lanes.seatsOf(thread).flatMap(seat => (openBatches.isWithThread(seat) ? (seat.open ?? []) : []))
+    if (lost.length > 1) for (const { batchId } of lost) this.#endedTogether.add(batchId)
   }
 
   waitOf(seat: Seat): DispatchWait | undefined {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { BenchResult } from '../../bench/end-to-end/bench.ts'
 import { CASE_NAMES } from '../../bench/end-to-end/cases.ts'
-import { benchPlan } from '../../src/cli/bench-plan.ts'
+import { benchFlags, benchPlan } from '../../src/cli/bench-plan.ts'
 import { startCli } from './command.ts'
 
 const BOUNDED = { timeout: 90_000 }
@@ -71,6 +71,14 @@ test('a processor that fails ends the bench with its own error, and no result', 
   const { code } = await cli.ended
   assert.deepEqual([code, cli.out()], [1, ''])
   assert.match(cli.err(), /^PROCESSOR_FAILED: .*no sink here/m)
+})
+
+test('its help names every flag and every case', BOUNDED, async t => {
+  const cli = startCli(['bench', '--help'], { signal: t.signal })
+  assert.equal((await cli.ended).code, 0)
+  const words = cli.out().replace(/\s+/g, ' ')
+  for (const name of [...Object.keys(benchFlags).map(flag => `--${flag} `), ...CASE_NAMES])
+    assert.ok(words.includes(name), name)
 })
 
 test('a signal ends it and everything it started, and there is no result', BOUNDED, async t => {

@@ -150,21 +150,28 @@ describe('lanes', () => {
     assert.deepEqual([lanes.attempt(seat), lanes.trouble(seat)?.lossCount], [2, 1])
     lanes.open(seat)
     lanes.close(seat)
-    assert.equal(seat.trouble, undefined)
+    assert.equal(seat.troubles.size, 0)
     assert.equal(lanes.attempt(seat), 1)
   })
 
-  test('a batch that starts behind what failed ends that trouble: the partition went on elsewhere', () => {
+  test('each of several bad batches is counted by itself, and only the newest are remembered', () => {
     const lanes = new Lanes(1, 4)
-    const seat = ready(lanes, 0, 5)
+    const seat = ready(lanes, 0)
+    let batchId = 100
+    const failAt = (startOffset: bigint): void => {
+      lanes.enqueue(seat, { ...batchOf(0, batchId++), startOffset })
+      lanes.open(seat)
+      lanes.failed(seat, FAILED, { isLoss: false, isCounted: true })
+      lanes.discard(seat)
+    }
+    // As after each restart at the same save.
+    for (let round = 0; round < 3; round++) for (const startOffset of [5n, 8n]) failAt(startOffset)
+    lanes.enqueue(seat, { ...batchOf(0, batchId++), startOffset: 8n })
+    assert.equal(lanes.trouble(seat)?.failureCount, 3)
     lanes.open(seat)
-    lanes.failed(seat, FAILED, { isLoss: false, isCounted: true })
-    lanes.discard(seat)
-    lanes.enqueue(seat, { ...batchOf(0, 6), startOffset: 8n })
-    lanes.open(seat)
-    assert.equal(lanes.attempt(seat), 1)
     lanes.close(seat)
-    assert.equal(seat.trouble, undefined)
+    for (let startOffset = 10n; startOffset < 200n; startOffset++) failAt(startOffset)
+    assert.deepEqual([seat.troubles.size, seat.troubles.has(5n), seat.troubles.has(199n)], [64, false, true])
   })
 
   test('a new try forgives what went wrong, and what is still open: its end counts for nothing', () => {
@@ -175,7 +182,7 @@ describe('lanes', () => {
       lanes.failed(seat, FAILED, { isLoss: false, isCounted: true })
       assert.equal(lanes.isForgiven(seat), false)
       lanes.renew(seat, epochOf(0, 2), isNewTry)
-      assert.deepEqual([seat.trouble === undefined, lanes.isForgiven(seat)], [isNewTry, isNewTry])
+      assert.deepEqual([seat.troubles.size === 0, lanes.isForgiven(seat)], [isNewTry, isNewTry])
       lanes.renew(seat, epochOf(0, 3), false)
       assert.equal(lanes.isForgiven(seat), isNewTry, 'and stays so')
       lanes.discard(seat)
