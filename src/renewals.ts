@@ -37,6 +37,8 @@ interface Turn {
   readonly isNewTry: boolean
 }
 
+const STATE_GONE = 'back to its last save: what the processor kept is gone'
+
 export class Renewals {
   readonly #parts: TenuresParts
   readonly #opener: Opener
@@ -45,9 +47,6 @@ export class Renewals {
   readonly #paused = new Set<string>()
   /** Those whose processor lost what it kept before they went on. */
   readonly #bereft = new WeakSet<Tenure>()
-
-  /** Those that begin with what their predecessors have settled, which may not be committed yet. */
-  readonly #carrying = new WeakSet<Tenure>()
 
   constructor(parts: TenuresParts, opener: Opener, hooks: RenewalHooks) {
     this.#parts = parts
@@ -70,11 +69,6 @@ export class Renewals {
     return this.#paused.has(keyOf(id))
   }
 
-  /** Given up while it opens, it still has something to commit. */
-  carriesProgress(tenure: Tenure): boolean {
-    return this.#carrying.has(tenure)
-  }
-
   /** The partition is ours no more. */
   released(id: PartitionId): void {
     this.#paused.delete(keyOf(id))
@@ -90,10 +84,11 @@ export class Renewals {
     await dispatcher.rest(tenure.epoch)
     const { nextOffset, committableOffset } = tenure
     if (!isHalted(tenure) || nextOffset === undefined || this.isPaused(id)) return false
-    const startOffset = this.#bereft.has(tenure) ? (committableOffset ?? nextOffset) : nextOffset
+    const isBereft = this.#bereft.has(tenure)
+    const startOffset = isBereft ? (committableOffset ?? nextOffset) : nextOffset
     const saves = tenure.saves === undefined ? undefined : new Saves(startOffset, committableOffset)
-    const beginning = { startOffset, saves }
-    return await this.#renew(tenure, { beginning, reason: 'resumed', mustCommit: false, isNewTry: true })
+    const reason = isBereft ? `resumed, ${STATE_GONE}` : 'resumed'
+    return await this.#renew(tenure, { beginning: { startOffset, saves }, reason, mustCommit: false, isNewTry: true })
   }
 
   /**
@@ -133,8 +128,7 @@ export class Renewals {
     if (this.#bereft.has(tenure)) saves?.lose()
     if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure) || isHalted(tenure)) return
     const beginning = { startOffset: saves.offset, saves: new Saves(saves.offset) }
-    const reason = 'back to its last save: what the processor kept is gone'
-    this.#tellFailure(this.#renew(tenure, { beginning, reason, mustCommit: false, isNewTry: false }))
+    this.#tellFailure(this.#renew(tenure, { beginning, reason: STATE_GONE, mustCommit: false, isNewTry: false }))
   }
 
   // ---- Where pulls are refused ----
@@ -211,7 +205,7 @@ export class Renewals {
     committer.forget(tenure.epoch)
     dispatcher.renew(tenure.epoch, epoch, turn.isNewTry)
     const next = this.#hooks.add(epoch)
-    if (!turn.mustCommit) this.#carrying.add(next)
+    if (!turn.mustCommit) next.carry(turn.beginning)
     const { startOffset, saves } = turn.beginning
     handlers.turned(epoch, { from: tenure.nextOffset, to: startOffset, reason: turn.reason })
     committer.track(epoch, saves?.offset ?? startOffset)
@@ -252,7 +246,7 @@ export class Renewals {
     const { saves } = beginning
     const isBereft = this.#bereft.has(next) && saves !== undefined
     const begun = isBereft ? { startOffset: saves.offset, saves: new Saves(saves.offset) } : beginning
-    handlers.assigned({ ...epoch, startOffset: begun.startOffset, reason })
+    handlers.assigned({ ...epoch, startOffset: begun.startOffset, reason: isBereft ? STATE_GONE : reason })
     this.#hooks.startPulling(next, begun, bounds?.get(partition))
     return true
   }

@@ -161,6 +161,11 @@ export class Tenure {
     return { wait: this.#chain?.waitsFor(), lastRetry: this.#lastRetry }
   }
 
+  /** It will begin with what its predecessor has settled: given up before, it still has that to commit. */
+  carry(beginning: Beginning): void {
+    this.#beginning = beginning
+  }
+
   /** The start position is known and committed: pulls begin. */
   run(beginning: Beginning, chain: (handlers: PullHandlers) => PullChain): void {
     this.#move('running')
@@ -251,8 +256,8 @@ export class Tenure {
 
   /** The processor has saved what was processed up to here. */
   save(): void {
-    if (this.#phase === 'ended') return
-    this.saves?.save()
+    if (this.#phase === 'ended' || this.saves === undefined) return
+    this.saves.save()
     this.#tell()
   }
 

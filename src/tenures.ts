@@ -314,7 +314,7 @@ export class Tenures implements Iterable<Tenure> {
    */
   async #giveUpOpening(tenure: Tenure): Promise<void> {
     const { world, committer } = this.#parts
-    if (!this.renewals.carriesProgress(tenure)) committer.forget(tenure.epoch)
+    committer.forget(tenure.epoch)
     await within(world.timers, this.#opening.get(tenure) ?? Promise.resolve(), OPENING_WAIT_MS, () => undefined)
     await committer.rest()
   }

@@ -112,9 +112,10 @@ export class Ledger {
   assigned(party: Party, { topicId, partition, epoch, startOffset, reason }: AssignedEvent): void {
     const key = partitionKey(topicId, partition)
     const settled = this.stock.find(key)?.indexAt(startOffset) ?? 0
-    // Only who goes on where he stood has what he kept; and only who goes elsewhere commits that first.
-    const unsaved = reason === 'resumed' ? party.progress.get(key)?.unsaved : undefined
-    const hasPulled = reason === 'resumed' || reason.startsWith('back to its last save')
+    // Only who goes on where he stood, and not at his last save, has what he kept; and only who goes elsewhere commits that first.
+    const kept = reason === 'resumed' ? party.progress.get(key)?.unsaved : undefined
+    const unsaved = kept !== undefined && kept.first < settled ? kept : undefined
+    const hasPulled = reason.startsWith('resumed') || reason.startsWith('back to its last save')
     const fromStep = this.#facts.step()
     party.progress.set(key, { epoch, fromStep, hasPulled, settled, unsaved, last: undefined })
   }

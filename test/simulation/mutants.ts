@@ -68,10 +68,10 @@ export const MUTANTS: readonly Mutant[] = [
 
   // ---- tenure ----
   {
-    name: 'drops the epoch check behind a verdict',
-    file: 'src/settler.ts',
-    from: `return this.#handlers.hasEnded() ? LEFT : verdict`,
-    to: 'return verdict'
+    name: 'drops the epoch check around a verdict',
+    file: 'src/tenure.ts',
+    from: `      hasEnded: () => !handlers.checkLease() || this.#phase === 'ended',`,
+    to: '      hasEnded: () => false,'
   },
   {
     name: 'settles a batch before its result is taken',
@@ -135,8 +135,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'reads an error as no offset',
     file: 'src/group/start-position.ts',
-    from: 'await askBoth(offsets, topicId, ask.partitions)\n',
-    to: 'await askBoth(offsets, topicId, ask.partitions).catch(() => ({ begin: new Map(), end: new Map() }))\n'
+    from: '    control.describeConsumerOffsets({ group, topicId, from }, { signal })\n',
+    to: '    control.describeConsumerOffsets({ group, topicId, from }, { signal, deadlineMs: 50 }).catch(() => new Map())\n'
   },
   {
     name: 'begins at the end of a child of what was read',
@@ -191,8 +191,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'takes a thread for dead before its exit',
     file: 'src/dispatch/thread-pool.ts',
-    from: '      const ending = await tenant.exited\n',
-    to: `      const ending = 'has failed'\n`
+    from: `    slot.end()
+    if (isNews) this.#handlers?.onFailing(slot.thread)`,
+    to: `    if (isNews) return this.#onExit(slot, tenant, 1)
+    slot.end()`
   },
   {
     name: 'forgets the batch of a thread that was terminated',
@@ -344,8 +346,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'goes on where it was when a thread has died with what it had not saved',
     file: 'src/renewals.ts',
-    from: 'if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure)) return',
-    to: 'if (saves !== undefined || !tenure.hasUnsaved || !mayTurn(tenure)) return'
+    from: 'if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure) || isHalted(tenure)) return\n',
+    to: 'if (saves !== undefined || phase !== undefined) return\n'
   },
   {
     name: 'lets the old epoch commit behind a rewind',
