@@ -37,7 +37,7 @@ export interface SetAsideParts {
 }
 
 export interface WriteHooks {
-  /** Ends the tries, and the waiting between them and for others; a write under way is waited for. */
+  /** Ends further tries, and the waiting before them and for others; a write under way is waited for. */
   readonly signal: AbortSignal
   /** Before each wait. */
   retried(error: ClsConsumerError, waitMs: number): void
@@ -90,7 +90,7 @@ export class SetAside {
     const writer = this.#writer ?? noDirectory()
     let written: Promise<ClsConsumerError | undefined> | undefined
     for (let attempt = 1; ; attempt++) {
-      signal.throwIfAborted()
+      // Also where the partition is closing: it has time to, and what is not written repeats.
       written ??= writer.append(letters).then(() => undefined, toClsError)
       const ending = await within(this.#world.timers, written, WRITE_MS_MAX, () => 'late' as const)
       if (ending === undefined) return
@@ -100,6 +100,7 @@ export class SetAside {
         ? retryDelayMs({ ...this.#settings, attempt, chance: this.#world.random.next() })
         : undefined
       if (waitMs === undefined) throw error
+      signal.throwIfAborted()
       retried(error, waitMs)
       await this.#world.timers.sleep(waitMs, signal)
     }

@@ -144,7 +144,7 @@ export function drawScenario(seed: number): Scenario {
       revokeSavesOneIn: dice.pick([1, 2])
     },
     badOneIn: isCalm ? Number.POSITIVE_INFINITY : dice.pick([Number.POSITIVE_INFINITY, 40, 12, 5]),
-    resultFailsOneIn: often(20),
+    resultFailsOneIn: often(dice.pick([20, 3])),
     diskFailsOneIn: often(15),
     // Nobody mends what cannot be decoded: it needs a policy that passes it.
     poisonOneIn: passes ? often(12) : Number.POSITIVE_INFINITY,
