@@ -147,6 +147,18 @@ describe('a thread that dies', () => {
     assert.deepEqual(repeatedIds(verdictOf(life('A', lines))), ['log0'])
   })
 
+  test('explains it also where a later tenure tells of another batch from the same offset', () => {
+    const lines = [
+      assigned('a', 0, 1n),
+      ...ran('a', 1n, 10),
+      doomed('a', 1n, 16, 'loop after'),
+      assigned('a', 500, 1n, 2),
+      ...ran('a', 1n, 510),
+      told('a', 1n, 520)
+    ]
+    assert.deepEqual(verdictOf(life('a', lines)).repeats, [])
+  })
+
   test('explains nothing of another thread, or without a death', () => {
     const again = ran('A', 0n, 50, { thread: 2, attempt: 2 })
     assert.deepEqual(repeatedIds(verdictOf(life('A', [...begin, ...again]))), ['log0'])

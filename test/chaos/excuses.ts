@@ -86,6 +86,7 @@ function readDooms({ lines }: Life): Interruption[] {
   const dooms = lines.filter(isPlacedEvent).filter(({ name }) => name === 'doomed')
   if (dooms.length === 0) return []
   const told = lines.filter(isPlacedEvent).filter(({ name }) => name === 'batch')
+  const assigned = lines.filter(isPlacedEvent).filter(({ name }) => name === 'assigned')
   const { entries, unfinished } = readEntries(lines)
   const begun = [...entries, ...unfinished].sort((a, b) => a.startMs - b.startMs)
   return entries.flatMap((entry): Interruption[] => {
@@ -99,8 +100,10 @@ function readDooms({ lines }: Life): Interruption[] {
         strikes(candidate, entry)
     )
     if (doom === undefined) return []
+    // A later tenure may tell of a batch from the same offset: that one is another.
+    const next = assigned.find(event => samePlace(event, entry) && event.atMs > entry.endMs)
     const done = told.find(event => isOf(event, entry) && event.atMs >= entry.endMs)
-    if (done !== undefined && done.atMs <= againMs) return []
+    if (done !== undefined && done.atMs <= Math.min(againMs, next?.atMs ?? Number.POSITIVE_INFINITY)) return []
     const { process, topicId, partition, startMs, startOffset } = entry
     // So narrow that it explains this batch, and no other.
     return [{ kind: 'thread-lost', process, topicId, partition, atMs: startMs, committedOffset: startOffset }]
