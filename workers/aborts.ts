@@ -6,7 +6,10 @@
  * the batch shows up; of those that never will, only the newest are remembered.
  */
 
-/** Enough for every batch that can wait for a thread. On one thread a batch id is never used twice: it runs again elsewhere. */
+/**
+ * Enough for every batch that can wait for a thread. One that is tried again has the same id: an abort that came too late
+ * for its last attempt keeps the next one from starting, and it is pulled again.
+ */
 const EARLY_ABORTS_MAX = 4096
 
 export class Aborts {

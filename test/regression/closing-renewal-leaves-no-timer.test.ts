@@ -15,6 +15,6 @@ test('I8: a stop while the commit of a new start is tried again leaves no timer 
   await turn()
   control.commits.always = accept
   await time.settle(consumer.stop())
-  assert.equal(await sought, undefined)
   assert.equal(time.pendingCount, 0)
+  assert.equal(await sought, undefined)
 })

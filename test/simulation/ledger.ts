@@ -112,8 +112,8 @@ export class Ledger {
   assigned(party: Party, { topicId, partition, epoch, startOffset, reason }: AssignedEvent): void {
     const key = partitionKey(topicId, partition)
     const settled = this.stock.find(key)?.indexAt(startOffset) ?? 0
-    // Only who goes on where he stood, and not at his last save, has what he kept; and only who goes elsewhere commits that first.
-    const kept = reason === 'resumed' ? party.progress.get(key)?.unsaved : undefined
+    // Who goes elsewhere keeps what he has, but for what he will read again; and only he commits first where he goes.
+    const kept = reason.startsWith('back to its last save') ? undefined : party.progress.get(key)?.unsaved
     const unsaved = kept !== undefined && kept.first < settled ? kept : undefined
     const hasPulled = reason.startsWith('resumed') || reason.startsWith('back to its last save')
     const fromStep = this.#facts.step()
@@ -122,8 +122,14 @@ export class Ledger {
 
   /** What was not saved will be processed again. */
   released(party: Party, { topicId, partition }: PartitionId): void {
-    const isUnsaved = party.progress.get(partitionKey(topicId, partition))?.unsaved !== undefined
-    if (isUnsaved) this.#excuse(topicId, partition, 'it was released without a save')
+    const key = partitionKey(topicId, partition)
+    const isUnsaved = party.progress.get(key)?.unsaved !== undefined
+    party.progress.delete(key)
+    const stock = this.stock.find(key)
+    if (!isUnsaved || stock === undefined) return
+    this.wire.excuse(stock, 'it was released without a save')
+    // Nobody may be left to do it.
+    stock.isSetBack = true
   }
 
   /** The partition goes on elsewhere, on somebody's order: what that passes is waived. */
