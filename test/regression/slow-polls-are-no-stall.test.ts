@@ -12,7 +12,8 @@ test('an idle partition that asks less often than a stall takes does not end the
   const stalled: string[] = []
   consumer.on('stalled', ({ reason }) => stalled.push(reason))
   await start()
-  for (let polls = 0; polls < 6; polls++) {
+  // It asks less and less often, up to every POLL_MS.
+  for (let polls = 0; polls < 30; polls++) {
     for (let waits = 0; data.openOffsets.length === 0 && waits < 100; waits++) await time.advance(100)
     // The answer takes its time as well.
     await time.advance(300)

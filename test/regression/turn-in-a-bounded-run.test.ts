@@ -22,10 +22,12 @@ async function seeking(t: TestContext, options: Partial<ConsumerOptions> = {}) {
 
 test('I1: a stop meanwhile begins no pull past an end that nobody knows', BOUNDED, async t => {
   const { control, answer, sought, consumer, time, news } = await seeking(t)
-  news()
-  const stopped = consumer.stop()
-  control.offsets.always = answer
   for (const call of control.offsets.open) call.refuse(fail('API_UNAVAILABLE'))
+  await turn()
+  news()
+  // It waits to ask again: the stop wakes it before it closes the partition.
+  control.offsets.always = answer
+  const stopped = consumer.stop()
   await time.settle(stopped)
   assert.equal(await sought, undefined)
   assert.deepEqual(
