@@ -561,7 +561,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   #parked({ topicId, partition }: Epoch, offset: bigint, error: ClsConsumerError): void {
     const { code, message } = error
-    this.#world.log.error('a partition is parked: it stands still until resume()', {
+    this.#world.log.error('a partition is parked: it stands still until resume() or a restart', {
       topicId,
       partition,
       offset,

@@ -35,6 +35,8 @@ interface Turn {
   readonly mustCommit: boolean
   /** Somebody has decided it: failed attempts are forgotten. */
   readonly isNewTry: boolean
+  /** Who has brought it about. */
+  readonly by: 'user' | 'processor'
 }
 
 const STATE_GONE = 'back to its last save: what the processor kept is gone'
@@ -88,7 +90,13 @@ export class Renewals {
     const startOffset = isBereft ? (committableOffset ?? nextOffset) : nextOffset
     const saves = tenure.saves === undefined ? undefined : new Saves(startOffset, committableOffset)
     const reason = isBereft ? `resumed, ${STATE_GONE}` : 'resumed'
-    return await this.#renew(tenure, { beginning: { startOffset, saves }, reason, mustCommit: false, isNewTry: true })
+    return await this.#renew(tenure, {
+      beginning: { startOffset, saves },
+      reason,
+      mustCommit: false,
+      isNewTry: true,
+      by: 'user'
+    })
   }
 
   /**
@@ -107,12 +115,12 @@ export class Renewals {
       throw new ClsConsumerError('API_REFUSED', message, { topicId: id.topicId, partition: id.partition })
     }
     const reason = `seek to ${position}`
-    return (await this.#turnTo(tenure, startOffset, reason)) ? startOffset : undefined
+    return (await this.#turnTo(tenure, startOffset, reason, 'user')) ? startOffset : undefined
   }
 
   /** A processor's word. */
   rewind(tenure: Tenure, offset: bigint): void {
-    this.#tellFailure(this.#turnTo(tenure, offset, `rewind to ${offset}`))
+    this.#tellFailure(this.#turnTo(tenure, offset, `rewind to ${offset}`, 'processor'))
   }
 
   /**
@@ -128,7 +136,9 @@ export class Renewals {
     if (this.#bereft.has(tenure)) saves?.lose()
     if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure) || isHalted(tenure)) return
     const beginning = { startOffset: saves.offset, saves: new Saves(saves.offset) }
-    this.#tellFailure(this.#renew(tenure, { beginning, reason: STATE_GONE, mustCommit: false, isNewTry: false }))
+    this.#tellFailure(
+      this.#renew(tenure, { beginning, reason: STATE_GONE, mustCommit: false, isNewTry: false, by: 'processor' })
+    )
   }
 
   // ---- Where pulls are refused ----
@@ -181,19 +191,25 @@ export class Renewals {
       startOffset,
       onInvalidOffset
     })
-    await this.#turnTo(tenure, startOffset, `offset ${offset} is gone, onInvalidOffset ${from}`)
+    await this.#turnTo(tenure, startOffset, `offset ${offset} is gone, onInvalidOffset ${from}`, 'user')
   }
 
   // ---- The turn ----
 
   /** From there on, as if the partition had just been given to us there. */
-  async #turnTo(tenure: Tenure, startOffset: bigint, reason: string): Promise<boolean> {
+  async #turnTo(tenure: Tenure, startOffset: bigint, reason: string, by: Turn['by']): Promise<boolean> {
     const { committableOffset, hasUnsaved } = tenure
     // What the processor keeps and has not saved is committed no more than before.
     const isBefore = committableOffset !== undefined && committableOffset < startOffset
     const savedOffset = hasUnsaved && isBefore ? committableOffset : startOffset
     const saves = tenure.saves === undefined ? undefined : new Saves(startOffset, savedOffset)
-    return await this.#renew(tenure, { beginning: { startOffset, saves }, reason, mustCommit: true, isNewTry: true })
+    return await this.#renew(tenure, {
+      beginning: { startOffset, saves },
+      reason,
+      mustCommit: true,
+      isNewTry: true,
+      by
+    })
   }
 
   /** Resolves to whether it goes on there. What keeps it from that ends the consumer: the partition would stand still. */
@@ -206,6 +222,7 @@ export class Renewals {
     dispatcher.renew(tenure.epoch, epoch, turn.isNewTry)
     const next = this.#hooks.add(epoch)
     if (!turn.mustCommit) next.carry(turn.beginning)
+    if (turn.by === 'processor') next.standsStillSince(tenure.progressMs)
     const { startOffset, saves } = turn.beginning
     handlers.turned(epoch, { from: tenure.nextOffset, to: startOffset, reason: turn.reason })
     committer.track(epoch, saves?.offset ?? startOffset)

@@ -123,7 +123,8 @@ export class RunEnd {
     if (first === undefined) return undefined
     const { topicId, partition } = first.epoch
     const place = { topicId, partition, ...(first.nextOffset === undefined ? {} : { offset: first.nextOffset }) }
-    const message = `the run has ended with ${parked.length} partitions parked; the first stands here`
+    const partitions = parked.length === 1 ? 'a partition' : `${parked.length} partitions`
+    const message = `the run has ended with ${partitions} parked; the first stands here`
     return new ClsConsumerError('PARTITION_PARKED', message, place)
   }
 

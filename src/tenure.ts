@@ -105,6 +105,8 @@ export class Tenure {
   #chainFailure: { readonly error: ClsConsumerError; readonly offset: bigint } | undefined
   #lastRetry: ClsConsumerError | undefined
   #progressMs: number
+  /** Whose lack of progress counts, until there is some. */
+  #clockFrom: 'itself' | 'predecessor' = 'itself'
 
   constructor(epoch: Epoch, dispatcher: Dispatcher, lastResort: LastResort, handlers: TenureHandlers) {
     this.epoch = epoch
@@ -161,6 +163,12 @@ export class Tenure {
     return { wait: this.#chain?.waitsFor(), lastRetry: this.#lastRetry }
   }
 
+  /** A processor that turns the partition again and again makes no progress by that. */
+  standsStillSince(progressMs: number): void {
+    this.#progressMs = progressMs
+    this.#clockFrom = 'predecessor'
+  }
+
   /** It will begin with what its predecessor has settled: given up before, it still has that to commit. */
   carry(beginning: Beginning): void {
     this.#beginning = beginning
@@ -172,7 +180,7 @@ export class Tenure {
     this.#beginning = beginning
     this.#frontier = new Frontier(beginning.startOffset)
     this.#toldOffset = this.committableOffset
-    this.#progressMs = this.#handlers.nowMs()
+    if (this.#clockFrom === 'itself') this.#progressMs = this.#handlers.nowMs()
     this.#chain = chain({
       batch: batch => this.#dispatch(batch),
       advanced: (_from, to) => this.#advance(to),

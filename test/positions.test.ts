@@ -40,3 +40,8 @@ for (const [given, named] of [
 
 test('I10: a number is a time: whoever means an offset is told how to write one', () =>
   assert.throws(() => checkPosition(2 ** 53), { message: /an offset as a bigint, such as 42n/ }))
+
+test('I10: a small number is an offset without its n, and would be the beginning of the log', () => {
+  assert.throws(() => checkPosition(5), { message: /the position is 5, .*expected an offset as a bigint: 5n/ })
+  assert.equal(checkPosition(1_000_000_000), 1_000_000_000)
+})

@@ -48,6 +48,9 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
     'What breaks off was never taken for written: its batch ran again. What was damaged later is with the service, as long as it keeps logs.',
   PROCESSOR_FAILED:
     'Mend the processor and start again: a batch that failed is read again, what went on after its process returned is not.',
+  PROCESSOR_TIMEOUT: 'Let the processor heed context.signal, or give it more time with --process-timeout-ms.',
+  PARTITION_PARKED: 'Mend what the line about it names and start again: it goes on there.',
+  PARTITION_STALLED: 'Mend what it waits for and start again: nothing is lost.',
   THREAD_LOST:
     'Look at what the processor does there: process.exit, an uncaught error or a lack of memory ends a thread.',
   PROCESSOR_STUCK: 'Find what it waits for, or give it longer with --hook-timeout-ms.',

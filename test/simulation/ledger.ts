@@ -228,6 +228,6 @@ function isPromiseOfRepeat(message: string, { code }: LogFields): boolean {
   if (message === 'retried') return typeof code === 'string' && code.startsWith('DEAD_LETTER')
   return (
     message === 'released without its last commit: uncommitted work repeats' ||
-    message === 'a partition is parked: it stands still until resume()'
+    message === 'a partition is parked: it stands still until resume() or a restart'
   )
 }
