@@ -51,6 +51,8 @@ describe('rewind and seek', { concurrency: 2 }, () => {
         const pulls = tap
           .of('pull_log')
           .filter(({ request, receivedMs }) => request.PartitionId === 0 && receivedMs > turn.atMs)
+          // One of the old epoch may have been on its way: behind the batch that rewound.
+          .filter(({ request }, index) => index > 0 || Number(request.StartOffset) !== LOG_COUNT + 1)
         assert.equal(Number(pulls[0]?.request.StartOffset), 0)
         assert.ok((commit?.answer?.atMs ?? Number.POSITIVE_INFINITY) < (pulls[0]?.receivedMs ?? 0), 'I11')
       })
