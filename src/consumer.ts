@@ -458,6 +458,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         skipped: event => this.#skipped(event),
         deadLettered: event => this.#deadLettered(event),
         retried: (error, place, waitMs) => this.#retried(error, place, waitMs),
+        // Not by a pull, as a bounded run looks: it would bring the very body that cannot be read.
         hasLogsFrom: async (epoch, offset) => {
           const end = await this.#starts.ownPosition(epoch, 'end', offset)
           return end === undefined ? undefined : end > offset

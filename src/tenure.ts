@@ -403,8 +403,8 @@ export class Tenure {
     let waitMs = REPULL_DELAY_MS
     if (error !== undefined) {
       this.#repullCount = repulls === 'counted' ? this.#repullCount + 1 : 0
-      waitMs = this.#handlers.repullDelayMs(this.#repullCount) ?? REPULL_REST_MS
-      if (repulls === 'fresh') waitMs = REPULL_REST_MS
+      const delayMs = repulls === 'counted' ? this.#handlers.repullDelayMs(this.#repullCount) : undefined
+      waitMs = delayMs ?? REPULL_REST_MS
       this.#lastRetry = error
       this.#handlers.retried(error, placeOfBatch(batch), waitMs)
     }

@@ -297,16 +297,6 @@ describe('while the end of a bounded run is looked up for the new epoch', () => 
     return { ...made, answer, resumed }
   }
 
-  test('I1: stopped meanwhile: nothing is pulled past an end that nobody knows', BOUNDED, async t => {
-    const { control, answer, resumed, consumer, time, data, seen } = await looking(t)
-    const stopped = consumer.stop()
-    control.offsets.always = answer
-    for (const call of control.offsets.open) call.refuse(fail('API_UNAVAILABLE'))
-    await time.settle(stopped)
-    await resumed
-    assert.deepEqual([data.openOffsets, seen.filter(line => line.startsWith('pull'))], [[], []])
-  })
-
   test(
     'what is refused for good stops the consumer: the partition would stand still without a word',
     BOUNDED,
