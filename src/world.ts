@@ -156,7 +156,7 @@ export interface PullRequest {
 /** Which pull. */
 export type Pulled = Pick<PullRequest, 'topicId' | 'partition' | 'startOffset'>
 
-/** A response as it came, still compressed, in memory that every thread can read. */
+/** A response as it came, still compressed, in memory that every thread can read, until it is freed. */
 export interface PulledBody {
   readonly bytes: SharedArrayBuffer
   /** How many of `bytes` are the body's. */
@@ -180,6 +180,11 @@ export interface DataApi {
     request: PullRequest,
     hooks: { readonly signal: AbortSignal; readonly onProgress?: (progress: PullProgress) => void }
   ): Promise<PulledBody>
+  /**
+   * The memory of a body goes to a later one: from here on nobody reads it, on any thread. Once for each body that a pull
+   * has brought. The scout alone may still be at it, whose word on it nobody takes any more.
+   */
+  free(body: PulledBody): void
   /**
    * Takes an error that stood inside a compressed 200, as read elsewhere: what it shows about token and clock is put
    * right, as for any refused try. Returns it under the code that its `serviceCode` has, without secrets (I9).
@@ -226,6 +231,14 @@ export interface ThreadEnd {
   readonly idleCount: number
 }
 
+/** What a thread has done since it booted, its predecessors of this number included. Neither ever gets less. */
+export interface ThreadWork {
+  /** How long its event loop was not idle, ms: once in one piece of code that does not return, all the time. */
+  readonly busyMs: number
+  /** What the batches processed there took by their own account, of all consumers, ms: their waits are in it. */
+  readonly batchMs: number
+}
+
 /** What the pool of threads tells the dispatcher. Threads are numbered 0 … count - 1; a replacement keeps the number. */
 export interface ThreadHandlers {
   onMessage(thread: number, message: FromThread): void
@@ -254,6 +267,8 @@ export interface Threads {
    * `Worker` has emitted `exit` (I2), if the thread dies first.
    */
   run(thread: number, task: ThreadTask): Promise<ThreadAnswer>
+  /** What was done under this number so far. What a thread did between the last look and its exit is not known. */
+  work(thread: number): ThreadWork
   /** Sends a message by the thread's own port. Dropped where the thread is gone. */
   post(thread: number, message: ToThread): void
   /** Terminates one thread: `onKilled`, then its exit. Rejects with `THREAD_STUCK` after `threadExitMs`. */

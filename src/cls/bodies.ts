@@ -2,9 +2,10 @@
  * Where the bytes of a body go as they arrive. Byte-level.
  *
  * In: chunks, whose memory is the HTTP parser's and is reused. Out: one body. Must never happen: a body of more than
- * `bytesMax` bytes held, or an error page refused for its length: it is cut, since its status says enough.
+ * `bytesMax` bytes, or an error page refused for its length: it is cut, since its status says enough.
  */
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
+import { type BodyMemory, slabBytes } from './slabs.ts'
 
 /** Takes a body; `full` says that no more of it is wanted. */
 export interface BodySink {
@@ -15,6 +16,8 @@ export interface BodySink {
 const ERROR_BODY_BYTES_MAX = 64 * 1024
 /** First piece for a body of unknown length; doubled as needed. */
 const GROWING_BYTES = 64 * 1024
+/** Of its memory; a body that leaves more of it empty goes to a smaller one. */
+const FULL_SHARE_MIN = 0.5
 
 /** An error page, in ordinary memory. */
 export class ErrorBody implements BodySink {
@@ -35,22 +38,28 @@ export class ErrorBody implements BodySink {
 
 /** The body of a 200, written once, straight into memory that every thread can read. */
 export class SharedBody implements BodySink {
+  readonly #memory: BodyMemory
+  readonly #bytesMax: number
+  readonly #place: ErrorPlace
   #bytes: SharedArrayBuffer
   #view: Uint8Array
   #byteCount = 0
-  readonly #bytesMax: number
-  readonly #place: ErrorPlace
 
   /**
-   * @param contentLength where the answer names it: exactly that much is allocated.
+   * @param contentLength where the answer names it: no more is taken than it needs.
    * @throws ClsConsumerError BODY_TOO_LARGE
    */
-  constructor(contentLength: number | undefined, bytesMax: number, place: ErrorPlace) {
+  constructor(memory: BodyMemory, contentLength: number | undefined, bytesMax: number, place: ErrorPlace) {
+    this.#memory = memory
     this.#bytesMax = bytesMax
     this.#place = place
     if (contentLength !== undefined && contentLength > bytesMax) throw this.#tooLarge(`${contentLength}`)
-    this.#bytes = new SharedArrayBuffer(contentLength ?? Math.min(GROWING_BYTES, bytesMax))
+    this.#bytes = memory.take(contentLength ?? Math.min(GROWING_BYTES, bytesMax))
     this.#view = new Uint8Array(this.#bytes)
+  }
+
+  get byteCount(): number {
+    return this.#byteCount
   }
 
   /** What has arrived, from the first byte. A later write may move it: do not keep the view. */
@@ -72,17 +81,24 @@ export class SharedBody implements BodySink {
     return 'more'
   }
 
-  /** The body, in memory of exactly its size: what is held is what the byte budget counts. */
-  take(): SharedArrayBuffer {
-    if (this.#byteCount < this.#bytes.byteLength) this.#move(this.#byteCount)
-    return this.#bytes
+  /** The body; its memory is the caller's from here on. What is held is about what the byte budget counts: the memory. */
+  take(): { readonly bytes: SharedArrayBuffer; readonly byteCount: number } {
+    if (slabBytes(this.#byteCount) < this.#bytes.byteLength * FULL_SHARE_MIN) this.#move(this.#byteCount)
+    return { bytes: this.#bytes, byteCount: this.#byteCount }
+  }
+
+  /** Nobody wants it. */
+  drop(): void {
+    this.#memory.give(this.#bytes)
   }
 
   #move(byteCount: number): void {
-    const received = this.received
-    this.#bytes = new SharedArrayBuffer(byteCount)
+    const { received } = this
+    const outgrown = this.#bytes
+    this.#bytes = this.#memory.take(byteCount)
     this.#view = new Uint8Array(this.#bytes)
     this.#view.set(received)
+    this.#memory.give(outgrown)
   }
 
   #tooLarge(byteCount: string): ClsConsumerError {

@@ -8,10 +8,10 @@
  * through a double (I10), a secret in an error (I9).
  */
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
-import type { Compression, DataApi, Pulled, PullRequest, Timers } from '../world.ts'
+import type { Compression, DataApi, Pulled, PulledBody, PullRequest, Timers } from '../world.ts'
 import { type Answer, type Asked, findDataError, readDataError, retyped } from './answer.ts'
 import { type Endpoints, hostOf } from './endpoints.ts'
-import type { Http } from './http.ts'
+import type { Http, SharedAnswer } from './http.ts'
 import { printJson } from './json.ts'
 import { Recent } from './recent.ts'
 import { withDeadline } from './retry.ts'
@@ -57,10 +57,11 @@ export function createDataApi(options: DataApiOptions): DataApi {
       // Of one that is forgotten nobody knows what it was signed with; the next tells as much.
       if (identity !== undefined) tellWorked(place, identity, signing)
     },
-    pull(request, { signal, onProgress }) {
+    async pull(request, { signal, onProgress }) {
       const place = placeOf(request)
       const onDeadline = () =>
         new ClsConsumerError('API_TIMEOUT', `the response was not whole within ${callTimeoutMs} ms`, place)
+      let arrived: PulledBody | undefined
       const attempt = async (limited: AbortSignal, identity: Identity) => {
         lastIdentity = identity
         identities.set(keyOf(place), identity)
@@ -69,18 +70,26 @@ export function createDataApi(options: DataApiOptions): DataApi {
         const answer = await http.pull(sent, (received, headers) =>
           onProgress?.({ received, compression: compressionOf(headers, received, asked) })
         )
-        signing.serviceClock.observe(answer.headers.get('date'))
-        if (answer.status !== 200) throw readDataError(answer, asked)
-        const { bytes, headers } = answer
-        const body = new Uint8Array(bytes)
-        const compression = compressionOf(headers, body, asked)
-        const error = findError({ ...answer, body }, compression, asked)
-        if (error !== undefined) throw error
-        return { bytes, byteCount: bytes.byteLength, compression, requestId: headers.get('x-cls-requestid') }
+        try {
+          signing.serviceClock.observe(answer.headers.get('date'))
+          limited.throwIfAborted()
+          arrived = readAnswer(answer, asked)
+          return arrived
+        } catch (error) {
+          http.free(answer.bytes)
+          throw error
+        }
       }
       const run = (limited: AbortSignal) => trySigned(signing, place, identity => attempt(limited, identity), 'content')
-      return withDeadline(run, { deadlineMs: callTimeoutMs, signal, onDeadline }, timers)
-    }
+      try {
+        return await withDeadline(run, { deadlineMs: callTimeoutMs, signal, onDeadline }, timers)
+      } catch (error) {
+        // Given up between its arrival and here.
+        if (arrived !== undefined) http.free(arrived.bytes)
+        throw error
+      }
+    },
+    free: ({ bytes }) => http.free(bytes)
   }
 }
 
@@ -129,6 +138,17 @@ export function dataHeaders(
     ...(token === undefined ? {} : { 'X-Cls-Token': token }),
     Authorization: authorization
   }
+}
+
+/** @throws ClsConsumerError what is no response. */
+function readAnswer({ bytes, byteCount, ...answer }: SharedAnswer, asked: Asked): PulledBody {
+  if (answer.status !== 200) throw readDataError(answer, asked)
+  const { headers } = answer
+  const body = new Uint8Array(bytes, 0, byteCount)
+  const compression = compressionOf(headers, body, asked)
+  const error = findError({ ...answer, body }, compression, asked)
+  if (error !== undefined) throw error
+  return { bytes, byteCount, compression, requestId: headers.get('x-cls-requestid') }
 }
 
 /** How a body is compressed: by its header, else as asked for, unless its first bytes show that it is plain JSON. */

@@ -6,10 +6,13 @@
  * a truncated body passed on as a whole one, or a wait without a limit: connecting, the first byte and silence within a
  * body are each limited here, the whole by the caller's signal.
  */
-import { Agent, type Dispatcher } from 'undici'
-import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
+import { Socket } from 'node:net'
+import { Agent, buildConnector, type Dispatcher } from 'undici'
+import { assert, ClsConsumerError, type ErrorPlace } from '../errors.ts'
 import type { Answer } from './answer.ts'
 import { ErrorBody, SharedBody } from './bodies.ts'
+import { ReadPieces } from './read-pieces.ts'
+import { type BodyMemory, freshMemory } from './slabs.ts'
 
 export interface HttpRequest {
   readonly origin: string
@@ -28,12 +31,13 @@ export interface HttpRequest {
   readonly bodyBytesMax: number
 }
 
-/** `bytes` is the body of a 200, exactly; that of any other status (cut where very long) is in `body`. */
+/** The body of a 200 is the first `byteCount` of `bytes`; that of any other status (cut where very long) is in `body`. */
 export interface SharedAnswer extends Answer {
   readonly bytes: SharedArrayBuffer
+  readonly byteCount: number
 }
 
-/** Runs with each chunk of a 200; `received` starts at the body's first byte, and must not be kept. */
+/** Runs with each chunk of a 200, but for one that is known to be the last; `received` starts at the body's first byte, and must not be kept. */
 export type OnReceived = (received: Uint8Array, headers: ReadonlyMap<string, string>) => void
 
 export interface Http {
@@ -41,6 +45,8 @@ export interface Http {
   request(request: HttpRequest): Promise<Answer>
   /** POST; the body of a 200 is written into shared memory as it arrives. On connections of its own. */
   pull(request: HttpRequest, onReceived?: OnReceived): Promise<SharedAnswer>
+  /** The `bytes` of a pull's answer go to a later one: nobody reads them from here on. Once for each answer. */
+  free(bytes: SharedArrayBuffer): void
   /** Breaks what is under way (API_UNREACHABLE) and closes all connections. */
   close(): Promise<void>
 }
@@ -59,12 +65,18 @@ const TIMEOUT_CODES: readonly unknown[] = [
   'ETIMEDOUT'
 ]
 
-export function createHttp({ requestTimeoutMs }: { readonly requestTimeoutMs: number }): Http {
+export interface HttpOptions {
+  readonly requestTimeoutMs: number
+  /** For the bodies of pulls. */
+  readonly memory?: BodyMemory | undefined
+}
+
+export function createHttp({ requestTimeoutMs, memory = freshMemory }: HttpOptions): Http {
   const agent = (connections: number) =>
     new Agent({
       connections,
       pipelining: 1, // one request at a time on a connection; 0 would switch keep-alive off
-      connect: { timeout: requestTimeoutMs },
+      connect: connectReusing(requestTimeoutMs),
       headersTimeout: requestTimeoutMs,
       bodyTimeout: requestTimeoutMs
     })
@@ -72,21 +84,61 @@ export function createHttp({ requestTimeoutMs }: { readonly requestTimeoutMs: nu
   const pulls = agent(PULL_CONNECTIONS_MAX)
   return {
     async request(request) {
-      const { status, headers, body, bytes } = await exchange(control, request)
-      return { status, headers, body: status === 200 ? new Uint8Array(bytes) : body }
+      const { status, headers, body, bytes, byteCount } = await exchange(control, request, freshMemory)
+      return { status, headers, body: status === 200 ? new Uint8Array(bytes, 0, byteCount) : body }
     },
-    pull: (request, onReceived) => exchange(pulls, request, onReceived),
+    pull: (request, onReceived) => exchange(pulls, request, memory, onReceived),
+    free(bytes) {
+      if (bytes !== NO_BYTES) memory.give(bytes)
+    },
     async close() {
       await Promise.all([control.destroy(), pulls.destroy()])
     }
   }
 }
 
-function exchange(agent: Agent, request: HttpRequest, onReceived?: OnReceived): Promise<SharedAnswer> {
+/** Connections whose reads allocate nothing. `timeoutMs`: to connect. */
+export function connectReusing(timeoutMs: number): buildConnector.connector {
+  // Each connection has a connector of its own, so the last session of TLS is kept here.
+  let session: Buffer | undefined
+  return (options, callback) => {
+    let socket: Socket | undefined
+    const pieces = new ReadPieces(() => socket?.readableLength ?? 0)
+    const connect = buildConnector({
+      timeout: timeoutMs,
+      ...(session === undefined ? {} : { session }),
+      onread: {
+        buffer: () => pieces.next(),
+        callback: (byteCount, piece) => {
+          pieces.filled(byteCount)
+          return socket?.push(piece.subarray(0, byteCount)) !== false
+        }
+      }
+    })
+    // Its type does not say so, but it returns the socket, and nothing is read before.
+    const made: unknown = connect(options, callback)
+    assert(made instanceof Socket, 'a connector returns its socket')
+    socket = made
+    socket.on('session', (latest: Buffer) => {
+      session = latest
+    })
+    return socket
+  }
+}
+
+/** Of an answer that is not a 200. */
+const NO_BYTES = new SharedArrayBuffer(0)
+
+function exchange(
+  agent: Agent,
+  request: HttpRequest,
+  memory: BodyMemory,
+  onReceived?: OnReceived
+): Promise<SharedAnswer> {
   const { origin, path, headers, body, signal } = request
   if (signal.aborted) return Promise.reject(signal.reason)
   return new Promise((resolve, reject) => {
-    const receiver = new Receiver(request, onReceived, {
+    const receiver = new Receiver(request, memory, onReceived, {
       resolve(answer) {
         signal.removeEventListener('abort', onAbort)
         resolve(answer)
@@ -115,13 +167,16 @@ class Receiver implements Dispatcher.DispatchHandler {
   #status = 0
   #headers: ReadonlyMap<string, string> = new Map()
   #shared: SharedBody | undefined
+  #contentLength: number | undefined
   readonly #errorBody = new ErrorBody()
   readonly #request: HttpRequest
+  readonly #memory: BodyMemory
   readonly #onReceived: OnReceived | undefined
   readonly #settle: Settle
 
-  constructor(request: HttpRequest, onReceived: OnReceived | undefined, settle: Settle) {
+  constructor(request: HttpRequest, memory: BodyMemory, onReceived: OnReceived | undefined, settle: Settle) {
     this.#request = request
+    this.#memory = memory
     this.#onReceived = onReceived
     this.#settle = settle
   }
@@ -130,6 +185,7 @@ class Receiver implements Dispatcher.DispatchHandler {
   fail(error: unknown): void {
     if (this.#phase === 'settled') return
     this.#phase = 'settled'
+    this.#shared?.drop()
     this.#settle.reject(error)
     this.#controller?.abort(new Error('the exchange has ended'))
   }
@@ -151,11 +207,7 @@ class Receiver implements Dispatcher.DispatchHandler {
   ): void {
     if (this.#phase === 'settled' || status < 200) return // 1xx comes before the answer
     this.#status = status
-    this.#headers = new Map(
-      Object.entries(headers).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name.toLowerCase(), String(value)]]
-      )
-    )
+    this.#headers = toMap(headers)
     if (status === 200) this.#guard(() => this.#openShared())
   }
 
@@ -168,7 +220,7 @@ class Receiver implements Dispatcher.DispatchHandler {
     }
     this.#guard(() => {
       shared.write(chunk)
-      this.#onReceived?.(shared.received, this.#headers)
+      if (shared.byteCount !== this.#contentLength) this.#onReceived?.(shared.received, this.#headers)
     })
   }
 
@@ -183,14 +235,20 @@ class Receiver implements Dispatcher.DispatchHandler {
   #openShared(): void {
     const { bodyBytesMax, place } = this.#request
     const length = this.#headers.get('content-length')
-    const contentLength = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
-    this.#shared = new SharedBody(contentLength, bodyBytesMax, { ...place, httpStatus: 200 })
+    this.#contentLength = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
+    this.#shared = new SharedBody(this.#memory, this.#contentLength, bodyBytesMax, { ...place, httpStatus: 200 })
   }
 
   #succeed(body: 'whole' | 'cut'): void {
     this.#phase = 'settled'
-    const bytes = this.#shared?.take() ?? new SharedArrayBuffer(0)
-    this.#settle.resolve({ status: this.#status, headers: this.#headers, body: this.#errorBody.take(), bytes })
+    const { bytes, byteCount } = this.#shared?.take() ?? { bytes: NO_BYTES, byteCount: 0 }
+    this.#settle.resolve({
+      status: this.#status,
+      headers: this.#headers,
+      body: this.#errorBody.take(),
+      bytes,
+      byteCount
+    })
     if (body === 'cut') this.#controller?.abort(new Error('no more of the error page is needed'))
   }
 
@@ -201,6 +259,16 @@ class Receiver implements Dispatcher.DispatchHandler {
       this.fail(error)
     }
   }
+}
+
+/** Names in lower case. */
+function toMap(headers: Readonly<Record<string, string | string[] | undefined>>): ReadonlyMap<string, string> {
+  const map = new Map<string, string>()
+  for (const name in headers) {
+    const value = headers[name]
+    if (value !== undefined) map.set(name.toLowerCase(), String(value))
+  }
+  return map
 }
 
 /** A fault on the way, as one of our errors. Those of undici and the system hold no header, and so no secret. */

@@ -11,6 +11,7 @@ import { createDataApi } from './data-api.ts'
 import { resolveEndpoints } from './endpoints.ts'
 import { createHttp } from './http.ts'
 import { createServiceClock } from './service-clock.ts'
+import type { BodyMemory } from './slabs.ts'
 import { createUploadApi, type UploadApi } from './upload.ts'
 
 export type ServiceSettings = Pick<
@@ -33,12 +34,13 @@ export interface Service {
   close(): Promise<void>
 }
 
-export function createService(settings: ServiceSettings, world: ServiceWorld): Service {
+/** `memory`: for the bodies of pulls, where whoever pulls frees them. */
+export function createService(settings: ServiceSettings, world: ServiceWorld, memory?: BodyMemory): Service {
   const { logsetId, bodyBytesMax, requestTimeoutMs, callTimeoutMs } = settings
   const { clock, timers, log } = world
   const serviceClock = createServiceClock(clock)
   const credentials = createCredentials(settings.credentials, { now: serviceClock.now, timers, log })
-  const http = createHttp({ requestTimeoutMs })
+  const http = createHttp({ requestTimeoutMs, memory })
   const shared = {
     ...world,
     endpoints: resolveEndpoints(settings),

@@ -22,7 +22,11 @@ export async function hasLogsFrom(
   try {
     const request = { topicId, partition, startOffset: offset, sizeBytes: ASKED_BYTES }
     const body = await world.data.pull(request, { signal })
-    return await leadsOn(world, body, { topicId, partition, offset })
+    try {
+      return await leadsOn(world, body, { topicId, partition, offset })
+    } finally {
+      world.data.free(body)
+    }
   } catch (error) {
     if (error instanceof ClsConsumerError && error.code === 'API_INVALID_OFFSET') return true
     throw error

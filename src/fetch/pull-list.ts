@@ -9,7 +9,7 @@
  */
 import type { Batch } from '../batch.ts'
 import { assert } from '../errors.ts'
-import type { PulledBody } from '../world.ts'
+import type { DataApi, PulledBody } from '../world.ts'
 import type { ByteBudget } from './budget.ts'
 import type { PullBound } from './next-offset.ts'
 
@@ -36,12 +36,14 @@ const BATCH_OVERHEAD_BYTES = 8 * 1024
 
 export class PullList {
   readonly #budget: ByteBudget
+  readonly #data: Pick<DataApi, 'free'>
   #pulls: readonly Pull[] = []
   /** Under way, waiting here, and handed on but not freed. */
   #heldBytes = 0
 
-  constructor(budget: ByteBudget) {
+  constructor(budget: ByteBudget, data: Pick<DataApi, 'free'>) {
     this.#budget = budget
+    this.#data = data
   }
 
   get count(): number {
@@ -96,6 +98,7 @@ export class PullList {
     this.#budget.resize(byteCount, 0)
     this.#heldBytes -= byteCount
     assert(this.#heldBytes >= 0, 'I5: a batch is freed once')
+    this.#data.free(batch.body)
   }
 
   /** The head held no log: what is based on it stays. */
@@ -118,9 +121,11 @@ export class PullList {
     if (this.head !== undefined) this.dropFrom(this.head)
   }
 
+  /** Its body too, if it has come: nobody has read it but the peek. */
   #end(pull: Pull): void {
     this.#resize(pull, 0)
-    pull.abort.abort()
+    if (pull.body === undefined) pull.abort.abort()
+    else this.#data.free(pull.body)
   }
 
   #resize(pull: Pull, byteCount: number): void {

@@ -63,7 +63,7 @@ export class ReadAhead {
 
   constructor(parts: ReadAheadParts) {
     this.#parts = parts
-    this.pulls = new PullList(parts.budget)
+    this.pulls = new PullList(parts.budget, parts.world.data)
     this.size = new PullSize(parts.settings.pullBytes)
     this.#bound = parts.bound
     this.#next = parts.startOffset
@@ -185,7 +185,10 @@ export class ReadAhead {
   }
 
   #arrived(pull: Pull, body: PulledBody): void {
-    if (!this.pulls.has(pull)) return
+    if (!this.pulls.has(pull)) {
+      this.#parts.world.data.free(body)
+      return
+    }
     this.pulls.complete(pull, body)
     for (let head = this.pulls.head; head?.body !== undefined; head = this.pulls.head) {
       this.#parts.handlers.complete(head, head.body)

@@ -36,6 +36,8 @@ export interface NetworkParts {
 
 /** One request in so many waits for a connection. */
 const WAITS_ONE_IN = 25
+/** What is left of a body that nobody may read any more. No snappy body begins so, and no JSON. */
+const FREED_BYTE = 0xff
 const WAIT_MS_MAX = 400
 
 /** One request, as its caller made it. */
@@ -59,6 +61,7 @@ interface Exchange extends Call {
 export class Network implements Http {
   readonly #parts: NetworkParts
   #requestCount = 0
+  readonly #freed = new WeakSet<SharedArrayBuffer>()
   /** Kinds of which one call at most may be under way. */
   readonly #underway = new Set<Asked['kind']>()
 
@@ -73,6 +76,14 @@ export class Network implements Http {
 
   pull(request: HttpRequest, onReceived?: OnReceived): Promise<SharedAnswer> {
     return this.#exchange(request, onReceived)
+  }
+
+  /** What still reads it reads nothing of sense. */
+  free(bytes: SharedArrayBuffer): void {
+    const { ledger, party } = this.#parts
+    if (this.#freed.has(bytes)) ledger.findings.add('I5', `${party.name} frees a body twice`)
+    this.#freed.add(bytes)
+    new Uint8Array(bytes).fill(FREED_BYTE)
   }
 
   async close(): Promise<void> {}

@@ -27,7 +27,7 @@ export function toWire({ origin, path, headers, body }: HttpRequest, requestId: 
 export function toShared({ status, body }: WireAnswer, headers: ReadonlyMap<string, string>): SharedAnswer {
   const bytes = new SharedArrayBuffer(status === 200 ? body.length : 0)
   if (status === 200) new Uint8Array(bytes).set(body)
-  return { status, headers, body: status === 200 ? new Uint8Array() : body, bytes }
+  return { status, headers, body: status === 200 ? new Uint8Array() : body, bytes, byteCount: bytes.byteLength }
 }
 
 /** Of a heartbeat: it counts. */

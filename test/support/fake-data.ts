@@ -28,6 +28,8 @@ export interface FakeData {
   readonly heeded: ClsConsumerError[]
   /** Start offsets of the pulls that `worked` was told of, in order. */
   readonly worked: bigint[]
+  /** Bodies that nobody reads any more, in order. */
+  readonly freed: PulledBody[]
   /** Every pull so far. */
   readonly pulls: FakePull[]
   /** Start offsets of the pulls that nobody has answered or aborted. */
@@ -41,6 +43,7 @@ export function createFakeData(): FakeData {
   const pulls: FakePull[] = []
   const heeded: ClsConsumerError[] = []
   const worked: bigint[] = []
+  const freed: PulledBody[] = []
   const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
   const api: DataApi = {
     heed(error) {
@@ -51,6 +54,10 @@ export function createFakeData(): FakeData {
     },
     worked({ startOffset }) {
       worked.push(startOffset)
+    },
+    free(body) {
+      assert.ok(!freed.includes(body), 'I5: a body is freed once')
+      freed.push(body)
     },
     pull(request, { signal, onProgress }) {
       const promise = calls.make({ ...request, signal, onProgress }, signal)
@@ -85,6 +92,7 @@ export function createFakeData(): FakeData {
     api,
     heeded,
     worked,
+    freed,
     pulls,
     get openOffsets() {
       return pulls.filter(isOpen).map(({ request }) => request.startOffset)
