@@ -6,6 +6,7 @@
  * itself again and again, or for which nobody answers. `crew-member.ts` has the phases of one thread.
  */
 import { ClsConsumerError } from '../errors.ts'
+import { errorFields } from '../observe/error-fields.ts'
 import { within } from '../within.ts'
 import type { ThreadEnd, World } from '../world.ts'
 import { CrewMember } from './crew-member.ts'
@@ -106,7 +107,7 @@ export class Crew {
     await Promise.all(
       up.map(async thread => {
         const error = await this.#hooks.run(thread, { kind: 'stop' })
-        if (error !== undefined) log.warn('processor stop failed', { thread, error: error.message })
+        if (error !== undefined) log.warn('processor stop failed', errorFields(error, { thread }))
       })
     )
     // Where a hook of ours has not returned, this ends the thread: nobody can say what runs there.
@@ -173,7 +174,7 @@ export class Crew {
     } else if (this.#phase === 'stopping') {
       // Nobody waits for it any more, and nothing was processed there.
       member.end = 'given-up'
-      this.#world.log.warn('processor start failed', { thread, error: error.message })
+      this.#world.log.warn('processor start failed', errorFields(error, { thread }))
     } else {
       this.#giveUp(member, this.#hooks.blame(this.#startTask, error))
     }

@@ -8,16 +8,17 @@
  *   Crew      which threads are up            Runs          batches on their way: opened, answered, run again
  *   Hooks     the user's hooks, bounded       OpenBatches   the end of an open batch, awaited or brought about
  *   Seating   assign, move, drain: a          ProcessLimit  the time that `process` may take
- *             partition's place
+ *             partition's place              Balancer      which partition moves, where one thread idles
  */
 import type { Batch, Epoch } from '../batch.ts'
 import { ClsConsumerError, fromFailure } from '../errors.ts'
 import { KEPT_SHARE, type Settings } from '../options.ts'
 import type { World } from '../world.ts'
+import { Balancer } from './balancer.ts'
 import { Crew } from './crew.ts'
 import { Hooks, toPoolError } from './hooks.ts'
-import { Lanes } from './lanes.ts'
-import type { FailurePolicy, FromThread, NextOffsetMessage, ProcessorSource } from './messages.ts'
+import { Lanes, type Seat } from './lanes.ts'
+import type { BatchAnswer, FailurePolicy, FromThread, NextOffsetMessage, ProcessorSource } from './messages.ts'
 import { OpenBatches } from './open-batches.ts'
 import { ProcessLimit } from './process-limit.ts'
 import { type DispatchWait, type RunHandlers, Runs } from './runs.ts'
@@ -40,6 +41,7 @@ type DispatchSettings = Pick<
   | 'threadExitMs'
   | 'hookTimeoutMs'
   | 'processTimeoutMs'
+  | 'balanceIntervalMs'
   | 'responseBytesMax'
   | 'heldBytesMax'
   | 'commitMode'
@@ -49,7 +51,7 @@ type DispatchSettings = Pick<
 >
 
 export interface DispatcherParts {
-  readonly world: Pick<World, 'timers' | 'threads' | 'log'>
+  readonly world: Pick<World, 'clock' | 'timers' | 'threads' | 'log'>
   readonly settings: DispatchSettings
   readonly processor: ProcessorSource
   readonly leaseEndMs: SharedArrayBuffer
@@ -65,6 +67,8 @@ export class Dispatcher {
   readonly #processLimit: ProcessLimit
   readonly #seating: Seating
   readonly #runs: Runs
+  readonly #balancer: Balancer
+  #moveCount = 0
 
   constructor({ world, settings, processor, leaseEndMs, handlers }: DispatcherParts) {
     this.#world = world
@@ -89,6 +93,7 @@ export class Dispatcher {
       handlers: {
         message: message => this.#onMessage(message),
         exited: thread => {
+          this.#balancer.exited(thread)
           this.#runs.exited(thread)
           this.#seating.exited(thread)
         },
@@ -130,7 +135,16 @@ export class Dispatcher {
       processLimit: this.#processLimit,
       seating: this.#seating,
       resultsMax: settings.onResult === undefined ? Number.POSITIVE_INFINITY : settings.resultsMax,
-      handlers
+      handlers: { ...handlers, answered: (batch, answer, attempt) => this.#answered(batch, answer, attempt) }
+    })
+    this.#balancer = new Balancer({
+      world,
+      intervalMs: settings.balanceIntervalMs,
+      mode: settings.commitMode === 'auto' ? 'moves' : 'measures',
+      lanes: this.#lanes,
+      crew: this.#crew,
+      goesOn: seat => this.#goesOn(seat),
+      move: (seat, thread) => this.#move(seat, thread)
     })
   }
 
@@ -140,11 +154,12 @@ export class Dispatcher {
    */
   async start(signal?: AbortSignal): Promise<void> {
     await this.#crew.start(signal)
+    this.#balancer.start()
   }
 
   /** Seats the partition on a lane and runs `assign` there. Its batches may be enqueued at once. */
   assign(epoch: Epoch): void {
-    this.#seating.assign(this.#lanes.add(epoch))
+    this.#seating.assign(this.#lanes.add(epoch, this.#balancer.shares))
   }
 
   enqueue(batch: Batch): void {
@@ -171,7 +186,7 @@ export class Dispatcher {
     const seat = this.#lanes.find(epoch)
     if (seat === undefined) return
     this.#runs.dropQueued(seat)
-    this.#openBatches.abort(seat, 'the partition goes on elsewhere')
+    this.#openBatches.abort(seat, 'the partition is repositioned')
     this.#lanes.renew(seat, next, isNewTry)
   }
 
@@ -181,10 +196,21 @@ export class Dispatcher {
     if (seat !== undefined) await this.#openBatches.rest(seat)
   }
 
+  /** How often a partition has gone to another thread. */
+  get moveCount(): number {
+    return this.#moveCount
+  }
+
   /** What the partition's next batch waits for here, for a report. */
   waitOf(epoch: Epoch): DispatchWait | undefined {
     const seat = this.#lanes.find(epoch)
     return seat === undefined ? undefined : this.#runs.waitOf(seat)
+  }
+
+  /** Since when a thread has the partition's open batch, ms on the monotonic clock; undefined where none has one. */
+  givenMs(epoch: Epoch): number | undefined {
+    const seat = this.#lanes.find(epoch)
+    return seat === undefined ? undefined : this.#runs.givenMs(seat)
   }
 
   /**
@@ -199,7 +225,7 @@ export class Dispatcher {
       throw new ClsConsumerError('OPTIONS_INVALID', message, { topicId: epoch.topicId, partition: epoch.partition })
     }
     const seat = this.#lanes.find(epoch)
-    return seat !== undefined && (await this.#seating.move(seat, thread))
+    return seat !== undefined && (await this.#move(seat, thread))
   }
 
   /**
@@ -217,7 +243,29 @@ export class Dispatcher {
    * the threads. Partitions were drained before.
    */
   async stop(): Promise<void> {
+    this.#balancer.stop()
     await this.#crew.stop()
+  }
+
+  async #move(seat: Seat, thread: number): Promise<boolean> {
+    const hasMoved = await this.#seating.move(seat, thread)
+    if (hasMoved) {
+      this.#moveCount += 1
+      this.#balancer.moved(seat)
+    }
+    return hasMoved
+  }
+
+  /** Not paused, parked, drained or lost. */
+  #goesOn(seat: Seat): boolean {
+    const batch = seat.open ?? seat.queue[0]
+    return batch !== undefined && !this.#seating.isDraining(seat) && this.#handlers.mayStart(batch)
+  }
+
+  async #answered(batch: Batch, answer: BatchAnswer, attempt: number): Promise<void> {
+    const seat = this.#lanes.find(batch)
+    if (seat !== undefined) this.#balancer.answered(seat, answer)
+    await this.#handlers.answered(batch, answer, attempt)
   }
 
   #onMessage(message: FromThread): void {

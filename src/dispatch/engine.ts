@@ -11,6 +11,8 @@ export interface Engine {
   /** Runs a task on one thread, at once. Rejects when the thread fails, which may be before its exit. */
   run(tenant: Tenant, task: AnyTask, transferList: MessagePort[]): Promise<AnyAnswer>
   workers(): Worker[]
+  /** How long its event loop has been busy since it booted, ms; 0 once it has exited. */
+  busyMs(worker: Worker): number
   /** Ends all Workers; may resolve before they have exited. */
   destroy(): Promise<void>
 }

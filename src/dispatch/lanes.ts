@@ -7,6 +7,7 @@
  */
 import { type Batch, type Epoch, keyOf } from '../batch.ts'
 import { assert } from '../errors.ts'
+import { chooseThread } from './balance.ts'
 import type { FailedAnswer, PartitionId } from './messages.ts'
 
 /**
@@ -70,13 +71,14 @@ export class Lanes {
     this.#lanes = Array.from({ length: threadCount }, () => [])
   }
 
-  /** Seats a partition on the lane that has the fewest; of several, on the next one from the first thread on. */
-  add(epoch: Epoch): Seat {
+  /** Seats a partition where the least is done, as `chooseThread` says. `shares`: what each thread is expected to do. */
+  add(epoch: Epoch, shares: readonly number[] = []): Seat {
     assert(!this.#seats.has(keyOf(epoch)), `I2: ${keyOf(epoch)} is seated once, in one epoch`)
     const { topicId, partition } = epoch
+    const seatCounts = this.#lanes.map(lane => lane.length)
     const seat: Seat = {
       id: { topicId, partition },
-      thread: this.#emptiest(),
+      thread: chooseThread(seatCounts, shares, this.#firstThread),
       epoch: epoch.epoch,
       phase: 'assigning',
       queue: [],
@@ -222,6 +224,12 @@ export class Lanes {
     seat.open = undefined
   }
 
+  /** It has something to do, and nothing keeps it from that. */
+  isAtWork(seat: Seat): boolean {
+    const { phase, pause, open, queue } = seat
+    return phase === 'ready' && pause === 'none' && (open !== undefined || queue.length > 0) && !isSuspect(seat)
+  }
+
   /** Nothing of the seat is opened until `resume`. */
   suspend(seat: Seat): void {
     seat.pause = 'backoff'
@@ -235,14 +243,6 @@ export class Lanes {
     assert(seat.open !== undefined, `I2: ${keyOf(seat.id)} has an open batch that did not end`)
     const { startOffset } = seat.open
     return troubleOf(seat) ?? { startOffset, beginCount: 0, failureCount: 0, lossCount: 0, last: undefined }
-  }
-
-  #emptiest(): number {
-    const loads = this.#lanes.map(lane => lane.length)
-    const first = this.#firstThread % loads.length
-    const inTurn = [...loads.keys()].map(index => (index + first) % loads.length)
-    const least = Math.min(...loads)
-    return inTurn.find(thread => loads[thread] === least) ?? first
   }
 
   #leave(seat: Seat): void {

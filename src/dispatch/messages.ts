@@ -147,12 +147,23 @@ export interface PoisonMessage {
   readonly raw: Uint8Array
 }
 
-/** A log that the processor gave to `context.deadLetter`. Counts with its batch, or not at all. */
-export interface ThreadLetter {
+/** A log or group that the processor gave to `context.deadLetter`. Counts with its batch, or not at all. */
+export type ThreadLetter = LogLetter | GroupLetter
+
+export interface LogLetter {
+  readonly kind: 'log'
   readonly messageIndex: number
   readonly logIndex: number
   readonly reason: string
   /** A `LogGroup` from which the other logs are cut out. */
+  readonly raw: Uint8Array
+}
+
+export interface GroupLetter {
+  readonly kind: 'group'
+  readonly messageIndex: number
+  readonly reason: string
+  /** The whole `LogGroup`. */
   readonly raw: Uint8Array
 }
 
@@ -214,10 +225,12 @@ export interface HarvestedAnswer {
 export type ThreadAnswer = DoneAnswer | BatchAnswer
 export type AnyAnswer = ThreadAnswer | ScoutedAnswer | HarvestedAnswer
 
-/** Aborts `context.signal` of an open batch; a batch that has not started yet will not start. */
+/** Aborts `context.signal` of one attempt at a batch; where that has not started yet, it will not. */
 export interface AbortMessage {
   readonly kind: 'abort'
   readonly batchId: number
+  /** The message may come when this one has ended and the next one has begun, which it does not concern. */
+  readonly attempt: number
   readonly reason: string
 }
 

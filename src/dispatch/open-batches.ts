@@ -21,8 +21,8 @@ export class OpenBatches {
   readonly #crew: Crew
   /** Resolves when the open batch of a seat has been answered and dealt with. */
   readonly #ends = new WeakMap<Seat, Promise<void>>()
-  /** Batches that are with a thread: open ones less those whose answer is being dealt with. */
-  readonly #running = new Set<number>()
+  /** By batch, which attempt is with a thread: of open batches less those whose answer is being dealt with. */
+  readonly #running = new Map<number, number>()
 
   constructor(
     world: Pick<World, 'timers' | 'threads' | 'log'>,
@@ -38,9 +38,9 @@ export class OpenBatches {
     this.#ends.set(seat, end)
   }
 
-  /** The thread has it. */
-  given(batchId: number): void {
-    this.#running.add(batchId)
+  /** The thread has this attempt at it. */
+  given(batchId: number, attempt: number): void {
+    this.#running.set(batchId, attempt)
   }
 
   /** The thread has answered, or is gone. */
@@ -52,9 +52,12 @@ export class OpenBatches {
     return open !== undefined && this.#running.has(open.batchId)
   }
 
-  abort(seat: Seat, reason: string): void {
-    if (seat.open === undefined) return
-    this.#world.threads.post(seat.thread, { kind: 'abort', batchId: seat.open.batchId, reason })
+  /** Nothing where its thread has answered: what is left of the batch is none of the processor's. */
+  abort({ open, thread }: Seat, reason: string): void {
+    if (open === undefined) return
+    const attempt = this.#running.get(open.batchId)
+    if (attempt === undefined) return
+    this.#world.threads.post(thread, { kind: 'abort', batchId: open.batchId, attempt, reason })
   }
 
   /** Waits for the end of the seat's open batch: as long as its processor takes, or until the partition is ended. */

@@ -5,10 +5,12 @@
  * one consumer that reaches another; something of a consumer that runs on after it has left.
  */
 import { assert } from '../errors.ts'
-import type { Logger, ThreadHandlers, Threads } from '../world.ts'
+import type { Logger, ThreadHandlers, Threads, ThreadWork } from '../world.ts'
 import type { FromClient, ThreadAnswer, ThreadTask, ToThread } from './messages.ts'
 import type { PoolMembers } from './pool-members.ts'
 import type { ThreadPool } from './thread-pool.ts'
+
+const NOTHING_DONE: ThreadWork = { busyMs: 0, batchMs: 0 }
 
 export class PoolClient implements Threads {
   /** Its number in the pool, never used twice. */
@@ -55,6 +57,10 @@ export class PoolClient implements Threads {
     } finally {
       this.#pend(thread, -1)
     }
+  }
+
+  work(thread: number): ThreadWork {
+    return this.#pool?.work(thread) ?? NOTHING_DONE
   }
 
   post(thread: number, message: ToThread): void {

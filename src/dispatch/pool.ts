@@ -128,6 +128,8 @@ function startPiscina(options: ThreadsOptions, warn: Logger['warn'], hooks: Engi
       return answer
     },
     workers: () => piscina.threads,
+    // Read from here, whatever the thread is at: it need not answer.
+    busyMs: worker => worker.performance.eventLoopUtilization().active,
     destroy: () => piscina.destroy()
   }
 }

@@ -20,7 +20,7 @@ import type { Crew, LossHandlers } from './crew.ts'
 import { toPoolError } from './hooks.ts'
 import type { Lanes, Seat } from './lanes.ts'
 import { MemoryLine } from './memory-line.ts'
-import type { BatchAnswer, BatchTask, FailedAnswer } from './messages.ts'
+import type { BatchAnswer, BatchTask, FailedAnswer, RewoundAnswer } from './messages.ts'
 import type { OpenBatches } from './open-batches.ts'
 import type { ProcessLimit } from './process-limit.ts'
 import type { Seating } from './seating.ts'
@@ -31,12 +31,18 @@ export interface RunHandlers extends LossHandlers {
   /** Reserves memory for the decoded batch; asked again after the next `close`. */
   tryOpen(decodedBytes: number): boolean
   close(decodedBytes: number): void
+  /**
+   * Why the batch may not rewind to there: it has failed then. The partition's next batch waits until this resolves; it never
+   * rejects.
+   */
+  rewindFault(batch: Batch, offset: bigint): Promise<ClsConsumerError | undefined>
   /** `attempt`: which one it is the answer to. The partition's next batch waits until this resolves; it never rejects. */
   answered(batch: Batch, answer: BatchAnswer, attempt: number): Promise<void>
   /** Never processed, or not to its end, and will not be: its bytes are free. */
   dropped(batch: Batch): void
   /** The batch has failed, or a thread died with it; it is run again after `waitMs`. */
-  retried(batch: Batch, error: ClsConsumerError, waitMs: number): void
+  /** `attempt`: how many have failed, of those that count. */
+  retried(batch: Batch, error: ClsConsumerError, waitMs: number, attempt: number): void
 }
 
 /**
@@ -46,7 +52,7 @@ export interface RunHandlers extends LossHandlers {
 export type DispatchWait = 'processor' | 'settling' | 'backoff' | 'thread' | 'results' | 'lane'
 
 export interface RunsParts {
-  readonly world: Pick<World, 'timers' | 'threads'>
+  readonly world: Pick<World, 'clock' | 'timers' | 'threads'>
   /** Of the processor, for errors. */
   readonly file: string
   readonly lanes: Lanes
@@ -66,6 +72,8 @@ export class Runs {
   readonly #backoffs = new Map<Seat, Timer>()
   /** Batches whose thread has ended with others open there: which of them it ended of, nobody can tell. */
   readonly #endedTogether = new Set<number>()
+  /** Since when a thread has their open batch, ms on the monotonic clock. */
+  readonly #givenMs = new WeakMap<Seat, number>()
   #openCount = 0
 
   constructor(parts: RunsParts) {
@@ -85,6 +93,11 @@ export class Runs {
     if (this.#backoffs.has(seat)) return 'backoff'
     if (!this.#parts.crew.isUp(seat.thread) || seat.phase === 'assigning') return 'thread'
     return this.#openCount >= this.#parts.resultsMax ? 'results' : 'lane'
+  }
+
+  /** Since when a thread has the open batch, ms on the monotonic clock. */
+  givenMs(seat: Seat): number | undefined {
+    return this.#parts.openBatches.isWithThread(seat) ? this.#givenMs.get(seat) : undefined
   }
 
   /** Takes away what waits; the open batch goes on. */
@@ -140,9 +153,10 @@ export class Runs {
   }
 
   async #runOn(thread: number, seat: Seat, batch: Batch): Promise<void> {
-    const { lanes, openBatches, processLimit, handlers } = this.#parts
+    const { world, lanes, openBatches, processLimit, handlers } = this.#parts
     const attempt = lanes.attempt(seat)
-    openBatches.given(batch.batchId)
+    this.#givenMs.set(seat, world.clock.monotonic())
+    openBatches.given(batch.batchId, attempt)
     processLimit.given(seat, batch)
     const answer = await this.#process(thread, toTask(batch, attempt))
     openBatches.returned(batch.batchId)
@@ -171,11 +185,18 @@ export class Runs {
     this.#parts.lanes.close(seat)
   }
 
-  async #sort(seat: Seat, batch: Batch, answer: BatchAnswer, attempt: number): Promise<void> {
+  async #sort(seat: Seat, batch: Batch, told: BatchAnswer, attempt: number): Promise<void> {
+    const answer = told.kind === 'rewound' ? await this.#judgeRewind(batch, told) : told
     if (answer.kind !== 'failed' || !mayHelp(answer)) await this.#answer(seat, batch, answer, attempt)
     // It may well have failed because it was aborted for that.
     else if (!this.#isWanted(seat, batch)) this.#discard(seat, batch)
     else await this.#retry(seat, batch, answer, 'none')
+  }
+
+  /** To nowhere is no rewind but a failed attempt. The batch stays open while that is found out (I2). */
+  async #judgeRewind(batch: Batch, answer: RewoundAnswer): Promise<BatchAnswer> {
+    const fault = await this.#parts.handlers.rewindFault(batch, answer.offset)
+    return fault === undefined ? answer : failedBy(fault, 'process', this.#placeOf(batch))
   }
 
   /** The thread has ended with the batch on it: run again, or drop, or (its last attempt) fail. */
@@ -209,7 +230,7 @@ export class Runs {
     return failedBy(new ClsConsumerError('THREAD_LOST', what, { ...place, cause: error }), 'process', place)
   }
 
-  /** Not where its partition goes, is paused, or goes on elsewhere. */
+  /** Not where its partition goes, is paused, or is repositioned. */
   #isWanted(seat: Seat, batch: Batch): boolean {
     const { seating, handlers } = this.#parts
     return !seating.isDraining(seat) && seat.epoch === batch.epoch && handlers.mayStart(batch)
@@ -243,7 +264,7 @@ export class Runs {
       if (waitMs === undefined || seating.isDraining(seat) || seat.epoch === batch.epoch) return
     }
     this.#backOff(seat, waitMs)
-    handlers.retried(batch, fromFailure(answer.failure), waitMs)
+    handlers.retried(batch, fromFailure(answer.failure), waitMs, failureCount)
   }
 
   #placeOf({ topicId, partition, startOffset }: Batch): ErrorPlace {

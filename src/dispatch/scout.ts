@@ -10,6 +10,7 @@
  * cannot have threads booted without end. One body is unpacked at a time, so that it needs memory for one.
  */
 import { assert, ClsConsumerError, fromFailure, toFailure } from '../errors.ts'
+import { errorFields } from '../observe/error-fields.ts'
 import { within } from '../within.ts'
 import type { Clock, Harvest, Logger, PulledBody, Timers } from '../world.ts'
 import type { AnyAnswer, HarvestTask, ScoutTask } from './messages.ts'
@@ -186,7 +187,7 @@ export class ScoutThread {
   #broke(error: unknown): void {
     if (this.#phase === 'closed') return
     this.#phase = 'broken'
-    this.#world.log.warn('going on without the scout thread', { error: toFailure(error, 'POOL_BROKEN').message })
+    this.#world.log.warn('going on without the scout thread', errorFields(fromFailure(toFailure(error, 'POOL_BROKEN'))))
   }
 }
 

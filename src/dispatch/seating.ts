@@ -15,6 +15,8 @@
  *   the new thread dies           `assign` runs on the replacement (`up`)
  *   batches come meanwhile        they queue on the seat, which takes them along
  */
+
+import { errorFields } from '../observe/error-fields.ts'
 import type { Logger } from '../world.ts'
 import type { Crew, LossHandlers } from './crew.ts'
 import { type Hooks, toPoolError } from './hooks.ts'
@@ -211,7 +213,7 @@ export class Seating {
     // What a thread has died of is told by others, and where it has nothing is left to revoke. But a hook that was cut off,
     // for the sake of another partition or consumer, has not flushed what it holds.
     if (error.code === 'THREAD_LOST' && !(wasUp && crew.wasKilled(thread))) return
-    log.warn('processor revoke failed', { ...seat.id, error: error.message })
+    log.warn('processor revoke failed', errorFields(error, { ...seat.id }))
     // A hook that never returns would share the partition's state with nobody knows what: its thread goes.
     if (error.code === 'PROCESSOR_STUCK') await crew.kill(thread)
   }

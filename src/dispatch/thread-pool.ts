@@ -12,6 +12,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { assert, ClsConsumerError } from '../errors.ts'
 import { within } from '../within.ts'
+import type { ThreadWork } from '../world.ts'
 import type { Engine, EngineHooks, PoolHandlers, ThreadPoolLimits } from './engine.ts'
 import type { AnyAnswer, AnyTask, FromClient, PoolTask, ToClient } from './messages.ts'
 import { Slot, type Tenant } from './thread-slot.ts'
@@ -91,6 +92,7 @@ export class ThreadPool {
       const answer = await this.#runOn(tenant, task)
       tenant.returned(task)
       if (answer.kind === 'processed' || answer.kind === 'rewound') slot.prove()
+      if (answer.kind === 'processed') slot.took(answer.decodeMs + answer.processMs)
       // What the thread said before it answered is told before: its port and Piscina's keep no order between them.
       this.#deliver(slot, tenant)
       return answer
@@ -104,6 +106,12 @@ export class ThreadPool {
       const ending = await tenant.exited
       throw new ClsConsumerError('THREAD_LOST', `thread ${thread} ${ending}`, { cause: error })
     }
+  }
+
+  work(thread: number): ThreadWork {
+    const slot = this.#slot(thread)
+    const worker = slot.tenant?.worker
+    return slot.work(worker === undefined ? 0 : (this.#engine?.busyMs(worker) ?? 0))
   }
 
   post(thread: number, message: ToClient): void {

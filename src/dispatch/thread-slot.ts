@@ -6,7 +6,7 @@
  */
 import type { MessagePort, Worker } from 'node:worker_threads'
 import { assert, type Failure, toFailure } from '../errors.ts'
-import type { Timer, Timers } from '../world.ts'
+import type { ThreadWork, Timer, Timers } from '../world.ts'
 import type { AnyTask } from './messages.ts'
 import { describeEnd, isIdleEnd, type PoolEnd } from './thread-end.ts'
 
@@ -103,6 +103,10 @@ export class Slot {
   #bootTimer: Timer | undefined
   /** See `ThreadEnd`. */
   #idleCount = 0
+  #batchMs = 0
+  /** Of its thread, as far as was looked, and of those before it. */
+  #busyMs = 0
+  #busyBeforeMs = 0
 
   constructor(thread: number, timers: Timers) {
     this.thread = thread
@@ -147,11 +151,24 @@ export class Slot {
     this.#idleCount = 0
   }
 
+  /** A batch was processed, and took so long. */
+  took(batchMs: number): void {
+    this.#batchMs += batchMs
+  }
+
+  /** `busyMs`: of its thread alone; one that has exited, and was not told of yet, may say less than before. */
+  work(busyMs: number): ThreadWork {
+    this.#busyMs = Math.max(this.#busyMs, busyMs)
+    return { busyMs: this.#busyBeforeMs + this.#busyMs, batchMs: this.#batchMs }
+  }
+
   /** Its thread has exited. */
   vacate(tenant: Tenant, exitCode: number): PoolEnd {
     assert(this.#tenant === tenant, `I2: the thread that leaves slot ${this.thread} has it`)
     this.#move('empty')
     this.#tenant = undefined
+    this.#busyBeforeMs += this.#busyMs
+    this.#busyMs = 0
     this.expectNone()
     const end = tenant.end(exitCode)
     if (isIdleEnd(end)) this.#idleCount += 1

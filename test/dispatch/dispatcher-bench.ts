@@ -1,7 +1,7 @@
 /** A dispatcher on threads that the test answers, kills and replaces; what it tells is kept. */
 import type { Batch, Epoch } from '../../src/batch.ts'
 import { Dispatcher } from '../../src/dispatch/dispatcher.ts'
-import type { BatchAnswer } from '../../src/dispatch/messages.ts'
+import type { BatchAnswer, CommitMode } from '../../src/dispatch/messages.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
 import { createFakeTime, createKeptLog } from '../cls/fakes.ts'
 import { Calls, turn } from '../support/calls.ts'
@@ -31,15 +31,26 @@ interface BenchOptions {
   readonly memoryBytes?: number
   /** With `onResult`, and so many results that may wait for it. */
   readonly resultsMax?: number
+  readonly balanceIntervalMs?: number
+  readonly commitMode?: CommitMode
 }
 
 export function bench(options: BenchOptions = {}) {
-  const { threads: threadCount = 1, batchesPerThread = 4, memoryBytes = 1e9, resultsMax } = options
+  const {
+    threads: threadCount = 1,
+    batchesPerThread = 4,
+    memoryBytes = 1e9,
+    resultsMax,
+    balanceIntervalMs = 0,
+    commitMode = 'auto'
+  } = options
   const time = createFakeTime()
   const threads = new FakeThreads(threadCount, batchesPerThread)
   const log = createKeptLog()
   const answered = new Calls<{ batch: Batch; answer: BatchAnswer; attempt: number }, void>()
   answered.always = () => undefined
+  const rewinds = new Calls<{ batch: Batch; offset: bigint }, ClsConsumerError | undefined>()
+  rewinds.always = () => undefined
   const dropped: number[] = []
   const retried: string[] = []
   const errors: ClsConsumerError[] = []
@@ -55,7 +66,7 @@ export function bench(options: BenchOptions = {}) {
   const memory = { openBytes: 0, openCount: 0 }
   const leaseEndMs = new SharedArrayBuffer(8)
   const dispatcher = new Dispatcher({
-    world: { timers: time.timers, threads, log },
+    world: { clock: time.clock, timers: time.timers, threads, log },
     settings: {
       abortGraceMs: GRACE_MS,
       threadExitMs: EXIT_MS,
@@ -63,7 +74,8 @@ export function bench(options: BenchOptions = {}) {
       processTimeoutMs: PROCESS_MS,
       responseBytesMax: 1000,
       heldBytesMax: 16_000,
-      commitMode: 'auto',
+      commitMode,
+      balanceIntervalMs,
       deadLetterDirectory: undefined,
       onResult: resultsMax === undefined ? undefined : () => undefined,
       resultsMax: resultsMax ?? 1
@@ -92,6 +104,7 @@ export function bench(options: BenchOptions = {}) {
         stateLost.push(epoch)
         for (const act of whenStateLost) act(epoch)
       },
+      rewindFault: (batch, offset) => rewinds.make({ batch, offset }),
       answered: (batch, answer, attempt) => answered.make({ batch, answer, attempt }),
       dropped: ({ batchId }) => dropped.push(batchId),
       retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS * lossCount : undefined),
@@ -121,6 +134,7 @@ export function bench(options: BenchOptions = {}) {
     threads,
     log,
     answered,
+    rewinds,
     dropped,
     retried,
     errors,

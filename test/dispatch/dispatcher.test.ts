@@ -477,7 +477,9 @@ describe('dispatcher: drain', () => {
       await time.advance(PATIENCE_MS - 1)
       assert.deepEqual([threads.posted.length, threads.kills.all.length], [0, 0])
       await time.advance(1)
-      assert.deepEqual(threads.posted, [{ thread: 0, message: { kind: 'abort', batchId: 1, reason: 'revoked' } }])
+      assert.deepEqual(threads.posted, [
+        { thread: 0, message: { kind: 'abort', batchId: 1, attempt: 1, reason: 'revoked' } }
+      ])
       await time.advance(GRACE_MS - 1)
       assert.equal(threads.kills.all.length, 0)
       await time.advance(1)
@@ -522,7 +524,9 @@ describe('dispatcher: drain', () => {
     const patient = dispatcher.drain(epochOf(0), PATIENCE_MS, 'revoked')
     await turn()
     const urgent = dispatcher.drain(epochOf(0), 0, 'lost')
-    assert.deepEqual(threads.posted, [{ thread: 0, message: { kind: 'abort', batchId: 1, reason: 'lost' } }])
+    assert.deepEqual(threads.posted, [
+      { thread: 0, message: { kind: 'abort', batchId: 1, attempt: 1, reason: 'lost' } }
+    ])
     assert.equal(await stateOf(urgent), 'pending')
     await threads.finish(1)
     await Promise.all([patient, urgent])

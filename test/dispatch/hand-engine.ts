@@ -16,6 +16,9 @@ export class HandEngine implements Engine {
   readonly hooks: EngineHooks
   readonly ports: MessagePort[] = []
   readonly runs: HandRun[] = []
+  /** How long each Worker has been busy; as of Node's, nothing once it has exited. */
+  readonly busyMs = (worker: Worker): number => this.busy.get(worker) ?? 0
+  readonly busy = new Map<Worker, number>()
   #workers: Worker[] = []
 
   constructor(hooks: EngineHooks) {
@@ -28,6 +31,7 @@ export class HandEngine implements Engine {
     const { threadId } = worker
     // As Piscina does; the pool must not take it for more than it is.
     worker.once('exit', () => {
+      this.busy.delete(worker)
       this.#workers = this.#workers.filter(other => other !== worker)
       for (const run of this.runs) if (run.threadId === threadId) run.reject(new Error('worker exited'))
     })

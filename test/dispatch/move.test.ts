@@ -144,7 +144,9 @@ describe('a move that meets an end', () => {
     const moved = dispatcher.move(epochOf(0), 1)
     const drained = dispatcher.drain(epochOf(0), 0, 'lost')
     await turn()
-    assert.deepEqual(threads.posted, [{ thread: 0, message: { kind: 'abort', batchId: 1, reason: 'lost' } }])
+    assert.deepEqual(threads.posted, [
+      { thread: 0, message: { kind: 'abort', batchId: 1, attempt: 1, reason: 'lost' } }
+    ])
     await threads.finish(1)
     assert.equal(await moved, false)
     await drained

@@ -225,9 +225,9 @@ test('tasks and aborts carry the number of their consumer', BOUNDED, async t => 
   )
   const posted: unknown[] = []
   engine().ports[0]?.on('message', message => posted.push(message))
-  y.post(0, { kind: 'abort', batchId: 4, reason: 'r' })
+  y.post(0, { kind: 'abort', batchId: 4, attempt: 1, reason: 'r' })
   for (let i = 0; i < 5; i++) await turn()
-  assert.deepEqual(posted, [{ kind: 'abort', batchId: 4, reason: 'r', client: 1 }])
+  assert.deepEqual(posted, [{ kind: 'abort', batchId: 4, attempt: 1, reason: 'r', client: 1 }])
 })
 
 test('a consumer that leaves with something running takes that thread along, and no other', BOUNDED, async t => {

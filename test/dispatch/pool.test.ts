@@ -211,7 +211,7 @@ test('an abort reaches the batch by the port of its thread', BOUNDED, async t =>
   const task = someLogs()
   const answer = threads.run(1, task)
   await when('message', '1 open')
-  threads.post(1, { kind: 'abort', batchId: task.batchId, reason: 'revoked' })
+  threads.post(1, { kind: 'abort', batchId: task.batchId, attempt: 1, reason: 'revoked' })
   const aborted = await answer
   assert.ok(aborted.kind === 'processed' && aborted.result === 'revoked')
 })
@@ -429,9 +429,9 @@ test('a killed idle thread is replaced, again and again', BOUNDED, async t => {
 test('a message to a thread that is gone is dropped', BOUNDED, async t => {
   const { threads } = await booted(t)
   const kill = threads.kill(0)
-  threads.post(0, { kind: 'abort', batchId: 1, reason: 'x' })
+  threads.post(0, { kind: 'abort', batchId: 1, attempt: 1, reason: 'x' })
   await kill
-  threads.post(0, { kind: 'abort', batchId: 1, reason: 'x' })
+  threads.post(0, { kind: 'abort', batchId: 1, attempt: 1, reason: 'x' })
 })
 
 for (const [name, source] of [

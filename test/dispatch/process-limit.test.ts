@@ -53,7 +53,7 @@ describe('a process that does not return', () => {
     assert.deepEqual(threads.posted, [
       {
         thread: 0,
-        message: { kind: 'abort', batchId: 1, reason: `process did not return within ${PROCESS_MS} ms` }
+        message: { kind: 'abort', batchId: 1, attempt: 1, reason: `process did not return within ${PROCESS_MS} ms` }
       }
     ])
     assert.deepEqual(threads.kills.asks, [])

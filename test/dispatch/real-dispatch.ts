@@ -85,12 +85,13 @@ function sharerOf(shared: SharedThreads, processor: ProcessorSource, limits: Lim
   new Float64Array(leaseEndMs)[0] = Number.POSITIVE_INFINITY
   const { handlers, openCount } = notingHandlers(noted)
   const dispatcher = new Dispatcher({
-    world: { timers: realTimers, threads, log: noted.log },
+    world: { clock: realClock, timers: realTimers, threads, log: noted.log },
     settings: {
       abortGraceMs: 20,
       threadExitMs: 5000,
       hookTimeoutMs: 10_000,
       processTimeoutMs: 60_000,
+      balanceIntervalMs: 0,
       responseBytesMax,
       heldBytesMax: 1 << 28,
       commitMode: 'auto',
@@ -162,6 +163,7 @@ function notingHandlers(noted: Notes): { readonly handlers: DispatchHandlers; re
         noted.add(noted.answers, { batchId, result: answer.result })
       }
     },
+    rewindFault: async () => undefined,
     dropped: () => undefined,
     retryDelayMs: lossCount => (lossCount < ATTEMPTS ? BACKOFF_MS : undefined),
     retried: ({ batchId }, error) => noted.retried.push(`${batchId} ${error.code}`),

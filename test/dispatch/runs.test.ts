@@ -57,6 +57,77 @@ test('a death beside others is never the last word: they may be to blame', BOUND
   assert.deepEqual(answersOf(made), ['2 processed 2', `1 failed ${ATTEMPTS + 1}`])
 })
 
+describe('a batch that rewinds to where no log is', () => {
+  const REWOUND = { kind: 'rewound', offset: 999n } as const
+  const FAULT = new ClsConsumerError('PROCESSOR_FAILED', 'beyond the end')
+
+  /** Batch 1 has answered, and batch 2 waits behind it; the question where it rewinds to is open. */
+  async function rewinding() {
+    const made = bench()
+    await made.start(0)
+    made.enqueue(0)
+    made.enqueue(0)
+    made.rewinds.always = undefined
+    made.threads.batch(1).call.answer(REWOUND)
+    await turn()
+    return made
+  }
+
+  test('has failed: it runs again after its wait, and is answered after its last attempt', BOUNDED, async () => {
+    const made = await rewinding()
+    const { threads, time, retried, rewinds, answered } = made
+    rewinds.only.answer(FAULT)
+    rewinds.always = () => FAULT
+    await turn()
+    for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
+      await time.advance(attempt * BACKOFF_MS)
+      assert.equal(threads.batch(1).task.attempt, attempt + 1)
+      threads.batch(1).call.answer(REWOUND)
+      await turn()
+    }
+    assert.deepEqual(retried, [`1 PROCESSOR_FAILED ${BACKOFF_MS}`, `1 PROCESSOR_FAILED ${2 * BACKOFF_MS}`])
+    const [{ answer } = { answer: undefined }] = answered.asks
+    assert.deepEqual(answersOf(made), [`1 failed ${ATTEMPTS}`])
+    assert.ok(answer?.kind === 'failed' && answer.stage === 'process' && answer.failure.what === 'beyond the end')
+    assert.deepEqual(rewinds.asks[0]?.offset, 999n)
+  })
+
+  test('I2: keeps the next one waiting until that is found out, and then as any other', BOUNDED, async () => {
+    const made = await rewinding()
+    const { threads, time, rewinds, dispatcher } = made
+    await time.advance(ATTEMPTS * BACKOFF_MS)
+    assert.deepEqual([threads.openBatchIds, answersOf(made), dispatcher.waitOf(epochOf(0))], [[], [], 'settling'])
+    rewinds.only.answer(undefined)
+    await turn()
+    assert.deepEqual([answersOf(made), threads.openBatchIds], [['1 rewound 1'], [2]])
+  })
+
+  test('I3: is dropped, and no attempt, where its partition is repositioned meanwhile', BOUNDED, async () => {
+    const made = await rewinding()
+    const { rewinds, dispatcher, dropped, retried, time } = made
+    dispatcher.renew(epochOf(0), epochOf(0, 2), true)
+    rewinds.only.answer(FAULT)
+    await turn()
+    assert.deepEqual([dropped, retried, answersOf(made), time.pendingCount], [[2, 1], [], [], 0])
+  })
+})
+
+test('since when a thread has the open batch counts from this attempt, and ends with it', BOUNDED, async () => {
+  const made = bench()
+  const { start, enqueue, time, dispatcher, threads } = made
+  await start(0)
+  enqueue(0)
+  const beganMs = time.clock.monotonic()
+  await time.advance(BACKOFF_MS)
+  assert.equal(dispatcher.givenMs(epochOf(0)), beganMs)
+  await fail(made, 1)
+  assert.equal(dispatcher.givenMs(epochOf(0)), undefined)
+  await time.advance(BACKOFF_MS)
+  assert.equal(dispatcher.givenMs(epochOf(0)), beganMs + 2 * BACKOFF_MS)
+  await threads.finish(1)
+  assert.equal(dispatcher.givenMs(epochOf(0)), undefined)
+})
+
 describe('a batch whose process fails', () => {
   test('runs again after its wait, from the same bytes, as the next attempt, while others go on', BOUNDED, async () => {
     const made = bench()

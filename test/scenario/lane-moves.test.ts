@@ -78,6 +78,23 @@ describe('partitions that change threads', { concurrency: 2 }, () => {
     })
   )
 
+  test('I2: of two partitions that are too much for their thread one moves to the idle one by itself', TIMEOUT, () =>
+    play({ partitionCount: PARTITION_COUNT }, async stage => {
+      const load = keepSending(stage)
+      const run = stage.run('run', {
+        options: { threads: 2, pullBytes: 4096, balanceIntervalMs: 300 },
+        behaviour: { burn: { ms: 80, partitions: [0, 2] } }
+      })
+      await run.holds(PARTITION_COUNT)
+      const movedCount = () => [0, 2].filter(partition => threadsOf(stage, partition).size > 1).length
+      await stage.until('one has moved', () => movedCount() > 0)
+      assert.equal(movedCount(), 1)
+      await load.stop()
+      await finishSound(stage)
+      assert.equal(movedCount(), 1, 'and nothing further')
+    })
+  )
+
   test('a partition that is not held moves nowhere, and a thread that is not there is refused', TIMEOUT, () =>
     play({ partitionCount: 1 }, async stage => {
       const [lane] = stage.producer.lanes(stage.topicId, 1)

@@ -16,6 +16,8 @@ export interface Behaviour {
   /** Each batch takes at least this long, without keeping its thread busy; those of one topic alone, where it is given. */
   readonly batchMs?: number
   readonly slowTopicId?: string
+  /** Each batch of these partitions keeps its thread busy for so long. */
+  readonly burn?: { readonly ms: number; readonly partitions: readonly number[] }
   /** Batches (of this partition alone, where it is given) wait at the gate. */
   readonly hold?: {
     readonly gateFile: string
@@ -30,6 +32,8 @@ export interface Behaviour {
   readonly misdeeds?: readonly Misdeed[]
   /** Gives these logs to the dead letters. They count as processed. */
   readonly setAside?: readonly string[]
+  /** Likewise the groups that hold them. */
+  readonly setGroupsAside?: readonly string[]
   /** Saves in the batch that holds one of these logs, or in `revoke`. */
   readonly saveOn?: readonly string[]
   readonly saveIn?: 'revoke'

@@ -89,7 +89,11 @@ function readLogs(batch: LogBatch, { skip, double, wordKey }: Behaviour): { ids:
   return { ids, words }
 }
 
-async function beSlow({ batchMs, slowTopicId = '' }: Behaviour, { topicId }: LogBatch): Promise<void> {
+async function beSlow({ batchMs, slowTopicId = '', burn }: Behaviour, { topicId, partition }: LogBatch): Promise<void> {
+  if (burn?.partitions.includes(partition)) {
+    const untilMs = performance.now() + burn.ms
+    while (performance.now() < untilMs);
+  }
   if (batchMs !== undefined && (slowTopicId === '' || slowTopicId === topicId)) await sleep(batchMs)
 }
 
@@ -108,11 +112,14 @@ function take(file: string): boolean {
   }
 }
 
-function setAside({ setAside: ids = [] }: Behaviour, batch: LogBatch, context: ProcessorContext): void {
-  if (ids.length === 0) return
+function setAside(behaviour: Behaviour, batch: LogBatch, context: ProcessorContext): void {
+  const { setAside: ids = [], setGroupsAside: groupIds = [] } = behaviour
+  if (ids.length === 0 && groupIds.length === 0) return
   for (const log of batch) {
     const id = log.get('id')
-    if (id !== undefined && ids.includes(id)) context.deadLetter(log, `${id} is to be looked at by a person`)
+    if (id === undefined) continue
+    if (ids.includes(id)) context.deadLetter(log, `${id} is to be looked at by a person`)
+    if (groupIds.includes(id)) context.deadLetter(log.group, `the group of ${id} is to be looked at by a person`)
   }
 }
 

@@ -25,9 +25,9 @@ export async function readLetters(directory: string): Promise<Letter[]> {
   return letters
 }
 
-/** Of a message that decodes, or of a log. */
+/** Of a message that decodes, of a group, or of a log. */
 export function logIdsOf({ kind, readRaw }: Letter): string[] {
-  const bytes = kind === 'log' ? readRaw() : payloadOf(readRaw())
+  const bytes = kind === 'message' ? payloadOf(readRaw()) : readRaw()
   return decodeLogGroup(bytes).logs.map(({ contents }) => contents.find(({ key }) => key === 'id')?.value ?? '')
 }
 
@@ -35,5 +35,10 @@ export function logIdsOf({ kind, readRaw }: Letter): string[] {
 function payloadOf(raw: Buffer): Buffer {
   const text: unknown = JSON.parse(raw.toString())
   assert.ok(typeof text === 'string')
+  return payloadIn(text)
+}
+
+/** Of a message as it stands in a response. */
+export function payloadIn(text: string): Buffer {
   return Buffer.from(text, 'base64').subarray(MESSAGE_HEADER_BYTES)
 }
