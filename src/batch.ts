@@ -25,6 +25,28 @@ export interface Batch extends Epoch {
   readonly decodedBytes: number
 }
 
+/** What a response says of its way forward. */
+export interface Outline {
+  readonly nextOffset: bigint | undefined
+  readonly messageCount: number
+}
+
+/**
+ * What of a response its batch has: what lies before the end of a bounded run. The same is cut on the batch's thread.
+ *
+ * Messages have no offset of their own. Only where the offsets from start to next are as many as the messages is it sure
+ * which of them lie behind the end; where there are gaps, any message might be the last one before it, so all count.
+ */
+export function cutAtEnd(
+  { startOffset, endOffset }: Pick<Batch, 'startOffset' | 'endOffset'>,
+  { nextOffset, messageCount }: Outline
+): Outline {
+  const isDense = nextOffset !== undefined && nextOffset - startOffset === BigInt(messageCount)
+  if (endOffset === undefined || !isDense || nextOffset <= endOffset) return { nextOffset, messageCount }
+  const keptCount = endOffset > startOffset ? endOffset - startOffset : 0n
+  return { nextOffset: startOffset + keptCount, messageCount: Number(keptCount) }
+}
+
 /** The key of a partition in maps. */
 export function keyOf(id: PartitionId): string {
   return `${id.topicId}/${id.partition}`

@@ -41,9 +41,26 @@ export interface RateEvent {
   readonly responseBytesPerSecond: number
   readonly heldBytes: number
   readonly partitionCount: number
+  /** Since the last event; what each is, `ConsumerSnapshot` says. */
+  readonly skippedBatchCount: number
+  readonly skippedMessageCount: number
+  readonly deadLetterCount: number
   /** From the arrival of a batch to its being settled, over the batches since the last event. */
   readonly latency: Percentiles
 }
+
+/** What was tried again: a pull, a response, a batch, its result, or the writing of dead letters. */
+export interface RetriedEvent {
+  readonly error: ClsConsumerError
+  readonly place: ErrorPlace
+  /** How many attempts have failed; undefined where they are not counted, as when a pull asks for less. */
+  readonly attempt: number | undefined
+  /** How many there are in all; undefined where there is no end to them, as of pulls. */
+  readonly of: number | undefined
+  readonly waitMs: number
+}
+
+export type Tries = Pick<RetriedEvent, 'attempt' | 'of'>
 
 /** Events of a `Consumer`, each with its arguments. */
 export interface ConsumerEvents {
@@ -53,7 +70,7 @@ export interface ConsumerEvents {
   released: [PartitionId & { readonly committedOffset: bigint | undefined }]
   committed: [PartitionId & { readonly offset: bigint }]
   commitFailed: [{ readonly error: ClsConsumerError; readonly partitionCount: number }]
-  retried: [{ readonly error: ClsConsumerError; readonly place: ErrorPlace; readonly waitMs: number }]
+  retried: [RetriedEvent]
   /** The service refuses one topic; it is tried again, and the others go on. */
   topicRefused: [{ readonly topicId: string; readonly error: ClsConsumerError }]
   /** What was refused works again. */
@@ -67,7 +84,7 @@ export interface ConsumerEvents {
   /** The policy has stopped a partition, which stays owned: `resume()` tries again. */
   parked: [PartitionId & { readonly offset: bigint; readonly error: ClsConsumerError }]
   paused: [PartitionId]
-  /** A partition goes on elsewhere: a rewind, seek, resume, or where its offset was gone. */
+  /** A partition goes on from another position: a rewind, seek, resume, or where its offset was gone. */
   repositioned: [RepositionedEvent]
   /** A partition has something to do, and has made no progress for `stallMs`. */
   stalled: [StalledEvent]
@@ -99,10 +116,14 @@ export interface ConsumerSnapshot {
   readonly bodyBytes: number
   /** Decompressed bytes processed. */
   readonly responseBytes: number
-  /** Batches, and single messages, that `onFailure: 'skip'` has passed. */
-  readonly skippedCount: number
+  /** Batches that `onFailure: 'skip'` has passed whole. */
+  readonly skippedBatchCount: number
+  /** Messages that it has passed: those of such batches, as far as their number is known, and single ones. */
+  readonly skippedMessageCount: number
   /** Dead letters written. */
   readonly deadLetterCount: number
+  /** How often a partition has moved to another thread. */
+  readonly moveCount: number
   /** Held now, of heldBytesMax. */
   readonly heldBytes: number
 }

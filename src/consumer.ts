@@ -9,15 +9,16 @@
  * to one partition. Must never happen: heartbeats stop before the last release (I4); a wait without a deadline.
  */
 import { EventEmitter } from 'node:events'
-import { type Batch, byPartition, type Epoch } from './batch.ts'
+import { byPartition, type Epoch } from './batch.ts'
 import { BoundedRun } from './bounded-run.ts'
 import { buildWorld, type RealWorld } from './build-world.ts'
 import { Committer } from './commit/committer.ts'
-import type { AssignedEvent, ConsumerEvents, ConsumerPhase, ConsumerSnapshot } from './consumer-events.ts'
+import type { ConsumerEvents, ConsumerPhase, ConsumerSnapshot } from './consumer-events.ts'
 import { chooseName, warnOfName } from './consumer-name.ts'
+import { ConsumerReports } from './consumer-reports.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
-import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
-import { ClsConsumerError, type ErrorPlace, toClsError, toFailure } from './errors.ts'
+import type { PartitionId } from './dispatch/messages.ts'
+import { ClsConsumerError, toClsError } from './errors.ts'
 import { backoffDelayMs, retryDelayMs } from './failure/retry-policy.ts'
 import { SetAside } from './failure/set-aside.ts'
 import { ByteBudget } from './fetch/budget.ts'
@@ -27,9 +28,7 @@ import { Holdings } from './group/holdings.ts'
 import { Lease } from './group/lease.ts'
 import { Membership } from './group/membership.ts'
 import { OtherGroup } from './group/own-positions.ts'
-import { type DeadLetteredEvent, LastResort, type SkippedEvent } from './last-resort.ts'
-import { rateFields } from './observe/rate.ts'
-import { Throughput } from './observe/throughput.ts'
+import { LastResort } from './last-resort.ts'
 import type { ConsumerOptions, Settings } from './options.ts'
 import { checkPosition } from './positions.ts'
 import { findProcessor } from './processor-source.ts'
@@ -59,6 +58,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly finished: Promise<void>
   readonly #settings: Settings
   readonly #world: RealWorld
+  readonly #reports: ConsumerReports
   readonly #lease: Lease
   readonly #holdings: Holdings
   readonly #membership: Membership
@@ -81,9 +81,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #beginning: Promise<void> | undefined
   #stopping: Promise<void> | undefined
   #error: ClsConsumerError | undefined
-  readonly #throughput: Throughput
-  #skippedCount = 0
-  #deadLetterCount = 0
 
   /** @throws ClsConsumerError OPTIONS_INVALID that lists everything wrong with the options; PROCESSOR_NOT_FOUND. */
   constructor(options: ConsumerOptions, overrides: ConsumerOverrides = {}) {
@@ -99,6 +96,13 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     // Whoever does not look at `finished` hears of the error by the event and the log.
     this.finished.catch(() => undefined)
 
+    this.#reports = new ConsumerReports({
+      world,
+      group: settings.group,
+      consumer: this.name,
+      events: this,
+      gauges: () => ({ heldBytes: this.#budget.heldBytes, partitionCount: this.#tenures.count })
+    })
     this.#lease = new Lease(2 * settings.heartbeatIntervalMs)
     this.#holdings = new Holdings(settings.topicIds)
     this.#budget = new ByteBudget(settings.heldBytesMax)
@@ -120,7 +124,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       handlers: {
         acknowledged: topicId => this.#committer.acknowledged(topicId),
         groupMadeAgain: () => {
-          world.log.warn('committed offsets are gone: somebody deleted the group', { group: settings.group })
+          this.#reports.offsetsLost()
           this.#committer.repeatAll()
         }
       }
@@ -130,14 +134,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#tenures = this.#buildTenures()
     this.#stallWatch = this.#buildStallWatch()
     this.#runEnd = this.#buildRunEnd()
-    this.#throughput = new Throughput(
-      world,
-      () => ({ heldBytes: this.#budget.heldBytes, partitionCount: this.#tenures.count }),
-      rate => {
-        world.log.info('rate', rateFields(rate))
-        this.#tell(() => this.emit('rate', rate))
-      }
-    )
   }
 
   /**
@@ -182,11 +178,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    * still counts. False where it is not held. Ends with its release: another consumer, or this one later, reads on.
    */
   pause(topicId: string, partition: number): boolean {
-    const isPaused = this.#tenures.renewals.pause({ topicId, partition })
-    if (isPaused) {
-      this.#world.log.info('paused', { topicId, partition })
-      this.#tell(() => this.emit('paused', { topicId, partition }))
-    }
+    const isPaused = this.#tenures.repositioner.pause({ topicId, partition })
+    if (isPaused) this.#reports.paused({ topicId, partition })
     return isPaused
   }
 
@@ -199,19 +192,21 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       .map(({ epoch }) => epoch)
       .filter(epoch => topicId === undefined || epoch.topicId === topicId)
       .filter(epoch => partition === undefined || epoch.partition === partition)
-    const resumed = await Promise.all(wanted.map(epoch => this.#tenures.renewals.resume(epoch)))
+    const resumed = await Promise.all(wanted.map(epoch => this.#tenures.repositioner.resume(epoch)))
     return resumed.filter(isResumed => isResumed).length
   }
 
   /**
-   * Goes on with a partition elsewhere, in a new epoch: an open batch is aborted and does not count. The position is
-   * committed before anything is pulled, so that the next commit may go back.
+   * Repositions a partition, in a new epoch: an open batch is aborted and does not count. The position is committed before
+   * anything is pulled, so that the next commit may go back. One that has expired is for `onInvalidOffset`.
    * @param position an offset; the log's `begin` or `end`; or a time, as Unix seconds or a Date
-   * @returns the offset; undefined where the partition is not held, or is being opened or given up
-   * @throws ClsConsumerError OPTIONS_INVALID (no such position), API_… (the service does not tell where it is)
+   * @returns the offset; undefined where the partition is not held, or is being opened or given up. While an `assigned`
+   * listener is called it is being opened.
+   * @throws ClsConsumerError OPTIONS_INVALID (no such position, or beyond the end of the log: nothing has changed then), API_…
+   * (the service does not tell where it is)
    */
   async seek(topicId: string, partition: number, position: bigint | Position | Date): Promise<bigint | undefined> {
-    return await this.#tenures.renewals.seek({ topicId, partition }, checkPosition(position))
+    return await this.#tenures.repositioner.seek({ topicId, partition }, checkPosition(position))
   }
 
   snapshot(): ConsumerSnapshot {
@@ -226,9 +221,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return {
       phase: this.#phase,
       partitions: partitions.sort(byPartition),
-      ...this.#throughput.totals,
-      skippedCount: this.#skippedCount,
-      deadLetterCount: this.#deadLetterCount,
+      ...this.#reports.totals,
+      moveCount: this.#dispatcher.moveCount,
       heldBytes: this.#budget.heldBytes
     }
   }
@@ -237,7 +231,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   async #begin(signal: AbortSignal): Promise<void> {
     const { log, threads } = this.#world
-    const { group, topicIds } = this.#settings
+    const { group, topicIds, heartbeatIntervalMs } = this.#settings
     warnOfName(log, 'group', group)
     warnOfName(log, 'consumer', this.name)
     await this.#setAside.prepare()
@@ -248,29 +242,24 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     signal.throwIfAborted()
     this.#committer.start()
     this.#boundedRun.start()
-    this.#throughput.start()
+    this.#reports.start()
     this.#stallWatch.start()
     this.#runEnd.watchLoneliness()
     await this.#membership.join(signal)
     signal.throwIfAborted()
     this.#phase = 'running'
-    log.info('joined', { group, consumer: this.name, topics: topicIds.length, threads: threads.count })
-    if (this.#tenures.count === 0) {
-      const groupTimeoutMs = 2 * this.#settings.heartbeatIntervalMs
-      log.info('no partitions yet: others hold them, or did less than a group timeout ago', { groupTimeoutMs })
-    }
-    this.#tell(() => this.emit('joined', { group, consumer: this.name }))
+    this.#reports.joined({ topics: topicIds.length, threads: threads.count })
+    if (this.#tenures.count === 0) this.#reports.noPartitionsYet(2 * heartbeatIntervalMs)
   }
 
   /** The one way to end, whatever the reason. */
   async #stop(): Promise<void> {
-    const { log } = this.#world
     this.#phase = 'stopping'
     // 1. Nothing more is taken or pulled. What is being looked up is given up.
     this.#stopSignal.abort(new ClsConsumerError('CONSUMER_STATE', 'the consumer is stopping'))
     this.#membership.takeNoMore()
     this.#boundedRun.stop()
-    this.#throughput.stop()
+    this.#reports.stop()
     this.#stallWatch.stop()
     this.#runEnd.stop()
     await this.#groupMaker.rest()
@@ -287,19 +276,15 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await this.#setAside.close().catch(thrown => this.#fail(toClsError(thrown)))
     await this.#world.close().catch(thrown => this.#fail(toClsError(thrown)))
     this.#phase = 'stopped'
-    const { batchCount, logCount } = this.#throughput.totals
-    log.info('stopped', { consumer: this.name, batches: batchCount, logs: logCount })
     this.#finish(this.#error)
-    this.#tell(() => this.emit('stopped'))
+    this.#reports.stopped()
   }
 
   /** The first error stops the consumer, in order. Later ones are only logged. */
   #fail(error: ClsConsumerError): void {
     const isFirst = this.#error === undefined
     this.#error ??= error
-    const { code, message } = error
-    this.#world.log.error(isFirst ? 'stopping on an error' : 'another error while stopping', { code, error: message })
-    if (isFirst) this.#tell(() => this.emit('failed', error))
+    this.#reports.failed(error, isFirst)
     void this.stop()
   }
 
@@ -343,46 +328,46 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         answered: async (batch, answer, attempt) =>
           await this.#tenures.ownerOf(batch)?.answered(batch, answer, attempt),
         dropped: batch => this.#tenures.ownerOf(batch)?.dropped(batch),
+        rewindFault: (batch, offset) => this.#tenures.rewindFault(batch, offset),
         policy: onFailure => this.#lastResort.override(onFailure),
         saved: epoch => this.#tenures.find(epoch)?.save(),
         stateLost: epoch => {
           const tenure = this.#tenures.find(epoch)
-          if (tenure !== undefined) this.#tenures.renewals.stateLost(tenure)
+          if (tenure !== undefined) this.#tenures.repositioner.stateLost(tenure)
         },
         retryDelayMs: failureCount =>
           retryDelayMs({ ...this.#settings, attempt: failureCount, chance: this.#world.random.next() }),
-        retried: ({ topicId, partition, startOffset: offset }, error, waitMs) =>
-          this.#retried(error, { topicId, partition, offset }, waitMs),
+        retried: ({ topicId, partition, startOffset: offset }, error, waitMs, attempt) =>
+          this.#reports.retried(error, { topicId, partition, offset }, waitMs, {
+            attempt,
+            of: this.#settings.attempts
+          }),
         broken: error => this.#fail(error)
       }
     })
   }
 
   #buildCommitter(): Committer {
-    const { clock, log } = this.#world
+    const [world, reports] = [this.#world, this.#reports]
     return new Committer({
-      world: this.#world,
+      world,
       settings: this.#settings,
       consumer: this.name,
       handlers: {
-        committed: ({ topicId, partition }, offset) => {
-          this.#restoreTopic(topicId, 'commit')
-          this.#tell(() => this.emit('committed', { topicId, partition, offset }))
+        committed: (epoch, offset) => {
+          this.#restoreTopic(epoch.topicId, 'commit')
+          reports.committed(epoch, offset)
         },
-        wentBack: ({ topicId, partition }, from, to) =>
-          log.info('the committed offset goes back', { topicId, partition, from, to }),
-        failed: (error, partitionCount) => {
-          log.warn('commit failed', { partitions: partitionCount, code: error.code, error: error.message })
-          this.#tell(() => this.emit('commitFailed', { error, partitionCount }))
-        },
+        wentBack: (epoch, from, to) => reports.wentBack(epoch, from, to),
+        failed: (error, partitionCount) => reports.commitFailed(error, partitionCount),
         refused: (epoch, error) => {
-          log.warn('commit refused', { topicId: epoch.topicId, partition: epoch.partition, error: error.message })
+          reports.commitRefused(epoch, error)
           // Not found is the group, as a rule: the heartbeat that follows this loss tells.
           if (isTopicTrouble(error) && error.code !== 'API_NOT_FOUND') this.#refuseTopic(epoch.topicId, 'commit', error)
           if (this.#holdings.lose(epoch)) this.#lose([epoch], 'its commit was refused')
         },
         broken: error => this.#fail(error),
-        leaseRemainingMs: () => this.#lease.remainingMs(clock.monotonic())
+        leaseRemainingMs: () => this.#lease.remainingMs(world.clock.monotonic())
       }
     })
   }
@@ -390,7 +375,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #buildBoundedRun(): BoundedRun {
     return new BoundedRun(this.#world, this.#settings, this.#otherGroup, {
       hold: () => {
-        for (const tenure of this.#tenures) tenure.hold()
+        for (const tenure of this.#tenures) tenure.supply.hold()
       },
       known: () => {
         this.#tenures.boundAll().catch(thrown => {
@@ -401,7 +386,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   #buildTenures(): Tenures {
-    const { log } = this.#world
+    const reports = this.#reports
     return new Tenures({
       world: this.#world,
       settings: this.#settings,
@@ -415,26 +400,22 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       lastResort: this.#lastResort,
       signal: this.#stopSignal.signal,
       handlers: {
-        assigned: event => this.#assigned(event),
-        released: ({ topicId, partition }, committedOffset, reason) => {
-          log.info('released', { topicId, partition, committedOffset, reason })
-          this.#tell(() => this.emit('released', { topicId, partition, committedOffset }))
+        assigned: event => reports.assigned(event),
+        released: (id, committedOffset, reason) => {
+          reports.released(id, committedOffset, reason)
           this.#runEnd.watchLoneliness()
           this.#runEnd.check()
         },
-        processed: (batch, answer, nextOffset, latencyMs) => {
-          this.#processed(batch, answer, nextOffset, latencyMs)
+        processed: (batch, answer, nextOffset, latencyMs) => reports.processed(batch, answer, nextOffset, latencyMs),
+        retried: (error, place, waitMs, tries) => reports.retried(error, place, waitMs, tries),
+        parked: (epoch, offset, error) => {
+          reports.parked(epoch, offset, error)
+          this.#runEnd.check()
         },
-        retried: (error, place, waitMs) => this.#retried(error, place, waitMs),
-        parked: (epoch, offset, error) => this.#parked(epoch, offset, error),
-        turned: ({ topicId, partition }, { from, to, reason }) => {
-          log.info('going on elsewhere', { topicId, partition, from, to, reason })
-          const event = { topicId, partition, fromOffset: from, toOffset: to, reason }
-          this.#tell(() => this.emit('repositioned', event))
-        },
-        done: ({ topicId, partition }, nextOffset) => {
-          log.info('partition done', { topicId, partition, nextOffset })
-          this.#tell(() => this.emit('partitionDone', { topicId, partition, nextOffset }))
+        repositioned: ({ topicId, partition }, { from, to, reason }) =>
+          reports.repositioned({ topicId, partition, fromOffset: from, toOffset: to, reason }),
+        done: (id, nextOffset) => {
+          reports.partitionDone(id, nextOffset)
           this.#runEnd.check()
         },
         topicRefused: (topicId, use, error) => this.#refuseTopic(topicId, use, error),
@@ -455,9 +436,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       policy: this.#settings.onFailure,
       setAside: this.#setAside,
       handlers: {
-        skipped: event => this.#skipped(event),
-        deadLettered: event => this.#deadLettered(event),
-        retried: (error, place, waitMs) => this.#retried(error, place, waitMs),
+        skipped: event => this.#reports.skipped(event),
+        deadLettered: event => this.#reports.deadLettered(event),
+        retried: (error, place, waitMs, attempt) =>
+          this.#reports.retried(error, place, waitMs, { attempt, of: this.#settings.attempts }),
         // Not by a pull, as a bounded run looks: it would bring the very body that cannot be read.
         hasLogsFrom: async (epoch, offset) => {
           const end = await this.#starts.ownPosition(epoch, 'end', offset)
@@ -473,6 +455,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       settings: this.#settings,
       tenures: this.#tenures,
       waitOf: ({ epoch }) => this.#dispatcher.waitOf(epoch),
+      givenMs: ({ epoch }) => this.#dispatcher.givenMs(epoch),
       stalled: event => this.#stalled(event)
     })
   }
@@ -498,114 +481,40 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   /** The others go on, as long as there are any. */
   #refuseTopic(topicId: string, use: TopicUse, error: ClsConsumerError): void {
     if (!this.#troubles.refuse(topicId, use, error)) return
-    const { code, message } = error
-    this.#world.log.error('a topic is refused: it is tried again, the others go on', { topicId, code, error: message })
-    this.#tell(() => this.emit('topicRefused', { topicId, error }))
+    this.#reports.topicRefused(topicId, error)
     if (this.#troubles.isEveryTopicRefused) this.#fail(error)
     this.#runEnd.check()
   }
 
   #restoreTopic(topicId: string, use: TopicUse): void {
-    if (!this.#troubles.restore(topicId, use)) return
-    this.#world.log.info('a topic that was refused is read again', { topicId })
-    this.#tell(() => this.emit('topicRestored', { topicId }))
+    if (this.#troubles.restore(topicId, use)) this.#reports.topicRestored(topicId)
   }
 
   /** The group was deleted under us: it is made again, and joined with the heartbeats that go on. */
-  #regroup({ message }: ClsConsumerError): void {
-    const { group } = this.#settings
+  #regroup(error: ClsConsumerError): void {
     this.#starts.groupMadeAgain()
     if (this.#groupMaker.isAtWork) return
-    this.#world.log.warn('the group is gone: making it again', { group, error: message })
-    this.#tell(() => this.emit('groupLost', { group }))
+    this.#reports.groupLost(error)
     this.#groupMaker.makeAgain()
   }
 
-  // ---- What happens is visible ----
-
-  #assigned(event: AssignedEvent): void {
-    const { topicId, partition, startOffset, reason } = event
-    this.#world.log.info('assigned', { topicId, partition, startOffset, reason })
-    this.#tell(() => this.emit('assigned', event))
-  }
-
   #revoke(epochs: readonly Epoch[]): void {
-    for (const { topicId, partition } of epochs) {
-      this.#world.log.info('revoked', { topicId, partition })
-      this.#tell(() => this.emit('revoked', { topicId, partition }))
-    }
+    for (const epoch of epochs) this.#reports.revoked(epoch)
     this.#tenures.revoke(epochs)
   }
 
   #lose(epochs: readonly Epoch[], reason: string): void {
     const partitions = epochs.map(({ topicId, partition }): PartitionId => ({ topicId, partition }))
-    this.#world.log.warn('lease lost', { partitions: partitions.length, reason })
     this.#tenures.lose(epochs, reason)
-    this.#tell(() => this.emit('leaseLost', { partitions }))
-  }
-
-  #skipped(event: SkippedEvent): void {
-    const { topicId, partition, startOffset, nextOffset, messageCount, firstMessage, error } = event
-    this.#skippedCount += messageCount ?? 1
-    const fields = { topicId, partition, startOffset, nextOffset, messages: messageCount, firstMessage }
-    this.#world.log.warn('skipped', { ...fields, code: error.code, error: error.message })
-    this.#tell(() => this.emit('skipped', event))
-  }
-
-  #deadLettered(event: DeadLetteredEvent): void {
-    const { topicId, partition, startOffset, nextOffset, letterCount, error } = event
-    this.#deadLetterCount += letterCount
-    const why = error === undefined ? {} : { code: error.code, error: error.message }
-    this.#world.log.warn('dead letters', { topicId, partition, startOffset, nextOffset, letters: letterCount, ...why })
-    this.#tell(() => this.emit('deadLettered', event))
-  }
-
-  #parked({ topicId, partition }: Epoch, offset: bigint, error: ClsConsumerError): void {
-    const { code, message } = error
-    this.#world.log.error('a partition is parked: it stands still until resume() or a restart', {
-      topicId,
-      partition,
-      offset,
-      code,
-      error: message
-    })
-    this.#tell(() => this.emit('parked', { topicId, partition, offset, error }))
-    this.#runEnd.check()
+    this.#reports.leaseLost(partitions, reason)
   }
 
   #stalled(event: StalledEvent): void {
     const { topicId, partition, offset, stalledMs, reason } = event
-    this.#world.log.warn('stalled', { topicId, partition, offset, stalledMs, reason })
-    this.#tell(() => this.emit('stalled', event))
+    this.#reports.stalled(event)
     if (this.#settings.onStall !== 'stop') return
     const message = `no progress for ${stalledMs} ms: ${reason}`
     const place = { topicId, partition, ...(offset === undefined ? {} : { offset }) }
     this.#fail(new ClsConsumerError('PARTITION_STALLED', message, place))
-  }
-
-  #retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void {
-    const { topicId, partition, offset } = place
-    this.#world.log.warn('retried', { topicId, partition, offset, code: error.code, error: error.message, waitMs })
-    this.#tell(() => this.emit('retried', { error, place, waitMs }))
-  }
-
-  #processed(
-    { topicId, partition, startOffset, body }: Batch,
-    { logCount, responseBytes }: ProcessedAnswer,
-    nextOffset: bigint,
-    latencyMs: number
-  ): void {
-    const counts = { logCount, bodyBytes: body.byteCount, responseBytes }
-    this.#throughput.add(counts, latencyMs)
-    this.#tell(() => this.emit('batch', { topicId, partition, startOffset, nextOffset, ...counts }))
-  }
-
-  /** A listener that throws is its author's fault, and must not end a stage half-way. */
-  #tell(emit: () => void): void {
-    try {
-      emit()
-    } catch (error) {
-      this.#world.log.error('a listener threw', { error: toFailure(error, 'INVARIANT_BROKEN').message })
-    }
   }
 }

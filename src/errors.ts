@@ -128,6 +128,8 @@ export class ClsConsumerError extends Error {
 export interface Failure {
   readonly code: ErrorCode
   readonly message: string
+  /** The message without the place, where it has one. */
+  readonly what?: string
   readonly stack: string
   readonly place: ErrorPlace
 }
@@ -135,8 +137,8 @@ export interface Failure {
 /** Any thrown value as data. `fallback` is the code of what was not ours. */
 export function toFailure(thrown: unknown, fallback: ErrorCode, place: ErrorPlace = {}): Failure {
   if (thrown instanceof ClsConsumerError) {
-    const { code, message } = thrown
-    return { code, message, stack: thrown.stack ?? message, place: { ...place, ...thrown.place } }
+    const { code, message, what } = thrown
+    return { code, message, what, stack: thrown.stack ?? message, place: { ...place, ...thrown.place } }
   }
   const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : `thrown: ${words(thrown)}`
   const stack = thrown instanceof Error && thrown.stack !== undefined ? thrown.stack : message
@@ -155,7 +157,7 @@ function words(thrown: unknown): string {
 /** The error that a `Failure` describes; its stack is the one of the other side. */
 export function fromFailure(failure: Failure): ClsConsumerError {
   const error = new ClsConsumerError(failure.code, failure.message)
-  Object.assign(error, { place: failure.place })
+  Object.assign(error, { place: failure.place, what: failure.what ?? failure.message })
   error.stack = failure.stack
   return error
 }

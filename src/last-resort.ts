@@ -13,21 +13,26 @@
  *
  * What cannot be written parks its partition: a full disk is mended, and then nothing is lost.
  */
-import type { Batch, Epoch } from './batch.ts'
+import { type Batch, cutAtEnd, type Epoch, type Outline } from './batch.ts'
 import type { FailurePolicy, PartitionId, PoisonMessage, ThreadLetter } from './dispatch/messages.ts'
 import { type ClsConsumerError, type ErrorPlace, toClsError } from './errors.ts'
 import type { DeadLetter } from './failure/dead-letter.ts'
-import { bodyLetter, logLetters, poisonLetters } from './failure/letters.ts'
+import { bodyLetter, poisonLetters, processorLetters } from './failure/letters.ts'
 import type { SetAside, WriteHooks } from './failure/set-aside.ts'
-import { batchEnd, type Outline } from './fetch/next-offset.ts'
+import { batchEnd } from './fetch/next-offset.ts'
 import type { World } from './world.ts'
 
+/** body: a response that cannot be read. messages: single ones; the others of their response are processed. */
+export type SkippedKind = 'batch' | 'body' | 'messages'
+
 export interface SkippedEvent extends PartitionId {
+  readonly kind: SkippedKind
   readonly startOffset: bigint
   /** Where the partition goes on. */
   readonly nextOffset: bigint
-  /** Of single messages: how many, and the first one's place in the response. */
-  readonly messageCount?: number
+  /** Messages that are passed; undefined where nobody could tell how many there are. */
+  readonly messageCount: number | undefined
+  /** Of single ones: the place of the first in its response. */
   readonly firstMessage?: number
   readonly error: ClsConsumerError
 }
@@ -44,7 +49,7 @@ export interface LastResortHandlers {
   skipped(event: SkippedEvent): void
   deadLettered(event: DeadLetteredEvent): void
   /** Letters could not be written, and are tried again. */
-  retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
+  retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number, attempt: number): void
   /** Whether the log has anything from there on; undefined where the service does not tell. @throws ClsConsumerError API_… */
   hasLogsFrom(epoch: Epoch, offset: bigint): Promise<boolean | undefined>
 }
@@ -68,11 +73,16 @@ export interface Attempt {
 }
 
 /** nothing-there: no log stands behind the body that cannot be read, so nothing is there to pass. left: the signal aborted. */
-export type Given =
+export type PolicyOutcome =
   | { readonly kind: 'passed'; readonly nextOffset: bigint }
   | { readonly kind: 'stop' | 'park'; readonly error: ClsConsumerError }
   | { readonly kind: 'nothing-there' }
   | { readonly kind: 'left' }
+
+/** An outline, of which the number of messages may not be known: at least one then. */
+interface Told extends Pick<Outline, 'nextOffset'> {
+  readonly messageCount: number | undefined
+}
 
 export class LastResort {
   readonly #parts: LastResortParts
@@ -89,7 +99,7 @@ export class LastResort {
   }
 
   /** A batch after its last attempt. */
-  async giveUpBatch(attempt: Attempt, error: ClsConsumerError): Promise<Given> {
+  async giveUpBatch(attempt: Attempt, error: ClsConsumerError): Promise<PolicyOutcome> {
     switch (this.#policy) {
       case 'stop':
       case 'park':
@@ -107,7 +117,7 @@ export class LastResort {
     poison: readonly PoisonMessage[],
     nextOffset: bigint,
     error: ClsConsumerError
-  ): Promise<Given> {
+  ): Promise<PolicyOutcome> {
     switch (this.#policy) {
       case 'stop':
       case 'park':
@@ -115,7 +125,15 @@ export class LastResort {
       case 'skip': {
         const { topicId, partition, startOffset } = attempt.batch
         const messages = { messageCount: poison.length, firstMessage: poison[0]?.messageIndex ?? 0 }
-        this.#parts.handlers.skipped({ topicId, partition, startOffset, nextOffset, ...messages, error })
+        this.#parts.handlers.skipped({
+          kind: 'messages',
+          topicId,
+          partition,
+          startOffset,
+          nextOffset,
+          ...messages,
+          error
+        })
         return { kind: 'passed', nextOffset }
       }
       case 'dead-letter':
@@ -123,16 +141,16 @@ export class LastResort {
     }
   }
 
-  /** Logs that the processor has set aside; written whatever the policy is. */
-  async setLogsAside(attempt: Attempt, letters: readonly ThreadLetter[], nextOffset: bigint): Promise<Given> {
-    return await this.#write(attempt, logLetters(attempt, nextOffset, letters), nextOffset, undefined)
+  /** Logs and groups that the processor has set aside; written whatever the policy is. */
+  async setLogsAside(attempt: Attempt, letters: readonly ThreadLetter[], nextOffset: bigint): Promise<PolicyOutcome> {
+    return await this.#write(attempt, processorLetters(attempt, nextOffset, letters), nextOffset, undefined)
   }
 
   /**
    * A body that cannot be read does not tell where it ends, so the partition goes on one offset further: the rest of what it
    * held is pulled again. Only where the log has something there: at its end, that would pass a log that is still to come.
    */
-  async giveUpBody(attempt: Attempt, error: ClsConsumerError): Promise<Given> {
+  async giveUpBody(attempt: Attempt, error: ClsConsumerError): Promise<PolicyOutcome> {
     if (this.#policy === 'stop' || this.#policy === 'park') return { kind: this.#policy, error }
     const { topicId, partition, startOffset } = attempt.batch
     let hasLogs: boolean | undefined
@@ -149,40 +167,44 @@ export class LastResort {
     if (this.#policy === 'dead-letter') {
       return await this.#write(attempt, [bodyLetter({ ...attempt, error, poison: [] }, error)], nextOffset, error)
     }
-    this.#parts.handlers.skipped({ topicId, partition, startOffset, nextOffset, error })
+    const passed = { topicId, partition, startOffset, nextOffset, messageCount: undefined }
+    this.#parts.handlers.skipped({ kind: 'body', ...passed, error })
     return { kind: 'passed', nextOffset }
   }
 
-  async #skipBatch({ batch, outline, signal }: Attempt, error: ClsConsumerError): Promise<Given> {
-    const { topicId, partition, startOffset, endOffset } = batch
-    let told = outline
+  async #skipBatch({ batch, outline, signal }: Attempt, error: ClsConsumerError): Promise<PolicyOutcome> {
+    const { topicId, partition, startOffset } = batch
+    let told: Told | undefined = outline
     if (told === undefined) {
       // Its thread died before it could tell: the body is read once more, elsewhere.
       told = await this.#outlineOf(batch)
       if (signal.aborted) return { kind: 'left' }
     }
-    const nextOffset = batchEnd(startOffset, endOffset, told)
+    const isCounted = told.messageCount !== undefined
+    const whole = { nextOffset: told.nextOffset, messageCount: told.messageCount ?? 1 }
+    const nextOffset = batchEnd(batch, whole)
     if (nextOffset === undefined) return { kind: 'stop', error }
-    this.#parts.handlers.skipped({ topicId, partition, startOffset, nextOffset, error })
+    const messageCount = isCounted ? cutAtEnd(batch, whole).messageCount : undefined
+    this.#parts.handlers.skipped({ kind: 'batch', topicId, partition, startOffset, nextOffset, messageCount, error })
     return { kind: 'passed', nextOffset }
   }
 
   /** How many messages it has matters only at the end of a bounded run; a harvest waits for a scout that rests. */
-  async #outlineOf({ body, endOffset }: Batch): Promise<Outline> {
+  async #outlineOf({ body, endOffset }: Batch): Promise<Told> {
     const { scout } = this.#parts.world
     const nextOffset = endOffset === undefined ? await scout.nextOffset(body) : undefined
-    if (nextOffset !== undefined) return { nextOffset, messageCount: 1 }
+    if (nextOffset !== undefined) return { nextOffset, messageCount: undefined }
     const harvest = await scout.harvest(body).catch(() => undefined)
-    return { nextOffset: harvest?.nextOffset, messageCount: harvest?.messages.length ?? 1 }
+    return { nextOffset: harvest?.nextOffset, messageCount: harvest?.messages.length }
   }
 
-  async #setBatchAside(attempt: Attempt, error: ClsConsumerError): Promise<Given> {
-    const { topicId, partition, startOffset, endOffset } = attempt.batch
+  async #setBatchAside(attempt: Attempt, error: ClsConsumerError): Promise<PolicyOutcome> {
+    const { topicId, partition, startOffset } = attempt.batch
     const failed = { ...attempt, error, poison: [] }
     const aside = await this.#parts.setAside.harvestAndWrite(failed, this.#hooks(attempt))
     const { letterCount } = aside
     const told = attempt.outline ?? { nextOffset: aside.nextOffset, messageCount: letterCount }
-    const nextOffset = batchEnd(startOffset, endOffset, told)
+    const nextOffset = batchEnd(attempt.batch, told)
     if (nextOffset === undefined) return { kind: 'stop', error }
     this.#parts.handlers.deadLettered({ topicId, partition, startOffset, nextOffset, letterCount, error })
     return { kind: 'passed', nextOffset }
@@ -193,7 +215,7 @@ export class LastResort {
     letters: readonly DeadLetter[],
     nextOffset: bigint,
     error: ClsConsumerError | undefined
-  ): Promise<Given> {
+  ): Promise<PolicyOutcome> {
     const { topicId, partition, startOffset } = attempt.batch
     return await this.#orPark(attempt, async () => {
       await this.#parts.setAside.write(letters, this.#hooks(attempt))
@@ -206,10 +228,11 @@ export class LastResort {
   #hooks({ batch, signal }: Attempt): WriteHooks {
     const { topicId, partition, startOffset } = batch
     const place = { topicId, partition, offset: startOffset }
-    return { signal, retried: (error, waitMs) => this.#parts.handlers.retried(error, place, waitMs) }
+    const { retried } = this.#parts.handlers
+    return { signal, retried: (error, waitMs, attempt) => retried(error, place, waitMs, attempt) }
   }
 
-  async #orPark({ signal }: Attempt, write: () => Promise<Given>): Promise<Given> {
+  async #orPark({ signal }: Attempt, write: () => Promise<PolicyOutcome>): Promise<PolicyOutcome> {
     try {
       return await write()
     } catch (thrown) {

@@ -11,6 +11,7 @@ import { backoffDelayMs } from './failure/retry-policy.ts'
 import type { PullBound } from './fetch/pull-chain.ts'
 import { isGroupThere } from './group/ensure-group.ts'
 import type { Start } from './group/start-position.ts'
+import { errorFields } from './observe/error-fields.ts'
 import type { Tenure } from './tenure.ts'
 import type { TenuresParts } from './tenures.ts'
 import { isTopicTrouble } from './topic-troubles.ts'
@@ -80,7 +81,7 @@ export class Opener {
           waitMs = backoffDelayMs({ ...settings, attempt: refusedCount, chance: world.random.next() })
           await this.#refuseOrRejoin(topicId, error)
         } else if (error.remedy !== 'retry') throw error
-        else world.log.warn('the positions of a topic are not known yet', { topicId, error: error.message })
+        else world.log.warn('the positions of a topic are not known yet', errorFields(error, { topicId }))
       }
       await world.timers.sleep(waitMs, signal).catch(() => undefined)
     }

@@ -230,6 +230,17 @@ export const OPTIONS = {
       unit: 'batches'
     })
   ),
+  balanceIntervalMs: withDefault(
+    10_000,
+    integer({
+      env: 'CLS_BALANCE_INTERVAL_MS',
+      flag: 'balance-interval-ms',
+      help: 'How often threads are compared: where one is full and another idles, a partition moves; 0: never, as in commit mode manual',
+      min: 0,
+      max: 3_600_000,
+      unit: 'ms'
+    })
+  ),
   threadHeapMb: integer({
     env: 'CLS_THREAD_HEAP_MB',
     flag: 'thread-heap-mb',

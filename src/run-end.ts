@@ -9,6 +9,7 @@ import { keyOf } from './batch.ts'
 import type { BoundedRun } from './bounded-run.ts'
 import type { PartitionId } from './dispatch/messages.ts'
 import { ClsConsumerError, toClsError } from './errors.ts'
+import { errorFields } from './observe/error-fields.ts'
 import type { Settings } from './options.ts'
 import type { Tenures } from './tenures.ts'
 import type { TopicTroubles } from './topic-troubles.ts'
@@ -105,9 +106,7 @@ export class RunEnd {
     } catch (thrown) {
       const error = toClsError(thrown)
       if (error.remedy !== 'retry') throw error
-      world.log.warn('it is not known yet whether partitions that others hold are at their end', {
-        error: error.message
-      })
+      world.log.warn('it is not known yet whether partitions that others hold are at their end', errorFields(error))
       return undefined
     }
   }

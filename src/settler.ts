@@ -10,7 +10,7 @@ import type { BatchAnswer, FailedAnswer, ProcessedAnswer } from './dispatch/mess
 import { ClsConsumerError, type ErrorPlace, fromFailure, toClsError } from './errors.ts'
 import { resultError } from './failure/deliver.ts'
 import { batchEnd } from './fetch/next-offset.ts'
-import type { Attempt, Given, LastResort } from './last-resort.ts'
+import type { Attempt, LastResort, PolicyOutcome } from './last-resort.ts'
 import type { ResultPlace } from './options.ts'
 
 /**
@@ -105,7 +105,7 @@ export class Settler {
 
   async #judgeProcessed(attempt: Attempt, answer: ProcessedAnswer): Promise<Verdict> {
     const { batch } = attempt
-    const nextOffset = batchEnd(batch.startOffset, batch.endOffset, answer)
+    const nextOffset = batchEnd(batch, answer)
     if (nextOffset === undefined) return await this.#judgeBody(attempt, stuckError(batch, answer))
     if (answer.poison.length > 0) {
       const error = poisonError(batch, answer)
@@ -135,7 +135,7 @@ export class Settler {
   }
 }
 
-function verdictOf(given: Given): Verdict {
+function verdictOf(given: PolicyOutcome): Verdict {
   return given.kind === 'nothing-there' ? LEFT : given
 }
 

@@ -3,7 +3,8 @@
  *
  * In: the tenures, looked at now and then by one timer for all. Out: for each that stalls, how long and what it waits for; told
  * again after as long once more. Must never happen: a partition that stands still without a word; one that merely has
- * nothing to read, or that the user has paused, taken for one that stalls.
+ * nothing to read, or that the user has paused, taken for one that stalls. What was open when it was paused is to end all the
+ * same: a resume waits for it.
  */
 import { keyOf } from './batch.ts'
 import type { PartitionId } from './dispatch/messages.ts'
@@ -28,6 +29,8 @@ export interface StallWatchParts {
   readonly tenures: Iterable<Tenure>
   /** What the partition's next batch waits for on its lane. */
   waitOf(tenure: Tenure): DispatchWait | undefined
+  /** Since when a thread has the open batch, ms on the monotonic clock. */
+  givenMs(tenure: Tenure): number | undefined
   stalled(event: StalledEvent): void
 }
 
@@ -85,31 +88,43 @@ export class StallWatch {
         return 'it is being given up'
       case 'running':
         return this.#reasonToWait(tenure, stalledMs)
+      case 'paused': {
+        const reason = this.#dispatchReason(tenure)
+        return reason === undefined ? undefined : `its batch from before the pause is still open: ${reason}`
+      }
       default:
         return undefined
     }
   }
 
   #reasonToWait(tenure: Tenure, stalledMs: number): string | undefined {
-    const wait = this.#parts.waitOf(tenure)
-    if (wait !== undefined) return DISPATCH_REASONS[wait]
-    const { wait: pullWait, lastRetry } = tenure.pulling
+    const dispatchReason = this.#dispatchReason(tenure)
+    if (dispatchReason !== undefined) return dispatchReason
+    const { wait: pullWait, lastRetry } = tenure.supply.pulling
     if (tenure.isRefused) return 'the service refuses its topic'
     if (lastRetry !== undefined) return `its pulls fail: ${reasonOfError(lastRetry)}`
     // Where nothing new was there, it asks again after a while, and has nothing to do until then.
     const { stallMs, pollIntervalMs } = this.#parts.settings
     return pullWait === undefined || stalledMs < stallMs + pollIntervalMs ? undefined : PULL_REASONS[pullWait]
   }
+
+  #dispatchReason(tenure: Tenure): string | undefined {
+    const { world, waitOf, givenMs } = this.#parts
+    const wait = waitOf(tenure)
+    if (wait !== 'processor') return wait === undefined ? undefined : DISPATCH_REASONS[wait]
+    // Of this attempt: the partition may have come no further for longer.
+    const runMs = world.clock.monotonic() - (givenMs(tenure) ?? world.clock.monotonic())
+    return `processor running for ${Math.floor(runMs / 1000)} s`
+  }
 }
 
 const DISPATCH_REASONS = {
-  processor: 'its processor is running',
   settling: 'onResult has not returned, or dead letters are not written yet',
   backoff: 'its batch has failed, and waits for the next attempt',
   thread: 'its thread is not up, or the assign hook has not returned',
   results: 'too many results wait for onResult (option resultsMax)',
   lane: 'other partitions are at work on its thread, or the memory is full (option heldBytesMax)'
-} as const satisfies Record<DispatchWait, string>
+} as const satisfies Record<Exclude<DispatchWait, 'processor'>, string>
 
 const PULL_REASONS = {
   answer: 'the service has not answered its pull',

@@ -7,7 +7,7 @@
  */
 import type { Epoch } from './batch.ts'
 import { type ClsConsumerError, toClsError } from './errors.ts'
-import { askOwnPositions, type OtherGroup } from './group/own-positions.ts'
+import { askOwnPositions, type OtherGroup, type Question } from './group/own-positions.ts'
 import { describeTopic, lookUpStarts, type Start } from './group/start-position.ts'
 import type { Settings } from './options.ts'
 import { isTopicTrouble } from './topic-troubles.ts'
@@ -111,9 +111,22 @@ export class Starts {
     notOffset: bigint | undefined
   ): Promise<bigint | undefined> {
     const question = { topicId, from, signal: this.#signal }
-    const own = (await askOwnPositions(this.#world, this.#settings, question))?.get(partition)
     // The very one that was refused, or is committed: this site may not tell the log's own beside it.
-    if (own !== undefined && own !== notOffset) return own
+    return await this.#ask(question, partition, offset => offset !== notOffset)
+  }
+
+  /**
+   * Where the log ends now; undefined where the service does not tell. `reached`: up to there it is known to go, and so may
+   * any commit of ours, also one that is executed while we ask. @throws ClsConsumerError API_…
+   */
+  async endOf({ topicId, partition }: Epoch, reached: bigint, signal: AbortSignal): Promise<bigint | undefined> {
+    return await this.#ask({ topicId, from: 'end', signal }, partition, offset => offset > reached)
+  }
+
+  /** `isOwn`: whether it cannot be a committed offset. Where it may be, a group that has none is asked. */
+  async #ask(question: Question, partition: number, isOwn: (offset: bigint) => boolean): Promise<bigint | undefined> {
+    const told = (await askOwnPositions(this.#world, this.#settings, question))?.get(partition)
+    if (told !== undefined && isOwn(told)) return told
     const [asked] = await this.#otherGroup.ask([question])
     return asked?.get(partition)
   }

@@ -2,8 +2,8 @@
  * One tenure: the way of the batches of one partition in one epoch, from the pull chain over the lane to the frontier.
  *
  * In: what the chain hands on, what threads answer. Out: progress to commit, results, and trouble. Part of the assembly:
- * it knows more than one stage. `settler.ts` judges answers. Must never happen: anything of an ended epoch is tracked
- * (I3); the frontier passes a batch that was neither processed nor given up (I1).
+ * it knows more than one stage. `supply.ts` has the pulls, `settler.ts` judges answers, `progress.ts` counts what has settled;
+ * what a verdict means for all of them is decided here. Must never happen: anything of an ended epoch is tracked (I3).
  *
  *   opening ──► running ──► done ──► closing ──► ended     opening: its start position is looked up and committed
  *      │           ├──► paused ──┤        ▲                 done: a bounded run has settled everything up to its end
@@ -12,46 +12,17 @@
  *                                                           closing: takes no further batch; the open one still counts
  * From each it may end.
  */
-import { type Batch, type Epoch, keyOf } from './batch.ts'
-import { Frontier, type Slot } from './commit/frontier.ts'
+import { type Batch, type Epoch, keyOf, type Outline } from './batch.ts'
 import type { Saves } from './commit/saves.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import type { BatchAnswer, ProcessedAnswer } from './dispatch/messages.ts'
-import { assert, type ClsConsumerError, type ErrorPlace } from './errors.ts'
-import type { Outline } from './fetch/next-offset.ts'
-import type { PullBound, PullChain, PullHandlers, PullWait } from './fetch/pull-chain.ts'
+import { assert, type ClsConsumerError } from './errors.ts'
+import type { PullChain, PullHandlers } from './fetch/pull-chain.ts'
 import type { LastResort } from './last-resort.ts'
-import { Settler, type SettlerHandlers, type Verdict } from './settler.ts'
-
-export interface TenureHandlers extends Pick<SettlerHandlers, 'deliver'> {
-  /** The monotonic clock. */
-  nowMs(): number
-  /** Whether the lease holds now, by the clock (I12). Ends the epochs if it does not. */
-  checkLease(): boolean
-  /** A batch is on its way to a thread: its answer comes back to this tenure. */
-  dispatched(batch: Batch): void
-  /** There is something new to commit. */
-  progressed(offset: bigint): void
-  /** A batch is processed, its result delivered, and it counts. `latencyMs`: since its body had arrived. */
-  processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
-  retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
-  /** How long until a response that made no sense so often in a row is pulled again; undefined: it is not. */
-  repullDelayMs(count: number): number | undefined
-  /** The service has answered a pull; `wasRefused`: the one before it was refused. */
-  answered(wasRefused: boolean): void
-  /** The chain cannot go on from `offset`; everything before it is settled. */
-  stuck(error: ClsConsumerError, offset: bigint): void
-  /** A batch failed for good; the frontier stays before it. */
-  failed(error: ClsConsumerError): void
-  /** Likewise, and the others go on. */
-  parked(error: ClsConsumerError): void
-  /** The processor wants the partition read again from there. */
-  rewound(offset: bigint): void
-  /** A bounded run has settled everything up to its end. */
-  done(nextOffset: bigint): void
-  /** Bytes were freed. */
-  freed(): void
-}
+import { type Beginning, Progress, type Waiting } from './progress.ts'
+import { Settler, type Verdict } from './settler.ts'
+import { Supply, type SupplyControl } from './supply.ts'
+import type { TenureHandlers } from './tenure-parts.ts'
 
 export type TenurePhase = 'opening' | 'running' | 'paused' | 'parked' | 'done' | 'closing' | 'ended'
 
@@ -65,45 +36,16 @@ const MOVES = {
   ended: []
 } as const satisfies Record<TenurePhase, readonly TenurePhase[]>
 
-/** Between a batch that did not start and its next pull. */
-const REPULL_DELAY_MS = 500
-/** Where it was pulled so often, and nothing can be there to be passed. */
-const REPULL_REST_MS = 5000
-
-/** A batch that is open, or waits. */
-interface Waiting {
-  readonly slot: Slot
-  readonly arrivedMs: number
-  outline: Outline | undefined
-  /** Processed and not saved, and about to settle: what the processor keeps has it. */
-  isKept: boolean
-}
-
-/** Where a tenure begins. */
-export interface Beginning {
-  readonly startOffset: bigint
-  /** In commit mode manual: what is saved. Before the start where what the processor keeps is not. */
-  readonly saves: Saves | undefined
-}
-
 export class Tenure {
   readonly epoch: Epoch
   readonly #dispatcher: Dispatcher
   readonly #handlers: TenureHandlers
   readonly #settler: Settler
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #supply: Supply
+  readonly #progress: Progress
   /** What is tried again elsewhere is not tried again here once it aborts. */
   readonly #closed = new AbortController()
   #phase: TenurePhase = 'opening'
-  #chain: PullChain | undefined
-  #frontier: Frontier | undefined
-  #beginning: Beginning | undefined
-  #toldOffset: bigint | undefined
-  #repullCount = 0
-  #refusedCount = 0
-  /** The chain has stopped there; acted on once everything before it is settled, since a peek may have led it astray. */
-  #chainFailure: { readonly error: ClsConsumerError; readonly offset: bigint } | undefined
-  #lastRetry: ClsConsumerError | undefined
   #progressMs: number
   /** Whose lack of progress counts, until there is some. */
   #clockFrom: 'itself' | 'predecessor' = 'itself'
@@ -113,10 +55,22 @@ export class Tenure {
     this.#dispatcher = dispatcher
     this.#handlers = handlers
     this.#progressMs = handlers.nowMs()
+    this.#progress = new Progress(offset => handlers.progressed(offset))
     this.#settler = new Settler(lastResort, {
       hasEnded: () => !handlers.checkLease() || this.#phase === 'ended',
-      mayRepull: () => handlers.repullDelayMs(this.#repullCount + 1) !== undefined,
+      mayRepull: () => this.#supply.mayRepull(),
       deliver: handlers.deliver
+    })
+    this.#supply = new Supply({
+      batch: batch => this.#dispatch(batch),
+      advanced: to => this.#advance(to),
+      answered: wasRefused => this.#answered(wasRefused),
+      ended: () => this.#checkRest(),
+      retried: (error, offset, waitMs, attempt) =>
+        handlers.retried(error, { ...placeOf(epoch), offset }, waitMs, attempt),
+      repulled: (error, offset, waitMs, attempt) =>
+        handlers.repulled(error, { ...placeOf(epoch), offset }, waitMs, attempt),
+      repullDelayMs: count => handlers.repullDelayMs(count)
     })
   }
 
@@ -130,27 +84,26 @@ export class Tenure {
   }
 
   get startOffset(): bigint | undefined {
-    return this.#beginning?.startOffset
+    return this.#progress.startOffset
   }
 
   /** The frontier: everything before is settled. */
   get nextOffset(): bigint | undefined {
-    return this.#frontier?.nextOffset
+    return this.#progress.nextOffset
   }
 
   get saves(): Saves | undefined {
-    return this.#beginning?.saves
+    return this.#progress.saves
   }
 
   /** In commit mode manual: the processor keeps something that no save covers. */
   get hasUnsaved(): boolean {
-    if (this.saves === undefined) return false
-    return this.saves.hasUnsaved || [...this.#waiting.values()].some(({ isKept }) => isKept)
+    return this.#progress.hasUnsaved
   }
 
   /** Where a successor would start if this were committed. */
   get committableOffset(): bigint | undefined {
-    return this.#beginning?.saves?.offset ?? this.#frontier?.nextOffset
+    return this.#progress.committableOffset
   }
 
   /** Since when nothing has come forward, though nobody knows of nothing to do. Monotonic, ms. */
@@ -158,12 +111,17 @@ export class Tenure {
     return this.#progressMs
   }
 
-  /** What the chain waits for, and the error that its last pull met, if it is tried again. */
-  get pulling(): { readonly wait: PullWait | undefined; readonly lastRetry: ClsConsumerError | undefined } {
-    return { wait: this.#chain?.waitsFor(), lastRetry: this.#lastRetry }
+  /** Its pulls. */
+  get supply(): SupplyControl {
+    return this.#supply
   }
 
-  /** A processor that turns the partition again and again makes no progress by that. */
+  /** The service has refused its last pull, and will be asked again. */
+  get isRefused(): boolean {
+    return this.#phase === 'running' && this.#supply.isRefused
+  }
+
+  /** A processor that repositions the partition again and again makes no progress by that. */
   standsStillSince(progressMs: number): void {
     this.#progressMs = progressMs
     this.#clockFrom = 'predecessor'
@@ -171,61 +129,20 @@ export class Tenure {
 
   /** It will begin with what its predecessor has settled: given up before, it still has that to commit. */
   carry(beginning: Beginning): void {
-    this.#beginning = beginning
+    this.#progress.carry(beginning)
   }
 
   /** The start position is known and committed: pulls begin. */
   run(beginning: Beginning, chain: (handlers: PullHandlers) => PullChain): void {
     this.#move('running')
-    this.#beginning = beginning
-    this.#frontier = new Frontier(beginning.startOffset)
-    this.#toldOffset = this.committableOffset
+    this.#progress.begin(beginning)
     if (this.#clockFrom === 'itself') this.#progressMs = this.#handlers.nowMs()
-    this.#chain = chain({
-      batch: batch => this.#dispatch(batch),
-      advanced: (_from, to) => this.#advance(to),
-      ended: () => this.#checkRest(),
-      answered: () => this.#answered(),
-      retried: (error, offset, waitMs) => {
-        this.#chainFailure = undefined
-        this.#lastRetry = error
-        this.#handlers.retried(error, { ...placeOf(this.epoch), offset }, waitMs)
-      },
-      failed: (error, offset) => {
-        this.#chainFailure = { error, offset }
-        this.#checkRest()
-      }
-    })
-    this.#chain.pump()
-  }
-
-  pump(): void {
-    this.#chain?.pump()
-  }
-
-  /** Before a bounded run's end is known: no message past it may be pulled. */
-  hold(): void {
-    this.#chain?.hold()
-  }
-
-  setBound(bound: PullBound): void {
-    this.#chain?.setBound(bound)
-  }
-
-  /** The service has refused its last pull, and will be asked again. */
-  get isRefused(): boolean {
-    return this.#phase === 'running' && this.#refusedCount > 0
-  }
-
-  /** How often in a row the service has refused its pulls, this time included. */
-  refused(): number {
-    this.#refusedCount += 1
-    return this.#refusedCount
+    this.#supply.begin(beginning.startOffset, chain)
   }
 
   /** Pulls again from where the chain got stuck. */
   retry(offset: bigint): void {
-    if (this.#phase === 'running') this.#chain?.restart(offset)
+    if (this.#phase === 'running') this.#supply.restart(offset)
   }
 
   /** Pulls no more and opens no further batch; the open one still counts. */
@@ -234,7 +151,7 @@ export class Tenure {
     this.#move('closing')
     this.#progressMs = this.#handlers.nowMs()
     this.#closed.abort(new Error('the partition is closing'))
-    this.#chain?.stop()
+    this.#supply.stop()
   }
 
   /** The epoch is over: nothing of it counts from here on (I3). */
@@ -242,7 +159,7 @@ export class Tenure {
     if (this.#phase === 'ended') return
     this.#move('ended')
     this.#closed.abort(new Error('the epoch has ended'))
-    this.#chain?.stop()
+    this.#supply.stop()
   }
 
   /** Gives its bytes back, but for those of the open batch, which still counts. To go on takes a new epoch. */
@@ -256,25 +173,23 @@ export class Tenure {
 
   /** Told by the thread before it processes; the next pull need not wait for the processor. */
   outlined(batch: Batch, outline: Outline): void {
-    const waiting = this.#waiting.get(batch.batchId)
+    const waiting = this.#progress.find(batch)
     if (waiting === undefined) return
     waiting.outline = outline
-    this.#confirm(batch, waiting.slot, outline.nextOffset)
+    this.#confirm(batch, waiting, outline.nextOffset)
   }
 
   /** The processor has saved what was processed up to here. */
   save(): void {
-    if (this.#phase === 'ended' || this.saves === undefined) return
-    this.saves.save()
-    this.#tell()
+    if (this.#phase !== 'ended') this.#progress.save()
   }
 
   async answered(batch: Batch, answer: BatchAnswer, attempt: number): Promise<void> {
-    const waiting = this.#waiting.get(batch.batchId)
+    const waiting = this.#progress.find(batch)
     if (this.#phase !== 'ended' && waiting !== undefined) {
       if (answer.kind === 'processed') {
         waiting.isKept = answer.logCount > 0 && !answer.isSaved
-        this.#confirm(batch, waiting.slot, answer.nextOffset)
+        this.#confirm(batch, waiting, answer.nextOffset)
       }
       const { outline } = waiting
       const verdict = await this.#settler.judge({ batch, attempt, outline, signal: this.#closed.signal }, answer)
@@ -288,75 +203,66 @@ export class Tenure {
 
   /** The batch is out of every stage: its bytes are free. */
   dropped(batch: Batch): void {
-    this.#waiting.delete(batch.batchId)
-    this.#chain?.free(batch)
+    this.#progress.drop(batch)
+    this.#supply.free(batch)
     this.#handlers.freed()
   }
 
   #dispatch(batch: Batch): void {
     assert(batch.epoch === this.epoch.epoch, `I3: a batch of epoch ${batch.epoch} came to epoch ${this.epoch.epoch}`)
-    if (this.#frontier !== undefined) {
-      const slot = this.#frontier.open()
-      this.#waiting.set(batch.batchId, { slot, arrivedMs: this.#handlers.nowMs(), outline: undefined, isKept: false })
-    }
+    this.#progress.open(batch, this.#handlers.nowMs())
     this.#handlers.dispatched(batch)
     this.#dispatcher.enqueue(batch)
   }
 
-  #answered(): void {
-    const wasRefused = this.isRefused
-    this.#refusedCount = 0
-    this.#lastRetry = undefined
-    if (this.#frontier?.openCount === 0) {
+  #answered(wasRefused: boolean): void {
+    if (this.#progress.restOffset !== undefined) {
       // Nothing is open that may be broken: a quiet partition may meet a broken body now and then, for ever.
-      this.#repullCount = 0
+      this.#supply.forgetRepulls()
       this.#progressMs = this.#handlers.nowMs()
     }
-    this.#handlers.answered(wasRefused)
+    this.#handlers.answered(wasRefused && this.#phase === 'running')
   }
 
   #advance(to: bigint): void {
-    const frontier = this.#frontier
-    if (frontier === undefined) return
     this.#progressMs = this.#handlers.nowMs()
-    const nextOffset = frontier.skip(to)
-    this.saves?.advanced(nextOffset)
-    this.#tell()
+    this.#progress.advance(to)
     this.#checkRest()
   }
 
-  #confirm(batch: Batch, slot: Slot, nextOffset: bigint | undefined): void {
-    if (this.#chain === undefined || this.#chain.confirm(batch, nextOffset)) return
+  #confirm(batch: Batch, waiting: Waiting, nextOffset: bigint | undefined): void {
+    if (this.#supply.confirm(batch, nextOffset)) return
     // What was pulled behind this batch was based on a wrong peek: none of it has started, since this one is open (I2).
-    this.#chainFailure = undefined
     this.#dispatcher.dropQueued(this.epoch)
-    this.#frontier?.truncateAfter(slot)
-    this.#chain.pump()
+    this.#progress.truncateAfter(waiting)
+    this.#supply.pump()
   }
 
   #act(batch: Batch, waiting: Waiting, verdict: Verdict): void {
     const isAtWork = this.#phase === 'running' || this.#phase === 'paused'
     switch (verdict.kind) {
       case 'processed':
-        this.#repullCount = 0
+        this.#supply.forgetRepulls()
         this.#settle(waiting, verdict.nextOffset, verdict.answer)
-        // Last: who hears of it may turn the partition elsewhere at once.
+        // Last: who hears of it may reposition the partition at once.
         this.#handlers.processed(batch, verdict.answer, verdict.nextOffset, this.#handlers.nowMs() - waiting.arrivedMs)
         return
       case 'passed':
-        if (waiting.outline === undefined) this.#confirm(batch, waiting.slot, verdict.nextOffset)
+        if (waiting.outline === undefined) this.#confirm(batch, waiting, verdict.nextOffset)
         this.#settle(waiting, verdict.nextOffset)
         return
       case 'passed-body':
         this.#passBody(waiting, verdict.nextOffset)
         return
       case 'repull':
-        if (this.#phase === 'running') this.#repull(batch, waiting.slot, verdict)
+        if (this.#phase !== 'running') return
+        this.#supply.repull(batch, verdict.error, verdict.repulls)
+        this.#forget(waiting)
         return
       case 'refused':
         if (this.#phase !== 'running') return
-        this.#forget(waiting.slot)
-        this.#chain?.refused(verdict.error, batch.startOffset)
+        this.#forget(waiting)
+        this.#supply.refusedWithin(verdict.error, batch.startOffset)
         return
       case 'rewound':
         if (isAtWork) this.#handlers.rewound(verdict.offset)
@@ -372,56 +278,29 @@ export class Tenure {
     }
   }
 
-  #settle({ slot, isKept }: Waiting, nextOffset: bigint, answer?: ProcessedAnswer): void {
-    const frontier = this.#frontier?.settle(slot, nextOffset)
-    if (frontier === undefined) return
+  #settle(waiting: Waiting, nextOffset: bigint, answer?: ProcessedAnswer): void {
     this.#progressMs = this.#handlers.nowMs()
-    if (isKept || answer?.isSaved === true) this.saves?.settled(frontier, !isKept, nextOffset)
-    else this.saves?.advanced(frontier)
-    this.#tell()
-  }
-
-  /** What may be committed now, where that is news. */
-  #tell(): void {
-    const offset = this.committableOffset
-    if (offset === undefined || offset === this.#toldOffset) return
-    this.#toldOffset = offset
-    this.#handlers.progressed(offset)
+    this.#progress.settle(waiting, nextOffset, answer)
   }
 
   /** Whatever was pulled behind it was based on an offset in a body that cannot be read. */
   #passBody(waiting: Waiting, nextOffset: bigint): void {
-    this.#repullCount = 0
-    this.#chainFailure = undefined
+    this.#supply.forgetRepulls()
     this.#dispatcher.dropQueued(this.epoch)
-    this.#frontier?.truncateAfter(waiting.slot)
+    this.#progress.truncateAfter(waiting)
     this.#settle(waiting, nextOffset)
-    if (this.#phase === 'running') this.#chain?.restart(nextOffset)
-  }
-
-  #repull(batch: Batch, slot: Slot, { error, repulls }: Extract<Verdict, { kind: 'repull' }>): void {
-    let waitMs = REPULL_DELAY_MS
-    if (error !== undefined) {
-      this.#repullCount = repulls === 'counted' ? this.#repullCount + 1 : 0
-      const delayMs = repulls === 'counted' ? this.#handlers.repullDelayMs(this.#repullCount) : undefined
-      waitMs = delayMs ?? REPULL_REST_MS
-      this.#lastRetry = error
-      this.#handlers.retried(error, placeOfBatch(batch), waitMs)
-    }
-    this.#chain?.restart(batch.startOffset, waitMs, 'ignored')
-    this.#forget(slot)
+    if (this.#phase === 'running') this.#supply.restart(nextOffset)
   }
 
   /** This batch and what waits behind it will be pulled again, if at all. */
-  #forget(slot: Slot): void {
-    this.#chainFailure = undefined
+  #forget(waiting: Waiting): void {
     this.#dispatcher.dropQueued(this.epoch)
-    this.#frontier?.truncateFrom(slot)
+    this.#progress.truncateFrom(waiting)
   }
 
   /** The partition stops before the failed batch: its slot stays open, so the frontier never passes it (I1). */
   #fail(error: ClsConsumerError): void {
-    this.#chain?.stop()
+    this.#supply.stop()
     this.#dispatcher.dropQueued(this.epoch)
     this.#handlers.failed(error)
   }
@@ -434,19 +313,19 @@ export class Tenure {
 
   #halt(phase: 'paused' | 'parked'): void {
     this.#move(phase)
-    this.#chain?.stop()
+    this.#supply.stop()
     this.#dispatcher.dropQueued(this.epoch)
   }
 
   #checkRest(): void {
-    if (this.#phase !== 'running' || this.#frontier?.openCount !== 0 || this.#chain?.pendingCount !== 0) return
-    const failure = this.#chainFailure
-    if (failure !== undefined) {
-      this.#chainFailure = undefined
-      this.#handlers.stuck(failure.error, failure.offset)
-    } else if (this.#chain.hasEnded) {
+    const { restOffset } = this.#progress
+    if (this.#phase !== 'running' || restOffset === undefined) return
+    const end = this.#supply.takeEnd()
+    if (end?.kind === 'stuck') {
+      this.#handlers.stuck(end.error, end.offset)
+    } else if (end?.kind === 'bound') {
       this.#move('done')
-      this.#handlers.done(this.#frontier.nextOffset)
+      this.#handlers.done(restOffset)
     }
   }
 
@@ -459,8 +338,4 @@ export class Tenure {
 
 function placeOf({ topicId, partition }: Epoch): { topicId: string; partition: number } {
   return { topicId, partition }
-}
-
-function placeOfBatch(batch: Batch): ErrorPlace {
-  return { ...placeOf(batch), offset: batch.startOffset }
 }

@@ -1,6 +1,6 @@
 /**
- * The tenures of a consumer: how each partition's tenure begins and closes. `opener.ts` finds where they begin, `renewals.ts`
- * has them go on elsewhere.
+ * The tenures of a consumer: how each partition's tenure begins and closes. `opener.ts` finds where they begin,
+ * `repositioner.ts` has them go on from another position.
  *
  * In: what membership grants, revokes and loses; what the service says of offsets. Out: running tenures; releases. Must
  * never happen: two endings of one tenure at a time; a release while anything of the partition may run (I4); a pull from
@@ -10,7 +10,7 @@ import { type Batch, type Epoch, keyOf } from './batch.ts'
 import type { BoundedRun } from './bounded-run.ts'
 import type { Committer } from './commit/committer.ts'
 import { Saves } from './commit/saves.ts'
-import type { AssignedEvent } from './consumer-events.ts'
+import type { AssignedEvent, Tries } from './consumer-events.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
 import { assert, type ClsConsumerError, type ErrorPlace, toClsError } from './errors.ts'
@@ -22,11 +22,13 @@ import type { Holdings } from './group/holdings.ts'
 import type { Membership } from './group/membership.ts'
 import type { Start } from './group/start-position.ts'
 import type { LastResort } from './last-resort.ts'
+import { errorFields } from './observe/error-fields.ts'
 import { Opener } from './opener.ts'
 import type { ResultPlace, Settings } from './options.ts'
-import { Renewals } from './renewals.ts'
+import type { Beginning } from './progress.ts'
+import { Repositioner } from './repositioner.ts'
 import type { Starts } from './starts.ts'
-import { type Beginning, Tenure } from './tenure.ts'
+import { Tenure } from './tenure.ts'
 import type { TopicUse } from './topic-troubles.ts'
 import { within } from './within.ts'
 import type { World } from './world.ts'
@@ -44,11 +46,14 @@ export interface TenuresHandlers {
   assigned(event: AssignedEvent): void
   released(id: PartitionId, committedOffset: bigint | undefined, reason: string): void
   processed(batch: Batch, answer: ProcessedAnswer, nextOffset: bigint, latencyMs: number): void
-  retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number): void
+  retried(error: ClsConsumerError, place: ErrorPlace, waitMs: number, tries: Tries): void
   /** The policy has stopped the partition at this offset. */
   parked(epoch: Epoch, offset: bigint, error: ClsConsumerError): void
-  /** The partition goes on elsewhere, in this new epoch. */
-  turned(epoch: Epoch, turn: { readonly from: bigint | undefined; readonly to: bigint; readonly reason: string }): void
+  /** The partition goes on from another position, in this new epoch. */
+  repositioned(
+    epoch: Epoch,
+    reposition: { readonly from: bigint | undefined; readonly to: bigint; readonly reason: string }
+  ): void
   /** A bounded run has nothing left to do in this partition. */
   done(id: PartitionId, nextOffset: bigint): void
   /** The service refuses a use of this topic; it is tried again, less and less often. */
@@ -77,7 +82,7 @@ export interface TenuresParts {
 }
 
 export class Tenures implements Iterable<Tenure> {
-  readonly renewals: Renewals
+  readonly repositioner: Repositioner
   readonly #parts: TenuresParts
   /** By partition: the one that holds it. */
   readonly #tenures = new Map<string, Tenure>()
@@ -91,7 +96,7 @@ export class Tenures implements Iterable<Tenure> {
   constructor(parts: TenuresParts) {
     this.#parts = parts
     this.#opener = new Opener(parts, (tenure, start, bound) => this.#run(tenure, start, bound))
-    this.renewals = new Renewals(parts, this.#opener, {
+    this.repositioner = new Repositioner(parts, this.#opener, {
       add: epoch => this.#add(epoch),
       find: id => this.#tenures.get(keyOf(id)),
       startPulling: (tenure, beginning, bound) => this.#startPulling(tenure, beginning, bound)
@@ -116,9 +121,15 @@ export class Tenures implements Iterable<Tenure> {
     return tenure?.epoch.epoch === epoch.epoch ? tenure : undefined
   }
 
+  /** Why the batch may not rewind to there: then it has failed. Never rejects. */
+  async rewindFault(batch: Batch, offset: bigint): Promise<ClsConsumerError | undefined> {
+    const tenure = this.ownerOf(batch)
+    return tenure === undefined ? undefined : await this.repositioner.rewindFault(tenure, offset)
+  }
+
   /** Memory was freed, or the wait is over: every chain may go on. */
   pump(): void {
-    for (const tenure of this) tenure.pump()
+    for (const tenure of this) tenure.supply.pump()
   }
 
   open(epochs: readonly Epoch[]): void {
@@ -174,7 +185,7 @@ export class Tenures implements Iterable<Tenure> {
         const bounds = await this.#opener.lookUpBounds(topicId, asked)
         for (const tenure of asked) {
           const bound = bounds?.get(tenure.epoch.partition)
-          if (bound !== undefined && tenure.phase === 'running') tenure.setBound(bound)
+          if (bound !== undefined && tenure.phase === 'running') tenure.supply.setBound(bound)
         }
         return true
       }
@@ -197,7 +208,7 @@ export class Tenures implements Iterable<Tenure> {
   #startPulling(tenure: Tenure, beginning: Beginning, bound: PullBound | undefined): void {
     const { world, settings, budget, boundedRun } = this.#parts
     const { startOffset } = beginning
-    const isPaused = this.renewals.isPaused(tenure.epoch)
+    const isPaused = this.repositioner.isPaused(tenure.epoch)
     tenure.run(beginning, (handlers: PullHandlers) => {
       const chain = new PullChain({
         world,
@@ -221,7 +232,8 @@ export class Tenures implements Iterable<Tenure> {
 
   #add(epoch: Epoch): Tenure {
     const { world, membership, committer, dispatcher, settings, lastResort, handlers } = this.#parts
-    const { onResult } = settings
+    const { onResult, attempts } = settings
+    const repullAttempts = Math.max(attempts, REPULLS_MIN + 1)
     const tenure = new Tenure(epoch, dispatcher, lastResort, {
       nowMs: () => world.clock.monotonic(),
       checkLease: () => membership.checkLease(),
@@ -234,26 +246,31 @@ export class Tenures implements Iterable<Tenure> {
               deliver(() => onResult(result, place), world, settings, {
                 mayOffer: () => membership.checkLease(),
                 signal,
-                retried: (error, waitMs) =>
-                  handlers.retried(resultError(error, resultPlace(place)), resultPlace(place), waitMs),
-                gaveUp: error => {
-                  const { message } = resultError(error, resultPlace(place))
-                  world.log.warn('a result was not taken while its partition closes: its batch repeats', {
-                    error: message
-                  })
+                retried: (thrown, waitMs, attempt) => {
+                  const error = resultError(thrown, resultPlace(place))
+                  handlers.retried(error, resultPlace(place), waitMs, { attempt, of: attempts })
+                },
+                gaveUp: thrown => {
+                  const error = resultError(thrown, resultPlace(place))
+                  world.log.warn(
+                    'a result was not taken while its partition closes: its batch repeats',
+                    errorFields(error)
+                  )
                 }
               }),
       processed: (batch, answer, nextOffset, latencyMs) => handlers.processed(batch, answer, nextOffset, latencyMs),
-      retried: (error, place, waitMs) => handlers.retried(error, place, waitMs),
-      repullDelayMs: count => {
-        const attempts = Math.max(settings.attempts, REPULLS_MIN + 1)
-        return retryDelayMs({ ...settings, attempts, attempt: count, chance: world.random.next() })
+      retried: (error, place, waitMs, attempt) => handlers.retried(error, place, waitMs, { attempt, of: undefined }),
+      repulled: (error, place, waitMs, attempt) => {
+        const of = attempt === undefined ? undefined : repullAttempts
+        handlers.retried(error, place, waitMs, { attempt, of })
       },
+      repullDelayMs: attempt =>
+        retryDelayMs({ ...settings, attempts: repullAttempts, attempt, chance: world.random.next() }),
       answered: wasRefused => this.#answered(epoch.topicId, wasRefused),
-      stuck: (error, offset) => this.renewals.stuck(tenure, error, offset),
+      stuck: (error, offset) => this.repositioner.stuck(tenure, error, offset),
       failed: error => handlers.failed(error),
       parked: error => handlers.parked(epoch, tenure.nextOffset ?? 0n, error),
-      rewound: offset => this.renewals.rewind(tenure, offset),
+      rewound: offset => this.repositioner.rewind(tenure, offset),
       done: nextOffset => handlers.done(epoch, nextOffset),
       freed: () => this.pump()
     })
@@ -303,7 +320,7 @@ export class Tenures implements Iterable<Tenure> {
     tenure.end()
     committer.forget(epoch)
     this.#tenures.delete(keyOf(epoch))
-    this.renewals.released(epoch)
+    this.repositioner.released(epoch)
     membership.release(epoch)
     handlers.released({ topicId, partition }, committedOffset, reason)
   }

@@ -143,9 +143,11 @@ describe('what happens is visible', () => {
       lines()
       const error = fail('API_UNAVAILABLE')
       await data.from(90n).fail(error)
-      const fields = { ...ZERO, offset: 90n, code: 'API_UNAVAILABLE', error: 'said API_UNAVAILABLE', waitMs: 75 }
-      assert.deepEqual(lines(), [['warn', 'retried', fields]])
-      assert.deepEqual(told('retried'), [{ error, place: { ...ZERO, offset: 90n }, waitMs: 75 }])
+      // Pulls are tried again without an end.
+      const tries = { attempt: 1, of: undefined }
+      const why = { code: 'API_UNAVAILABLE', error: 'said API_UNAVAILABLE' }
+      assert.deepEqual(lines(), [['warn', 'retried', { ...ZERO, offset: 90n, ...why, ...tries, waitMs: 75 }]])
+      assert.deepEqual(told('retried'), [{ error, place: { ...ZERO, offset: 90n }, ...tries, waitMs: 75 }])
       assert.deepEqual(data.openOffsets, [])
       await time.advance(75)
       assert.deepEqual([data.openOffsets, lines()], [[90n], []])
@@ -160,7 +162,8 @@ describe('what happens is visible', () => {
     const failure = toFailure(fail('BODY_CORRUPT'), 'BODY_CORRUPT')
     threads.batch(idFrom(90n)).call.answer({ kind: 'failed', stage: 'decode', failure })
     await turn()
-    const fields = { ...ZERO, offset: 90n, code: 'BODY_CORRUPT', error: 'said BODY_CORRUPT', waitMs: 375 }
+    const tries = { attempt: 1, of: 5, waitMs: 375 }
+    const fields = { ...ZERO, offset: 90n, code: 'BODY_CORRUPT', error: 'said BODY_CORRUPT', ...tries }
     assert.deepEqual(lines(), [['warn', 'retried', fields]])
     assert.equal(told('retried').length, 1)
     await time.advance(375)
@@ -209,7 +212,7 @@ describe('what happens is visible', () => {
       await time.advance(COMMIT_MS)
       const warned = lines().filter(([level]) => level === 'warn')
       assert.deepEqual(warned, [
-        ['warn', 'commit refused', { ...ZERO, error: 'said API_REFUSED' }],
+        ['warn', 'commit refused', { ...ZERO, code: 'API_REFUSED', error: 'said API_REFUSED' }],
         ['warn', 'lease lost', { partitions: 1, reason: 'its commit was refused' }]
       ])
       assert.deepEqual(told('leaseLost'), [{ partitions: [ZERO] }])
@@ -248,12 +251,99 @@ describe('what happens is visible', () => {
       responseBytesPerSecond: 3_000_000,
       heldBytes: 2 * 1024 * 1024,
       partitionCount: 1,
-      latency: { p50Ms: 200, p99Ms: 200, maxMs: 200 }
+      latency: { p50Ms: 200, p99Ms: 200, maxMs: 200 },
+      skippedBatchCount: 0,
+      skippedMessageCount: 0,
+      deadLetterCount: 0
     })
     assert.equal(later.length, 2)
     await time.settle(consumer.stop())
     await time.advance(3 * RATE_MS)
     assert.equal(rates().length, 3)
+  })
+})
+
+describe('what is given up is told and counted', () => {
+  const poison = (...indexes: readonly number[]) =>
+    indexes.map(messageIndex => ({ messageIndex, bytePosition: 7, reason: 'cut', raw: Buffer.from('""') }))
+
+  test(
+    'I6: what the policy skips: a batch, messages, a body; each with its offsets and how much it is',
+    BOUNDED,
+    async t => {
+      const it = visible(t, { onFailure: 'skip', attempts: 1 })
+      const { start, fill, finish, failBatch, threads, idFrom, consumer, lines, control, time } = it
+      const skips: unknown[] = []
+      const rates: unknown[] = []
+      consumer.on('skipped', ({ kind, messageCount }) => skips.push([kind, messageCount]))
+      consumer.on('rate', rate => rates.push([rate.skippedBatchCount, rate.skippedMessageCount]))
+      await start()
+      await fill(90n, 2)
+      lines()
+      threads.tell(0, { kind: 'next-offset', batchId: idFrom(90n), nextOffset: 100n, messageCount: 17 })
+      await failBatch(90n)
+      await turn()
+      await finish(100n, { poison: poison(2, 5) })
+      const why = { code: 'PROCESSOR_FAILED', error: 'said PROCESSOR_FAILED' }
+      const at = { ...ZERO, startOffset: 90n, nextOffset: 100n, messages: 17 }
+      const [batchLine, messagesLine] = lines()
+      assert.deepEqual(batchLine, [
+        'warn',
+        'skipped',
+        { kind: 'batch', ...at, firstMessage: undefined, offset: undefined, ...why }
+      ])
+      const poisoned = '2 undecodable messages; the first is message 2: cut at byte 7'
+      assert.deepEqual(messagesLine, [
+        'warn',
+        'skipped',
+        {
+          kind: 'messages',
+          ...ZERO,
+          startOffset: 100n,
+          nextOffset: 110n,
+          messages: 2,
+          firstMessage: 2,
+          offset: undefined,
+          code: 'MESSAGE_CORRUPT',
+          error: poisoned
+        }
+      ])
+      assert.deepEqual(skips, [
+        ['batch', 17],
+        ['messages', 2]
+      ])
+      const { skippedBatchCount, skippedMessageCount, deadLetterCount, logCount } = consumer.snapshot()
+      assert.deepEqual([skippedBatchCount, skippedMessageCount, deadLetterCount], [1, 19, 0])
+      control.heartbeats.always = () => []
+      await time.advance(RATE_MS)
+      assert.deepEqual(rates[0], [1, 19])
+      await time.settle(consumer.stop())
+      assert.deepEqual(lines().at(-1), [
+        'info',
+        'stopped',
+        { consumer: 'c-1', batches: 1, logs: logCount, skippedBatches: 1, skippedMessages: 19 }
+      ])
+    }
+  )
+
+  test('letters are counted in the snapshot and in the last line', BOUNDED, async t => {
+    const { start, fill, finish, consumer, lines, time } = visible(t, { deadLetterDirectory: '/dead' })
+    await start()
+    await fill(90n)
+    const raw = Buffer.from('log')
+    const letters = [0, 1, 2].map(logIndex => ({ kind: 'log', messageIndex: 0, logIndex, reason: 'odd', raw }) as const)
+    await finish(90n, { letters })
+    await time.settle(consumer.stop())
+    assert.equal(consumer.snapshot().deadLetterCount, 3)
+    const told = lines()
+    const at = { ...ZERO, startOffset: 90n, nextOffset: 100n, letters: 3 }
+    assert.deepEqual(
+      told.filter(([, message]) => message === 'dead letters'),
+      [['warn', 'dead letters', at]]
+    )
+    const [level, message, fields] = told.at(-1) ?? []
+    assert.deepEqual([level, message], ['info', 'stopped'])
+    assert.match(JSON.stringify(fields), /"deadLetters":3\}$/)
   })
 })
 
@@ -272,7 +362,9 @@ describe('a listener that throws', () => {
     control.commits.always = () => {
       throw fail('API_UNAVAILABLE')
     }
-    await finish(90n, { letters: [{ messageIndex: 0, logIndex: 0, reason: 'odd', raw: Buffer.from('log') }] })
+    await finish(90n, {
+      letters: [{ kind: 'log', messageIndex: 0, logIndex: 0, reason: 'odd', raw: Buffer.from('log') }]
+    })
     await time.advance(COMMIT_MS)
     control.commits.always = accept
     await failBatch(100n)

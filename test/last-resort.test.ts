@@ -44,9 +44,9 @@ function bench(policy: FailurePolicy) {
       consumer: 'c'
     }),
     handlers: {
-      skipped: ({ startOffset, nextOffset, messageCount, firstMessage, error }) =>
+      skipped: ({ kind, startOffset, nextOffset, messageCount, firstMessage, error }) =>
         told.push(
-          `skipped +${startOffset - START} +${nextOffset - START} ${messageCount} ${firstMessage} ${error.code}`
+          `skipped ${kind} +${startOffset - START} +${nextOffset - START} ${messageCount} ${firstMessage} ${error.code}`
         ),
       deadLettered: ({ startOffset, nextOffset, letterCount, error }) =>
         told.push(`letters +${startOffset - START} +${(nextOffset ?? 0n) - START} ${letterCount} ${error?.code}`),
@@ -81,19 +81,19 @@ const EXPECTED = {
   batch: {
     stop: [{ kind: 'stop', error: ERROR }, [], []],
     park: [{ kind: 'park', error: ERROR }, [], []],
-    skip: [{ kind: 'passed', nextOffset: END }, ['skipped +0 +100 undefined undefined PROCESSOR_FAILED'], []],
+    skip: [{ kind: 'passed', nextOffset: END }, ['skipped batch +0 +100 3 undefined PROCESSOR_FAILED'], []],
     'dead-letter': [{ kind: 'passed', nextOffset: END }, ['letters +0 +100 3 PROCESSOR_FAILED'], [id(0), id(1), id(2)]]
   },
   messages: {
     stop: [{ kind: 'stop', error: POISON }, [], []],
     park: [{ kind: 'park', error: POISON }, [], []],
-    skip: [{ kind: 'passed', nextOffset: END }, ['skipped +0 +100 2 1 MESSAGE_CORRUPT'], []],
+    skip: [{ kind: 'passed', nextOffset: END }, ['skipped messages +0 +100 2 1 MESSAGE_CORRUPT'], []],
     'dead-letter': [{ kind: 'passed', nextOffset: END }, ['letters +0 +100 2 MESSAGE_CORRUPT'], [id(1), id(2)]]
   },
   body: {
     stop: [{ kind: 'stop', error: BROKEN }, [], []],
     park: [{ kind: 'park', error: BROKEN }, [], []],
-    skip: [{ kind: 'passed', nextOffset: START + 1n }, ['skipped +0 +1 undefined undefined BODY_CORRUPT'], []],
+    skip: [{ kind: 'passed', nextOffset: START + 1n }, ['skipped body +0 +1 undefined undefined BODY_CORRUPT'], []],
     'dead-letter': [{ kind: 'passed', nextOffset: START + 1n }, ['letters +0 +1 1 BODY_CORRUPT'], [id()]]
   }
 } as const
@@ -120,7 +120,7 @@ describe('the policy', () => {
   for (const policy of FAILURE_POLICIES) {
     test(`what a processor sets aside is written under ${policy}, too`, BOUNDED, async () => {
       const { lastResort, attempt, told, ids } = bench(policy)
-      const letters = [{ messageIndex: 2, logIndex: 4, reason: 'odd', raw: Buffer.from('log') }]
+      const letters = [{ kind: 'log', messageIndex: 2, logIndex: 4, reason: 'odd', raw: Buffer.from('log') }] as const
       assert.deepEqual(await lastResort.setLogsAside(attempt(), letters, END), { kind: 'passed', nextOffset: END })
       assert.deepEqual([told, await ids()], [['letters +0 +100 1 undefined'], [id(2, 4)]])
     })
@@ -292,7 +292,7 @@ describe('letters', () => {
         if (call === 'write') throw systemError('ENOSPC')
         return undefined
       }
-      const letters = [{ messageIndex: 0, logIndex: 0, reason: 'odd', raw: Buffer.from('log') }]
+      const letters = [{ kind: 'log', messageIndex: 0, logIndex: 0, reason: 'odd', raw: Buffer.from('log') }] as const
       const given = await time.settle(
         {
           batch: () => lastResort.giveUpBatch(attempt(), ERROR),

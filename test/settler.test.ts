@@ -17,7 +17,7 @@ import { settingsWith } from './support/settings.ts'
 const BOUNDED = { timeout: 10_000 }
 const END = START + 100n
 const POISON = [{ messageIndex: 4, bytePosition: 96, reason: 'cut', raw: Buffer.from('"QQ=="') }]
-const LETTERS = [{ messageIndex: 2, logIndex: 4, reason: 'odd', raw: Buffer.from('log') }]
+const LETTERS = [{ kind: 'log', messageIndex: 2, logIndex: 4, reason: 'odd', raw: Buffer.from('log') }] as const
 
 function bench({ policy = 'stop', hasDeliver = true }: { policy?: FailurePolicy; hasDeliver?: boolean } = {}) {
   const time = createFakeTime()

@@ -36,7 +36,7 @@ const REASONS: readonly (readonly [
       await start()
     }
   ],
-  [/^its processor is running$/, {}, async ({ start, fill }) => void (await start().then(() => fill(90n)))],
+  [/^processor running for \d+ s$/, {}, async ({ start, fill }) => void (await start().then(() => fill(90n)))],
   [
     /^onResult has not returned, or dead letters are not written yet$/,
     { onResult: () => new Promise(() => undefined) },
@@ -83,7 +83,9 @@ const REASONS: readonly (readonly [
         if (call === 'write') throw systemError('ENOSPC')
         return undefined
       }
-      await finish(90n, { letters: [{ messageIndex: 0, logIndex: 0, reason: 'odd', raw: Buffer.from('log') }] })
+      await finish(90n, {
+        letters: [{ kind: 'log', messageIndex: 0, logIndex: 0, reason: 'odd', raw: Buffer.from('log') }]
+      })
       await until(() => partition().state === 'parked')
     }
   ],
@@ -142,12 +144,12 @@ describe('a partition that stalls', () => {
     await time.advance(STALL_MS - 1)
     assert.deepEqual(stalled(), [])
     await time.advance(STALL_MS / 4)
-    assert.deepEqual(stalled(), [[100n, STALL_MS, 'its processor is running']])
+    assert.deepEqual(stalled(), [[100n, STALL_MS, 'processor running for 10 s']])
     const line = log.lines.find(({ message }) => message === 'stalled')
     const place = { topicId: TOPIC, partition: 0, offset: 100n }
     assert.deepEqual(
       [line?.level, line?.fields],
-      ['warn', { ...place, stalledMs: STALL_MS, reason: 'its processor is running' }]
+      ['warn', { ...place, stalledMs: STALL_MS, reason: 'processor running for 10 s' }]
     )
   })
 
@@ -166,6 +168,51 @@ describe('a partition that stalls', () => {
       stalled().map(([, , reason]) => reason),
       ['it is being given up']
     )
+  })
+
+  test(
+    'of a processor it is told how long it has run: since this attempt was given to the thread',
+    BOUNDED,
+    async t => {
+      const { start, fill, failBatch, time, stalled } = watched(t, { backoffMs: 1000, backoffMaxMs: 1000 })
+      await start()
+      await fill(90n)
+      await time.advance(STALL_MS - 2000)
+      await failBatch(90n)
+      await time.advance(STALL_MS - 7000)
+      assert.deepEqual(stalled(), [[90n, STALL_MS, 'processor running for 1 s']])
+    }
+  )
+
+  test('and is paused is told while the batch from before hangs in its processor', BOUNDED, async t => {
+    const { start, fill, finish, time, consumer, stalled } = watched(t)
+    await start()
+    await fill(90n, 2)
+    consumer.pause(TOPIC, 0)
+    await time.advance(STALL_MS)
+    assert.deepEqual(stalled(), [
+      [90n, STALL_MS, 'its batch from before the pause is still open: processor running for 10 s']
+    ])
+    await finish(90n)
+    await time.advance(10 * STALL_MS)
+    assert.deepEqual(stalled(), [], 'nor is anything else to be done')
+  })
+
+  test('and is resumed is told while the resume waits for an onResult that hangs', BOUNDED, async t => {
+    const { start, fill, finish, time, consumer, stalled } = watched(t, {
+      onResult: () => new Promise(() => undefined)
+    })
+    await start()
+    await fill(90n)
+    await finish(90n)
+    consumer.pause(TOPIC, 0)
+    const resumed = consumer.resume(TOPIC, 0)
+    await time.advance(STALL_MS)
+    const reason =
+      'its batch from before the pause is still open: onResult has not returned, or dead letters are not written yet'
+    assert.deepEqual(stalled(), [[90n, STALL_MS, reason]])
+    await time.settle(consumer.stop())
+    assert.equal(await resumed, 0)
   })
 
   test('progress ends it: the next time counts from there', BOUNDED, async t => {
@@ -227,12 +274,11 @@ describe('no stall', () => {
     assert.deepEqual(stalled(), [])
   })
 
-  test('a partition that the user has paused', BOUNDED, async t => {
+  test('a partition that the user has paused, once its open batch has ended', BOUNDED, async t => {
     const { start, fill, finish, time, consumer, stalled } = watched(t)
     await start()
-    await fill(90n)
+    await fill(90n, 2)
     consumer.pause(TOPIC, 0)
-    await time.advance(10 * STALL_MS)
     await finish(90n)
     await time.advance(10 * STALL_MS)
     assert.deepEqual(stalled(), [])

@@ -27,7 +27,7 @@ import { settingsWith } from './support/settings.ts'
 
 const BOUNDED = { timeout: 10_000 }
 const EPOCH = { topicId: 't', partition: 3, epoch: 7 }
-const LETTERS = [{ messageIndex: 2, logIndex: 4, reason: 'odd', raw: Buffer.from('log') }]
+const LETTERS = [{ kind: 'log', messageIndex: 2, logIndex: 4, reason: 'odd', raw: Buffer.from('log') }] as const
 const fail = (code: ErrorCode) => new ClsConsumerError(code, `said ${code}`)
 
 interface BenchOptions {
@@ -55,7 +55,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false, saves, op
   let isLeaseHeld = true
   const owned = new WeakMap<Batch, Tenure>()
   const dispatcher: Dispatcher = new Dispatcher({
-    world: { timers: time.timers, threads, log: createKeptLog() },
+    world: { clock: time.clock, timers: time.timers, threads, log: createKeptLog() },
     settings,
     processor: { file: '/p.mjs', options: undefined },
     leaseEndMs: new SharedArrayBuffer(8),
@@ -66,6 +66,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false, saves, op
       nextOffset: (batch, nextOffset, messageCount) => owned.get(batch)?.outlined(batch, { nextOffset, messageCount }),
       answered: async (batch, answer, attempt) => await owned.get(batch)?.answered(batch, answer, attempt),
       dropped: batch => owned.get(batch)?.dropped(batch),
+      rewindFault: async () => undefined,
       retryDelayMs: () => undefined,
       retried: () => assert.fail('no thread dies here'),
       policy: () => assert.fail('no processor starts here'),
@@ -98,6 +99,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false, saves, op
     deliver: hasOnResult ? (result, place) => results.make({ result, place }).then(() => true) : undefined,
     processed: (batch, _answer, nextOffset) => told.push(`processed ${batch.startOffset} ${nextOffset}`),
     retried: (error, { offset }, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),
+    repulled: (error, { offset }, waitMs) => told.push(`retried ${error.code} ${offset} ${waitMs}`),
     repullDelayMs: count => (count > 3 ? undefined : 500),
     answered: () => undefined,
     stuck: (error, offset) => told.push(`stuck ${error.code} ${offset}`),
@@ -105,7 +107,7 @@ async function bench({ startOffset = 100n, bound, hasOnResult = false, saves, op
     parked: error => told.push(`parked ${error.code} ${error.place.offset}`),
     rewound: offset => told.push(`rewound ${offset}`),
     done: nextOffset => told.push(`done ${nextOffset}`),
-    freed: () => tenure.pump()
+    freed: () => tenure.supply.pump()
   })
   await dispatcher.start()
   dispatcher.assign(EPOCH)
@@ -493,7 +495,7 @@ describe('tenure: failures', () => {
       await fill()
       await failBatch(100n, 'decode', 'API_TOPIC_CLOSED')
       assert.deepEqual(told, ['stuck API_TOPIC_CLOSED 100'])
-      assert.deepEqual([tenure.refused(), tenure.refused()], [1, 2])
+      assert.deepEqual([tenure.supply.refused(), tenure.supply.refused()], [1, 2])
       tenure.retry(100n)
       assert.deepEqual(data.openOffsets, [100n])
     }

@@ -1,7 +1,8 @@
 /** A wait with a limit: what it comes to, and what it leaves behind. */
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
-import { within } from '../src/within.ts'
+import { unlessAborted, within } from '../src/within.ts'
 import { createFakeTime } from './cls/fakes.ts'
 
 const BOUNDED = { timeout: 10_000 }
@@ -39,4 +40,19 @@ test('what `late` throws is what it comes to, and what comes after it is no unha
   await assert.rejects(time.settle(waited), /^Error: too late$/)
   fail(new Error('later still'))
   await time.advance(LIMIT_MS)
+})
+
+test('what comes to something before the signal aborts is that, and no listener stays', BOUNDED, async () => {
+  const { signal } = new AbortController()
+  assert.equal(await unlessAborted(Promise.resolve('here'), signal), 'here')
+  await assert.rejects(unlessAborted(Promise.reject(new Error('no')), signal), /^Error: no$/)
+  assert.deepEqual(getEventListeners(signal, 'abort'), [])
+})
+
+test('I8: what is awaited when the signal aborts, or had aborted before, comes to undefined', BOUNDED, async () => {
+  const controller = new AbortController()
+  const waited = unlessAborted(never(), controller.signal)
+  controller.abort()
+  assert.equal(await waited, undefined)
+  assert.equal(await unlessAborted(never(), controller.signal), undefined)
 })

@@ -1,9 +1,10 @@
 /**
  * The dead letters of one batch, as its processor asks for them.
  *
- * In: logs of the open batch, by their places, and why. Out: a letter for each, cut out of its message's payload: all of
- * it but the other logs, byte for byte. Must never happen: a letter that still points into the batch's memory, which goes
- * to other batches; two letters of one log, for a reader tells them apart by message and log.
+ * In: logs and groups of the open batch, by their places, and why. Out: a letter for each: of a group its message's whole
+ * payload, of a log all of that but the other logs, byte for byte. Must never happen: a letter that still points into the
+ * batch's memory, which goes to other batches; two letters of one log or of one group, for a reader tells them apart by
+ * message and log. A log and its group may have one each.
  *
  * Costs nothing until the first letter. A group is walked once, however many of its logs become letters.
  */
@@ -15,8 +16,8 @@ import { GROUP } from './kernel/log-group-index.ts'
 import type { Span } from './kernel/memory.ts'
 
 /**
- * Of all letters of a batch. The logs themselves add up to less than the batch, as each is here once; but its group's
- * tags and texts go with each log, so a large head over many logs could take any amount.
+ * Of all letters of a batch. The logs themselves, and the groups, add up to less than the batch, as each is here once; but
+ * its group's tags and texts go with each log, so a large head over many logs could take any amount.
  */
 const LETTERS_BYTES_MAX = 256 * 1024 * 1024
 const REASON_CHARACTERS_MAX = 4096
@@ -36,9 +37,9 @@ interface GroupParts {
 }
 
 export class BatchLetters {
-  /** By the place of the log. */
+  /** By the place of the log or group: one table has both. */
   readonly #letters = new Map<number, ThreadLetter>()
-  /** By the place of the group. */
+  /** Whose logs are letters; by the place of the group. */
   readonly #groups = new Map<number, GroupParts>()
   readonly #bytesMax: number
   #byteCount = 0
@@ -53,7 +54,7 @@ export class BatchLetters {
   }
 
   /** The first reason stays. @throws ClsConsumerError DEAD_LETTER_TOO_LARGE */
-  add(reader: BatchReader, log: number, reason: string): void {
+  addLog(reader: BatchReader, log: number, reason: string): void {
     if (this.#letters.has(log)) return
     const { messageIndex, rest, logs } = this.#partsOf(reader, reader.groupOf(log))
     const field = logs.get(log)
@@ -61,7 +62,17 @@ export class BatchLetters {
     const said = shorten(reason)
     this.#take(rest.length + field.end - field.start + 2 * said.length)
     const raw = join(rest, reader.texts.bytes.subarray(field.start, field.end), field.restBefore)
-    this.#letters.set(log, { messageIndex, logIndex: field.logIndex, reason: said, raw })
+    this.#letters.set(log, { kind: 'log', messageIndex, logIndex: field.logIndex, reason: said, raw })
+  }
+
+  /** Likewise. @throws ClsConsumerError DEAD_LETTER_TOO_LARGE */
+  addGroup(reader: BatchReader, group: number, reason: string): void {
+    if (this.#letters.has(group)) return
+    const { start, end } = payloadOf(reader, group)
+    const said = shorten(reason)
+    this.#take(end - start + 2 * said.length)
+    const raw = new Uint8Array(reader.texts.bytes.subarray(start, end))
+    this.#letters.set(group, { kind: 'group', messageIndex: messageOf(reader, group), reason: said, raw })
   }
 
   #partsOf(reader: BatchReader, group: number): GroupParts {
@@ -83,7 +94,7 @@ export class BatchLetters {
 
 function partsOf(reader: BatchReader, group: number): GroupParts {
   const { bytes } = reader.texts
-  const payload = { start: reader.word(group + GROUP.payload), end: reader.word(group + GROUP.payload + 1) }
+  const payload = payloadOf(reader, group)
   const fields = findLogFields(bytes, payload)
   assert(fields.length === reader.logCount(group), 'an indexed group has as many logs as its index')
   const logBytes = fields.reduce((sum, { start, end }) => sum + end - start, 0)
@@ -100,7 +111,15 @@ function partsOf(reader: BatchReader, group: number): GroupParts {
     log = reader.logAfter(log)
   }
   rest.set(bytes.subarray(from, payload.end), restBefore)
-  return { messageIndex: reader.word(group + GROUP.messageIndex), rest, logs }
+  return { messageIndex: messageOf(reader, group), rest, logs }
+}
+
+function payloadOf(reader: BatchReader, group: number): Span {
+  return { start: reader.word(group + GROUP.payload), end: reader.word(group + GROUP.payload + 1) }
+}
+
+function messageOf(reader: BatchReader, group: number): number {
+  return reader.word(group + GROUP.messageIndex)
 }
 
 /** In memory of its own: of a piece of Node's pool, the clone that goes to the main thread would be the whole pool. */

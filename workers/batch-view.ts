@@ -145,6 +145,12 @@ export class LogGroup implements Iterable<Log> {
     return { source, filename, hostname, contextFlow, tags, logs: [...this] }
   }
 
+  /** Of this library's own: where a value stands as a group of that batch; `undefined` where it is none of its groups. */
+  static placeIn(access: BatchAccess, value: unknown): number | undefined {
+    const isGroup = typeof value === 'object' && value !== null && #access in value
+    return isGroup && value.#access === access ? value.#place : undefined
+  }
+
   #text(field: GroupField): string | undefined {
     const reader = this.#access.open()
     if (!this.#texts.has(field)) this.#texts.set(field, reader.groupText(this.#place, field))

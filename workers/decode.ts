@@ -69,7 +69,7 @@ export function placeOf({ topicId, partition, startOffset }: BatchTask): ErrorPl
  * Messages have no offset of their own. Only where the offsets from start to next are as many as the messages is it
  * sure that message i has offset start + i: then the rest is cut, and the next offset is the end itself. Where there
  * are gaps, any message might be the one before the end, so all are processed: a log past the end does no harm, a lost
- * one does.
+ * one does. The main thread counts the same, by `cutAtEnd` of src/batch.ts.
  */
 export function cutAtEnd(
   { nextOffset, messageCount }: Outline,

@@ -5,7 +5,7 @@
  * processor needs nothing of this package at run time: a plain object or function with this shape will do.
  */
 import type { FailurePolicy, LogMessage, PartitionId } from '../src/dispatch/messages.ts'
-import type { Log, LogBatch } from './batch-view.ts'
+import type { Log, LogBatch, LogGroup } from './batch-view.ts'
 
 /** Fields of a log line. Other values than these are written as text. */
 export type ProcessorLogFields = LogMessage['fields']
@@ -60,14 +60,14 @@ export interface ProcessorContext<Options = unknown> extends PartitionContext<Op
    */
   rewind(offset: bigint | number): void
   /**
-   * Sets one log aside: it is written to the dead letters, with all that is said of its group, before the offset passes.
-   * Counts when `process` has returned. Of a log that is given twice the first reason stays; of a reason the first 4096
-   * characters.
-   * @throws TypeError for a log that is not of this batch, or an empty reason.
+   * Sets one log aside, or a group with all its logs: it is written to the dead letters before the offset passes, a log
+   * with all that is said of its group. Counts when `process` has returned. Of what is given twice the first reason stays;
+   * of a reason the first 4096 characters.
+   * @throws TypeError for what is no log or group of this batch, or an empty reason.
    * @throws ClsConsumerError DEAD_LETTER_DIRECTORY without the option `deadLetterDirectory`; DEAD_LETTER_TOO_LARGE past
    * 256 MiB of letters of one batch; BATCH_CLOSED once `process` has settled.
    */
-  deadLetter(log: Log, reason: string): void
+  deadLetter(logOrGroup: Log | LogGroup, reason: string): void
 }
 
 /**

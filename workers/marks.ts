@@ -12,7 +12,7 @@ import type { StartTask, ThreadLetter } from '../src/dispatch/messages.ts'
 import { ClsConsumerError, type ErrorCode, type ErrorPlace } from '../src/errors.ts'
 import type { BatchAccess } from './batch-access.ts'
 import { BatchLetters } from './batch-letters.ts'
-import { Log } from './batch-view.ts'
+import { Log, LogGroup } from './batch-view.ts'
 import { placeInStack } from './user-failure.ts'
 
 /** Which of the methods mean something. */
@@ -99,15 +99,17 @@ export class BatchMarks extends HookMarks {
     this.#rewindOffset = toOffset(offset)
   }
 
-  /** A log of a batch that has settled is told as any late use of it is. */
-  readonly deadLetter = (log: Log, reason: string): void => {
+  /** A log or group of a batch that has settled is told as any late use of it is. */
+  readonly deadLetter = (logOrGroup: Log | LogGroup, reason: string): void => {
     this.expectLetters()
     const reader = this.#access.open()
-    const place = Log.placeIn(this.#access, log)
-    if (place === undefined) throw noLog(log)
+    const log = Log.placeIn(this.#access, logOrGroup)
+    const group = LogGroup.placeIn(this.#access, logOrGroup)
+    if (log === undefined && group === undefined) throw noLog(logOrGroup)
     if (typeof reason !== 'string' || reason === '') throw noReason(reason)
     this.#letters ??= new BatchLetters()
-    this.#letters.add(reader, place, reason)
+    if (log !== undefined) this.#letters.addLog(reader, log, reason)
+    if (group !== undefined) this.#letters.addGroup(reader, group, reason)
   }
 }
 
@@ -119,8 +121,10 @@ function toOffset(value: unknown): bigint {
 }
 
 function noLog(value: unknown): TypeError {
-  const what = value instanceof Log ? 'one of another batch' : show(value)
-  return new TypeError(`context.deadLetter(log, …) takes a log of the batch that process was given, not ${what}`)
+  const what = value instanceof Log || value instanceof LogGroup ? 'one of another batch' : show(value)
+  return new TypeError(
+    `context.deadLetter(logOrGroup, …) takes a log or a group of the batch that process was given, not ${what}`
+  )
 }
 
 function noReason(value: unknown): TypeError {

@@ -36,7 +36,7 @@ export interface BatchWorld {
 
 export async function runBatch(task: BatchTask, world: BatchWorld): Promise<BatchAnswer> {
   world.receivePending()
-  const signal = world.aborts.begin(task.batchId)
+  const signal = world.aborts.begin(task)
   if (signal === undefined) return { kind: 'not-started', reason: 'aborted' }
   try {
     return await decodeInMemory(task, world, signal)

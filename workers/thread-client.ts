@@ -18,7 +18,7 @@ import type {
   ThreadTask
 } from '../src/dispatch/messages.ts'
 import { assert, ClsConsumerError, type ErrorPlace, type Failure, toFailure } from '../src/errors.ts'
-import { Aborts } from './aborts.ts'
+import { Aborts, type BatchAttempt } from './aborts.ts'
 import type { Processor, ThreadContext } from './define-processor.ts'
 import { MemoryList } from './kernel/memory-list.ts'
 import { type MarkRules, RevokeMarks } from './marks.ts'
@@ -86,8 +86,8 @@ export class ThreadClient {
     }
   }
 
-  abort(batchId: number, reason: string): void {
-    this.#aborts.abort(batchId, reason)
+  abort(attempt: BatchAttempt, reason: string): void {
+    this.#aborts.abort(attempt, reason)
   }
 
   /** Drops memory that was not needed for a while. */

@@ -114,10 +114,12 @@ class Thread {
   #receive(message: unknown): void {
     if (typeof message !== 'object' || message === null || !('kind' in message) || message.kind !== 'abort') return
     if (!('batchId' in message) || typeof message.batchId !== 'number') return
+    if (!('attempt' in message) || typeof message.attempt !== 'number') return
     if (!('client' in message) || typeof message.client !== 'number') return
     const reason = 'reason' in message ? String(message.reason) : 'aborted'
     // Batch ids are a consumer's own. One that has stopped, or has not started, has no batch to abort.
-    this.#clients.get(message.client)?.abort(message.batchId, reason)
+    const { client, batchId, attempt } = message
+    this.#clients.get(client)?.abort({ batchId, attempt }, reason)
   }
 
   #post(message: FromClient): void {

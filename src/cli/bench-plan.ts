@@ -143,7 +143,10 @@ const OWN = {
   json: text({ flag: 'json', help: 'File for the result as JSON' })
 } as const satisfies Rows
 
-export const benchFlags: Record<string, Options> = flagsOf(OWN)
+const FLAGS = flagsOf(OWN)
+
+/** `--case a b` too: nothing else stands on this command's line that could be taken for a case. */
+export const benchFlags: Record<string, Options> = { ...FLAGS, case: { ...FLAGS.case, nargs: undefined } }
 
 /** @throws ClsConsumerError OPTIONS_INVALID with all that is wrong; PROCESSOR_NOT_FOUND. */
 export function benchPlan(

@@ -16,7 +16,7 @@ import { printable } from '../observe/logger.ts'
 import { integer, list, position, row, text, withDefault } from '../option-kinds.ts'
 import type { Files } from '../world.ts'
 import type { CommandWorld } from './command-world.ts'
-import { count } from './format.ts'
+import { count, counted, shortId } from './format.ts'
 
 export const SELECTION = {
   directory: withDefault(
@@ -46,8 +46,6 @@ export interface Selection {
   readonly sinceMs: number
   /** Whole ids, or their first parts; none: all. */
   readonly ids: readonly string[]
-  /** One letter is wanted: an id is meant whole. */
-  readonly isExact: boolean
 }
 
 /** Settles the flags of a command that has `rows` too. @throws ClsConsumerError OPTIONS_INVALID */
@@ -60,24 +58,33 @@ export function readSelection(args: Args, { cwd }: Pick<CommandWorld, 'cwd'>, ro
     topicIds: check.take(SELECTION.topicIds),
     partition: check.take(SELECTION.partition),
     sinceMs: (check.take(SELECTION.since) ?? 0) * 1000,
-    ids: Array.isArray(args.id) ? args.id.map(String) : [],
-    isExact: args.raw === true
+    ids: Array.isArray(args.id) ? args.id.map(String) : []
   }
   check.finish()
   return selection
 }
 
-export function selects({ topicIds, partition, sinceMs, ids, isExact }: Selection, letter: StoredLetter): boolean {
+export function selects({ topicIds, partition, sinceMs, ids }: Selection, letter: StoredLetter): boolean {
   if (topicIds !== undefined && !topicIds.includes(letter.topicId)) return false
   if (partition !== undefined && letter.partition !== partition) return false
   if (letter.timeMs < sinceMs) return false
   const own = letterId(letter)
-  return ids.length === 0 || ids.some(id => (isExact ? own === id : isWithin(own, id)))
+  return ids.length === 0 || ids.some(id => isWithin(own, id))
 }
 
-/** `topic/3/1000` is also about all messages of that response. */
+/** `topic/3/1000` is also about all messages of that response. The topic may be as short as the list shows it. */
 export function isWithin(id: string, wanted: string): boolean {
-  return id === wanted || id.startsWith(`${wanted}/`)
+  return [id, shortLetterId(id)].some(name => name === wanted || name.startsWith(`${wanted}/`))
+}
+
+/** The letter that is named, and not what lies within it. */
+export function isExactly(id: string, wanted: string): boolean {
+  return id === wanted || shortLetterId(id) === wanted
+}
+
+export function shortLetterId(id: string): string {
+  const [topicId = '', ...rest] = id.split('/')
+  return [shortId(topicId), ...rest].join('/')
 }
 
 export type Selected = FoundLetter & {
@@ -135,10 +142,6 @@ function damageLine({ file, line, bytePosition, byteCount, what }: Damage & { re
 function damageError(damageCount: number, fileCount: number, directory: string): ClsConsumerError {
   const places = `${counted(damageCount, 'damaged place')} in ${counted(fileCount, 'file')}`
   return new ClsConsumerError('DEAD_LETTERS_DAMAGED', `${places}, named above; all else was read`, { file: directory })
-}
-
-function counted(number: number, what: string): string {
-  return `${count(number)} ${what}${number === 1 ? '' : 's'}`
 }
 
 function isNarrowed({ topicIds, partition, sinceMs, ids }: Selection): boolean {

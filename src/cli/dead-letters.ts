@@ -11,11 +11,20 @@ import { ClsConsumerError } from '../errors.ts'
 import { flag } from '../option-kinds.ts'
 import type { Files } from '../world.ts'
 import type { CommandWorld, Sink } from './command-world.ts'
-import { eachSelected, IDS, isWithin, readSelection, SELECTION, type Selection } from './dead-letters-selection.ts'
-import { LIST_HEADING, letterLines, listJson, listLine } from './dead-letters-text.ts'
+import {
+  eachSelected,
+  IDS,
+  isExactly,
+  isWithin,
+  readSelection,
+  SELECTION,
+  type Selection
+} from './dead-letters-selection.ts'
+import { letterLines, listHeading, listJson, listLine } from './dead-letters-text.ts'
 import { count } from './format.ts'
 import { flagsOf } from './option-flags.ts'
 import { writeOut } from './result-lines.ts'
+import { columnCount } from './screen.ts'
 
 const LIST = { json: flag({ flag: 'json', help: 'One line of JSON for each' }) }
 const SHOW = { raw: flag({ flag: 'raw', help: 'The exact bytes of one, and nothing else' }) }
@@ -25,7 +34,7 @@ export const showFlags: Record<string, Options> = flagsOf({ ...SELECTION, ...SHO
 
 /** For the end of the commands' help. */
 export const deadLettersEpilogue = [
-  'An id is topic/partition/offset, then the message in that response and the log in that message, both from 0. Its first parts alone stand for all of a topic, a partition or a response. What was written twice has one id.',
+  'An id is topic/partition/offset, then the message in that response and the log in that message, both from 0. Its first parts alone stand for all of a topic, a partition or a response. On a terminal the list shortens long topics (5cd3a17e…c0ffee), and such an id is taken as well. What was written twice has one id.',
   'Exit codes: 0 done; 1 damage was found, and all else was read; 2 a flag, an id or the directory must be mended first.'
 ].join('\n\n')
 
@@ -34,9 +43,10 @@ export async function listDeadLetters(args: Args, world: CommandWorld, files: Fi
   const selection = readSelection(args, world, LIST)
   const isJson = args.json === true
   const output = new GatheredOutput(world.stdout)
-  let heading = isJson ? '' : `${LIST_HEADING}\n`
+  const columns = world.stdout.isTTY === true ? columnCount(world.stdout) : undefined
+  let heading = isJson ? '' : `${listHeading(columns)}\n`
   const damage = await eachSelected(selection, world, files, async selected => {
-    await output.write(`${heading}${isJson ? listJson(selected) : listLine(selected)}\n`)
+    await output.write(`${heading}${isJson ? listJson(selected) : listLine(selected, columns)}\n`)
     heading = ''
   })
   await output.flush()
@@ -60,28 +70,46 @@ export async function showDeadLetters(args: Args, world: CommandWorld, files: Fi
   if (id !== undefined && !world.stop.aborted) throw unknownId(id, selection)
 }
 
+async function showRaw(selection: Selection, world: CommandWorld, files: Files): Promise<void> {
+  const [wanted, ...others] = selection.ids
+  if (others.length > 0) throw new ClsConsumerError('USAGE', '--raw takes one letter: name one id')
+  const within = new OneLetter()
+  // A response may have letters of its own messages, whose ids begin with its own.
+  const exact = new OneLetter()
+  const damage = await eachSelected(selection, world, files, async ({ letter, id }) => {
+    const bytes = letter.readRaw()
+    within.add(id, bytes)
+    if (wanted !== undefined && isExactly(id, wanted)) exact.add(id, bytes)
+  })
+  const bytes = exact.take() ?? within.take()
+  if (bytes !== undefined) await writeOut(world.stdout, bytes).catch(throwUnlessUnread)
+  if (damage !== undefined) throw damage
+  if (bytes === undefined && !world.stop.aborted) throw unknownId(wanted ?? '', selection)
+}
+
 /** How many of the letters that might be meant are named. */
 const NAMED_MAX = 5
 
-async function showRaw(selection: Selection, world: CommandWorld, files: Files): Promise<void> {
-  let raw: Buffer | undefined
-  const ids = new Set<string>()
-  let letterCount = 0
-  const damage = await eachSelected(selection, world, files, async ({ letter, id }) => {
-    const bytes = letter.readRaw()
-    // Written twice, it is one letter all the same.
-    if (raw !== undefined && ids.has(id) && raw.equals(bytes)) return
-    raw ??= bytes
-    letterCount++
-    if (ids.size < NAMED_MAX) ids.add(id)
-  })
-  if (letterCount > 1) {
-    const named = `${[...ids].join(', ')}${letterCount > ids.size ? ', …' : ''}`
-    throw new ClsConsumerError('USAGE', `--raw takes one letter, and ${count(letterCount)} are meant: ${named}`)
+/** The letter that is meant, as long as only one may be. */
+class OneLetter {
+  readonly #ids = new Set<string>()
+  #bytes: Buffer | undefined
+  #count = 0
+
+  /** Written twice, it is one letter all the same. */
+  add(id: string, bytes: Buffer): void {
+    if (this.#bytes !== undefined && this.#ids.has(id) && this.#bytes.equals(bytes)) return
+    this.#bytes ??= bytes
+    this.#count += 1
+    if (this.#ids.size < NAMED_MAX) this.#ids.add(id)
   }
-  if (raw !== undefined) await writeOut(world.stdout, raw).catch(throwUnlessUnread)
-  if (damage !== undefined) throw damage
-  if (raw === undefined && !world.stop.aborted) throw unknownId(selection.ids.join(', '), selection)
+
+  /** @throws ClsConsumerError USAGE where there are several. */
+  take(): Buffer | undefined {
+    if (this.#count <= 1) return this.#bytes
+    const named = `${[...this.#ids].join(', ')}${this.#count > this.#ids.size ? ', …' : ''}`
+    throw new ClsConsumerError('USAGE', `--raw takes one letter, and ${count(this.#count)} are meant: ${named}`)
+  }
 }
 
 function unknownId(id: string, { directory }: Selection): ClsConsumerError {

@@ -5,7 +5,7 @@
  * everything that is not as promised; an empty list is the demo's success. Pure.
  */
 import type { Verdict } from './demo-ledger.ts'
-import { cellCount, count, fit, megabytes, seconds, table } from './format.ts'
+import { cellCount, count, fit, megabytes, seconds, shortId, table } from './format.ts'
 
 export interface DemoOutcome {
   readonly producedCount: number
@@ -125,11 +125,6 @@ function partitionLines({ partitions }: DemoOutcome): string[] {
       end?.toString() ?? 'none'
     ])
   )
-}
-
-/** Both ends of an id: ids of one maker are often alike at one of them. */
-function shortId(id: string): string {
-  return id.length <= 16 ? id : `${id.slice(0, 8)}…${id.slice(-6)}`
 }
 
 /** Two blocks of lines next to each other. */

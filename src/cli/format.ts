@@ -11,6 +11,16 @@ export function count(value: number | bigint): string {
   return value.toString().replace(/\B(?=(\d{3})+(?!\d))/g, ',')
 }
 
+/** `1 log`, `1,234 logs`. */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`
+}
+
+/** Both ends of an id: ids of one maker are often alike at one of them. */
+export function shortId(id: string): string {
+  return id.length <= 16 ? id : `${id.slice(0, 8)}…${id.slice(-6)}`
+}
+
 /** A byte count in MB (10^6), as network and disk tools print it. */
 export function megabytes(byteCount: number): string {
   return `${(byteCount / 1e6).toFixed(byteCount < 10e6 ? 2 : 1)} MB`

@@ -12,13 +12,14 @@ import { credentialsFrom, credentialVariables } from '../config/env-credentials.
 import { OptionCheck } from '../config/option-check.ts'
 import type { Args, Env } from '../config/option-sources.ts'
 import { Consumer } from '../consumer.ts'
+import type { ConsumerSnapshot } from '../consumer-events.ts'
 import { createLogger, wantsColour } from '../observe/logger.ts'
 import { flag, withDefault } from '../option-kinds.ts'
 import { OPTIONS, type ResultPlace, type Settings } from '../options.ts'
 import { type LocatedProcessor, locateProcessor } from '../processor-source.ts'
 import { OPTION_NAMES } from '../resolve-options.ts'
 import type { CommandWorld } from './command-world.ts'
-import { count, megabytes, seconds } from './format.ts'
+import { count, counted, megabytes, seconds } from './format.ts'
 import { flagsOf } from './option-flags.ts'
 import { printConfig } from './print-config.ts'
 import { resultLine, writeOut } from './result-lines.ts'
@@ -73,14 +74,25 @@ export async function run(args: Args, world: CommandWorld): Promise<void> {
 
   const waits = tellWaits(consumer, settings, { ...world, log })
   const failure = await runUntilStopped(consumer, AbortSignal.any([world.stop, unread.signal])).finally(waits.cancel)
-  const { logCount, batchCount, bodyBytes } = consumer.snapshot()
+  const totals = consumer.snapshot()
   const took = seconds(world.clock.monotonic() - startedMs)
-  if (failure === undefined || batchCount > 0) {
-    world.stderr.write(
-      `${count(logCount)} logs in ${count(batchCount)} batches (${megabytes(bodyBytes)} compressed) processed in ${took}\n`
-    )
+  const givenUp = givenUpText(totals)
+  if (failure === undefined || totals.batchCount > 0 || givenUp !== '') {
+    const { logCount, batchCount, bodyBytes } = totals
+    const processed = `${counted(logCount, 'log')} in ${counted(batchCount, 'batch', 'batches')}`
+    world.stderr.write(`${processed} (${megabytes(bodyBytes)} compressed) processed in ${took}${givenUp}\n`)
   }
   if (failure !== undefined && !unread.signal.aborted) throw failure
+}
+
+/** `; skipped: 2 batches, 17 messages in all; dead letters: 3`, of what there is. */
+function givenUpText({ skippedBatchCount, skippedMessageCount, deadLetterCount }: ConsumerSnapshot): string {
+  const batches = skippedBatchCount === 0 ? [] : [counted(skippedBatchCount, 'batch', 'batches')]
+  const inAll = skippedBatchCount === 0 ? '' : ' in all'
+  const messages = skippedMessageCount === 0 ? [] : [`${counted(skippedMessageCount, 'message')}${inAll}`]
+  const skipped = [...batches, ...messages].join(', ')
+  const letters = deadLetterCount === 0 ? '' : `; dead letters: ${count(deadLetterCount)}`
+  return `${skipped === '' ? '' : `; skipped: ${skipped}`}${letters}`
 }
 
 /** Returns the error that ended the run, if any. Never leaves before the consumer has stopped. */

@@ -7,6 +7,7 @@
  * the caller does not want any more.
  */
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
+import { errorFields } from '../observe/error-fields.ts'
 import type {
   CallOptions,
   ConsumerGroup,
@@ -178,7 +179,7 @@ function createCall(options: ControlApiOptions): Call {
     const isRetried = (error: ClsConsumerError) =>
       maySend() && !saysGroupExists(error) && (whenUnsure === 'retry' || !isUnsure(error))
     const onRetry = (error: ClsConsumerError, waitMs: number) =>
-      log.warn('retried', { ...at, action, code: error.code, waitMs: Math.round(waitMs), reason: error.message })
+      log.warn('retried', { ...errorFields(error, { ...at, action }), waitMs: Math.round(waitMs) })
     return retry(
       attempt,
       { deadlineMs: how.deadlineMs ?? callTimeoutMs, tryMs: how.tryMs, signal: how.signal, place, isRetried, onRetry },

@@ -8,6 +8,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { ClsConsumerError } from '../errors.ts'
+import { errorFields } from '../observe/error-fields.ts'
 import { type Credentials, type CredentialsProvider, checkCredentials } from '../options.ts'
 import type { Logger, Timers } from '../world.ts'
 
@@ -123,7 +124,7 @@ class ProvidedCredentials implements CredentialSource {
       const failure = unavailable(error)
       // Not yet expired: better those than none.
       if (this.#held === undefined || now() >= (this.#held.credentials.expiresAtMs ?? 0)) throw failure
-      log.warn('credentials not renewed', { code: failure.code, reason: failure.message })
+      log.warn('credentials not renewed', errorFields(failure))
       this.#held = { ...this.#held, renewAtMs: now() + RENEW_PAUSE_MS }
       return this.#held.credentials
     }

@@ -10,6 +10,7 @@
  * connection, no TLS), and what the service refused (4xx, its own error codes).
  */
 import { ClsConsumerError, type ErrorPlace } from '../errors.ts'
+import { errorFields } from '../observe/error-fields.ts'
 import type { CallOptions, Compression, Logger } from '../world.ts'
 import { type Answer, type Asked, findDataError, readDataError } from './answer.ts'
 import { compress } from './compression.ts'
@@ -76,7 +77,7 @@ export function createUploadApi(options: UploadApiOptions): UploadApi {
           trySigned(signing, place, identity => send({ request, body, place, signal, onSent }, identity, options))
         )
       const waiting = (error: ClsConsumerError, waitMs: number) => {
-        log.warn('retried', { ...place, code: error.code, waitMs: Math.round(waitMs), reason: error.message })
+        log.warn('retried', { ...errorFields(error, { ...place }), waitMs: Math.round(waitMs) })
         onRetry?.()
       }
       const limits = { deadlineMs: how.deadlineMs ?? callTimeoutMs, signal: how.signal, place }

@@ -17,8 +17,8 @@ export interface DeliverHooks {
   mayOffer(): boolean
   /** Ends the attempts, and the waiting between them. */
   readonly signal: AbortSignal
-  /** Before each wait. */
-  retried(error: unknown, waitMs: number): void
+  /** Before each wait. `attempt`: how many have failed. */
+  retried(error: unknown, waitMs: number, attempt: number): void
   /** It failed when `signal` had aborted: it is not offered again. */
   gaveUp(error: unknown): void
 }
@@ -41,7 +41,7 @@ export async function deliver(
       }
       const waitMs = retryDelayMs({ ...limits, attempt, chance: world.random.next() })
       if (waitMs === undefined) throw error
-      retried(error, waitMs)
+      retried(error, waitMs, attempt)
       await world.timers.sleep(waitMs, signal).catch(() => undefined)
       if (signal.aborted) return false
     }

@@ -2,10 +2,10 @@
  * What is given up, as dead letters.
  *
  * In: a batch, the attempt that gave it or parts of it up, and what there is of it: its messages, those that cannot be
- * decoded, logs that a processor has singled out, or nothing but its body. Out: letters. Pure. Must never happen: a message
+ * decoded, logs and groups that a processor has singled out, or nothing but its body. Out: letters. Pure. Must never happen: a message
  * of the batch without a letter; a letter of a message that the batch does not have, being behind its end.
  */
-import type { Batch } from '../batch.ts'
+import { type Batch, cutAtEnd } from '../batch.ts'
 import type { PartitionId, PoisonMessage, ThreadLetter } from '../dispatch/messages.ts'
 import { type ClsConsumerError, toFailure } from '../errors.ts'
 import type { Harvest } from '../world.ts'
@@ -27,7 +27,7 @@ export interface FailedAttempt extends Attempt {
 
 /** One letter a message, in order: of a poison one with its own reason, of the others with what the attempt failed of. */
 export function messageLetters({ batch, attempt, error, poison }: FailedAttempt, harvest: Harvest): DeadLetter[] {
-  const { nextOffset, messages } = cutAtEnd(batch, harvest)
+  const { nextOffset, messages } = harvestBeforeEnd(batch, harvest)
   const reasons = new Map(poison.map(one => [one.messageIndex, poisonReason(one)]))
   const failed = letterError(error)
   return messages.map((raw, messageIndex) => {
@@ -50,19 +50,20 @@ export function poisonLetters(
   })
 }
 
-/** Of the logs that a processor has given to `context.deadLetter`. */
-export function logLetters(
+/** Of the logs and groups that a processor has given to `context.deadLetter`. */
+export function processorLetters(
   attempt: Attempt,
   nextOffset: bigint | undefined,
   letters: readonly ThreadLetter[]
 ): DeadLetter[] {
   const head = headOf(attempt, nextOffset)
-  return letters.map(({ messageIndex, logIndex, reason, raw }) => {
-    return { kind: 'log', ...head, messageIndex, logIndex, reason, error: undefined, raw }
-  })
+  return letters.map(letter => ({ ...head, ...letter, error: undefined }))
 }
 
-/** Of a response that cannot be taken apart, as `unreadable` says. Its bytes are written once, when they are received. */
+/**
+ * Of a response that cannot be taken apart, as `unreadable` says. A copy: a write that hangs is not waited for, and may
+ * happen when the batch is out of every stage and the body's memory has gone to another one.
+ */
 export function bodyLetter({ batch, attempt, error }: FailedAttempt, unreadable: ClsConsumerError): DeadLetter {
   const { bytes, byteCount, compression } = batch.body
   const head = headOf({ batch, attempt }, undefined)
@@ -73,20 +74,14 @@ export function bodyLetter({ batch, attempt, error }: FailedAttempt, unreadable:
     ...head,
     reason: `${failedReason(error)}${whole}`,
     error: letterError(error),
-    raw: new Uint8Array(bytes, 0, byteCount)
+    raw: new Uint8Array(bytes, 0, byteCount).slice()
   }
 }
 
-/**
- * What of a response the batch has: in a bounded run the rest was never tried. Only where the offsets from start to next
- * are as many as the messages is it known which lie behind the end: the same is cut as on the batch's thread.
- */
-export function cutAtEnd({ startOffset, endOffset }: Attempt['batch'], harvest: Harvest): Harvest {
-  const { nextOffset, messages } = harvest
-  const isDense = nextOffset !== undefined && nextOffset - startOffset === BigInt(messages.length)
-  if (endOffset === undefined || !isDense || nextOffset <= endOffset) return harvest
-  const keptCount = endOffset > startOffset ? endOffset - startOffset : 0n
-  return { nextOffset: startOffset + keptCount, messages: messages.slice(0, Number(keptCount)) }
+/** What of a response the batch has: in a bounded run the rest was never tried. */
+export function harvestBeforeEnd(batch: Attempt['batch'], { nextOffset, messages }: Harvest): Harvest {
+  const kept = cutAtEnd(batch, { nextOffset, messageCount: messages.length })
+  return { nextOffset: kept.nextOffset, messages: messages.slice(0, kept.messageCount) }
 }
 
 interface Head extends PartitionId {

@@ -18,7 +18,7 @@ import { within } from '../within.ts'
 import type { Harvest, World } from '../world.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import { DeadLetterWriter } from './dead-letter-writer.ts'
-import { bodyLetter, cutAtEnd, type FailedAttempt, messageLetters } from './letters.ts'
+import { bodyLetter, type FailedAttempt, harvestBeforeEnd, messageLetters } from './letters.ts'
 import { retryDelayMs } from './retry-policy.ts'
 
 /** For the letters of one attempt, with those of others that are written together with them; and for opening or closing. */
@@ -39,8 +39,8 @@ export interface SetAsideParts {
 export interface WriteHooks {
   /** Ends further tries, and the waiting before them and for others; a write under way is waited for. */
   readonly signal: AbortSignal
-  /** Before each wait. */
-  retried(error: ClsConsumerError, waitMs: number): void
+  /** Before each wait. `attempt`: how many have failed. */
+  retried(error: ClsConsumerError, waitMs: number, attempt: number): void
 }
 
 /** What became of a batch. */
@@ -101,7 +101,7 @@ export class SetAside {
         : undefined
       if (waitMs === undefined) throw error
       signal.throwIfAborted()
-      retried(error, waitMs)
+      retried(error, waitMs, attempt)
       await this.#world.timers.sleep(waitMs, signal)
     }
   }
@@ -133,7 +133,7 @@ export class SetAside {
     const isWhole = harvested instanceof ClsConsumerError
     const letters = isWhole ? [bodyLetter(failed, harvested)] : messageLetters(failed, harvested)
     await this.write(letters, hooks)
-    const nextOffset = isWhole ? undefined : cutAtEnd(failed.batch, harvested).nextOffset
+    const nextOffset = isWhole ? undefined : harvestBeforeEnd(failed.batch, harvested).nextOffset
     return { letterCount: letters.length, nextOffset }
   }
 

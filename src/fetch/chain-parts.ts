@@ -14,7 +14,8 @@ export interface PullHandlers {
   answered(): void
   /** A bounded run has nothing more to pull. Batches handed on before may still be open. */
   ended(): void
-  retried(error: ClsConsumerError, offset: bigint, waitMs: number): void
+  /** `attempt`: how many have failed in a row; undefined where less is asked for instead. */
+  retried(error: ClsConsumerError, offset: bigint, waitMs: number, attempt: number | undefined): void
   /** No further pull helps. The chain has stopped at `offset`; what it handed on before is valid. */
   failed(error: ClsConsumerError, offset: bigint): void
 }

@@ -4,6 +4,7 @@
  * In: the offset pulled from, the bound of the pull, the next offset. Out: a decision, as data. Pure. Must never
  * happen: an offset that goes back, or the -1 of an unbounded pull, taken for a position.
  */
+import { type Batch, cutAtEnd, type Outline } from '../batch.ts'
 
 /** The end of a bounded run. */
 export interface PullBound {
@@ -40,27 +41,14 @@ export function stepAfterEmpty(
   return { kind: 'went-back', to: nextOffset }
 }
 
-/** What a response says of its way forward. */
-export interface Outline {
-  readonly nextOffset: bigint | undefined
-  readonly messageCount: number
-}
-
 /**
- * Where a batch ends, of a bounded run or not; `undefined` where its response leads nowhere. A response that goes past the
- * end of its run counts as far as that, where its offsets are as many as its messages: otherwise nobody can tell which of
- * them lie before the end, and all of them were processed.
+ * Where a batch ends, of a bounded run or not; `undefined` where its response leads nowhere. One that goes past the end of
+ * its run counts as far as `cutAtEnd` can tell.
  */
-export function batchEnd(
-  startOffset: bigint,
-  endOffset: bigint | undefined,
-  { nextOffset, messageCount }: Outline
-): bigint | undefined {
-  if (advances(startOffset, nextOffset)) {
-    const isDense = nextOffset - startOffset === BigInt(messageCount)
-    if (endOffset === undefined || !isDense || nextOffset <= endOffset) return nextOffset
-    return endOffset > startOffset ? endOffset : startOffset
-  }
+export function batchEnd(batch: Pick<Batch, 'startOffset' | 'endOffset'>, outline: Outline): bigint | undefined {
+  const { startOffset, endOffset } = batch
+  const { nextOffset, messageCount } = cutAtEnd(batch, outline)
+  if (advances(startOffset, nextOffset)) return nextOffset
   if (nextOffset === -1n && endOffset !== undefined) return endOffset
   return messageCount === 0 ? startOffset : undefined
 }

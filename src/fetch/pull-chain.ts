@@ -244,20 +244,21 @@ export class PullChain {
 
   #recover(error: ClsConsumerError, offset: bigint, askedSize: number): void {
     if (error.code === 'BODY_TOO_LARGE') {
-      if (this.#ahead.size.tooLarge(askedSize)) this.#retry(error, offset, 0)
+      if (this.#ahead.size.tooLarge(askedSize)) this.#retry(error, offset, 0, undefined)
       else this.#giveUp(tooLargeAtAll(error), offset)
     } else if (error.remedy === 'retry') {
-      this.#retry(error, offset, this.#pace.backoffMs(this.#parts.world.random.next()))
+      const waitMs = this.#pace.backoffMs(this.#parts.world.random.next())
+      this.#retry(error, offset, waitMs, this.#pace.failureCount)
     } else {
       this.#giveUp(error, offset)
     }
   }
 
-  #retry(error: ClsConsumerError, offset: bigint, waitMs: number): void {
+  #retry(error: ClsConsumerError, offset: bigint, waitMs: number, attempt: number | undefined): void {
     // A pull behind this one may have failed for good, or ended the run: that was based on this one, and will show
     // again.
     this.#move('pulling')
-    this.#parts.handlers.retried(error, offset, waitMs)
+    this.#parts.handlers.retried(error, offset, waitMs, attempt)
     this.#goOnFrom(offset, waitMs, 'kept')
   }
 
@@ -299,5 +300,6 @@ export class PullChain {
 
 function tooLargeAtAll(error: ClsConsumerError): ClsConsumerError {
   const cure = 'asking for less does not help: raise bodyBytesMax or responseBytesMax, or give the process more memory'
-  return fromFailure({ ...toFailure(error, error.code), message: `${error.message}; ${cure}` })
+  const { message, what } = error
+  return fromFailure({ ...toFailure(error, error.code), message: `${message}; ${cure}`, what: `${what}; ${cure}` })
 }

@@ -5,6 +5,7 @@
  * Whoever else makes it first is fine. Must never happen: two of these at work; an attempt after the consumer's stop.
  */
 import { type ClsConsumerError, toClsError } from '../errors.ts'
+import { errorFields } from '../observe/error-fields.ts'
 import type { Settings } from '../options.ts'
 import type { World } from '../world.ts'
 import { ensureGroup } from './ensure-group.ts'
@@ -66,7 +67,7 @@ export class GroupMaker {
           this.#handlers.failed(error)
           return
         }
-        log.warn('the group could not be made again yet', { group: this.#settings.group, error: error.message })
+        log.warn('the group could not be made again yet', errorFields(error, { group: this.#settings.group }))
         await timers.sleep(PAUSE_MS, this.#signal).catch(() => undefined)
       }
     }

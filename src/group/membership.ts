@@ -7,7 +7,8 @@
  */
 import type { Epoch } from '../batch.ts'
 import type { PartitionId } from '../dispatch/messages.ts'
-import { ClsConsumerError, toClsError, toFailure } from '../errors.ts'
+import { ClsConsumerError, toClsError } from '../errors.ts'
+import { errorFields } from '../observe/error-fields.ts'
 import type { Settings } from '../options.ts'
 import type { CallOptions, Timer, World } from '../world.ts'
 import type { Holdings } from './holdings.ts'
@@ -156,7 +157,7 @@ export class Membership {
         { deadlineMs }
       )
     } catch (error) {
-      this.#world.log.warn('last heartbeat failed', { error: toFailure(error, 'API_UNREACHABLE').message })
+      this.#world.log.warn('last heartbeat failed', errorFields(toClsError(error)))
     }
     this.#phase = 'left'
     this.#leaseTimer?.cancel()
@@ -172,7 +173,7 @@ export class Membership {
     } catch (error) {
       const isFinal = !(error instanceof ClsConsumerError) || error.remedy !== 'retry'
       if (isFinal || signal.aborted || clock.monotonic() + JOIN_PAUSE_MS >= untilMs) throw error
-      log.warn('heartbeat failed', { code: error.code, error: error.message })
+      log.warn('heartbeat failed', errorFields(error))
       return false
     }
   }
@@ -204,8 +205,7 @@ export class Membership {
       } else if (error.remedy === 'stop' || error.remedy === 'fix-input') {
         this.#handlers.failed(error)
       } else {
-        const { code, message } = error
-        this.#world.log.warn('heartbeat failed', { code, error: message, leaseMs: this.#leaseRemainingMs() })
+        this.#world.log.warn('heartbeat failed', { ...errorFields(error), leaseMs: this.#leaseRemainingMs() })
       }
     }
     const elapsedMs = this.#world.clock.monotonic() - sentMs

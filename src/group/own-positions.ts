@@ -6,6 +6,7 @@
  * question and deleted at once. Must never happen: a committed offset taken for the log's own (I6).
  */
 import { ClsConsumerError, toClsError } from '../errors.ts'
+import { errorFields } from '../observe/error-fields.ts'
 import type { Settings } from '../options.ts'
 import type { Position, World } from '../world.ts'
 
@@ -85,9 +86,9 @@ export class OtherGroup {
     try {
       await this.#world.control.deleteConsumerGroup(group, { deadlineMs: DELETE_MS_MAX })
     } catch (thrown) {
-      const { code, message } = toClsError(thrown)
-      if (code === 'API_NOT_FOUND') return
-      this.#world.log.warn('a group made to ask for positions is left behind: delete it', { group, error: message })
+      const error = toClsError(thrown)
+      if (error.code === 'API_NOT_FOUND') return
+      this.#world.log.warn('a group made to ask for positions is left behind: delete it', errorFields(error, { group }))
     }
   }
 }

@@ -2,9 +2,15 @@
 import type { RateEvent } from '../consumer-events.ts'
 import type { LogFields } from '../world.ts'
 
-/** What a consumer has processed by a moment of the monotonic clock. */
-export interface Counts {
+/** What a consumer has done by a moment of the monotonic clock. */
+export interface Counts extends Totals {
   readonly atMs: number
+}
+
+/** What each is, `ConsumerSnapshot` says. */
+export type GivenUpCounts = Pick<RateEvent, 'skippedBatchCount' | 'skippedMessageCount' | 'deadLetterCount'>
+
+export interface Totals extends GivenUpCounts {
   readonly batchCount: number
   readonly logCount: number
   /** Compressed. */
@@ -23,6 +29,9 @@ export function rateBetween(
     logsPerSecond: (after.logCount - before.logCount) / seconds,
     bodyBytesPerSecond: (after.bodyBytes - before.bodyBytes) / seconds,
     responseBytesPerSecond: (after.responseBytes - before.responseBytes) / seconds,
+    skippedBatchCount: after.skippedBatchCount - before.skippedBatchCount,
+    skippedMessageCount: after.skippedMessageCount - before.skippedMessageCount,
+    deadLetterCount: after.deadLetterCount - before.deadLetterCount,
     ...now
   }
 }
@@ -35,7 +44,17 @@ export function rateFields(rate: RateEvent): LogFields {
     heldMB: toMegabytes(rate.heldBytes),
     partitions: rate.partitionCount,
     batchP50Ms: rate.latency.p50Ms,
-    batchP99Ms: rate.latency.p99Ms
+    batchP99Ms: rate.latency.p99Ms,
+    ...givenUpFields(rate)
+  }
+}
+
+/** Only what there is. */
+export function givenUpFields({ skippedBatchCount, skippedMessageCount, deadLetterCount }: GivenUpCounts): LogFields {
+  return {
+    ...(skippedBatchCount === 0 ? {} : { skippedBatches: skippedBatchCount }),
+    ...(skippedMessageCount === 0 ? {} : { skippedMessages: skippedMessageCount }),
+    ...(deadLetterCount === 0 ? {} : { deadLetters: deadLetterCount })
   }
 }
 

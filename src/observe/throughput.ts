@@ -1,21 +1,31 @@
 /**
- * What a consumer has processed, and the rate of it every ten seconds.
+ * What a consumer has processed and given up, and the rate of it every ten seconds.
  *
- * In: batches as they are settled. Out: totals, and a rate with latencies since the last one.
+ * In: batches as they are settled, skips, dead letters. Out: totals, and a rate with latencies since the last one.
  */
 import type { RateEvent } from '../consumer-events.ts'
 import type { Timer, World } from '../world.ts'
 import { LatencyRecorder } from './latency.ts'
-import { type Counts, rateBetween } from './rate.ts'
+import { type Counts, rateBetween, type Totals } from './rate.ts'
 
 const RATE_INTERVAL_MS = 10_000
+
+const NOTHING: Totals = {
+  batchCount: 0,
+  logCount: 0,
+  bodyBytes: 0,
+  responseBytes: 0,
+  skippedBatchCount: 0,
+  skippedMessageCount: 0,
+  deadLetterCount: 0
+}
 
 export class Throughput {
   readonly #world: Pick<World, 'clock' | 'timers'>
   readonly #gauges: () => Pick<RateEvent, 'heldBytes' | 'partitionCount'>
   readonly #told: (rate: RateEvent) => void
   readonly #latency = new LatencyRecorder()
-  #totals: Omit<Counts, 'atMs'> = { batchCount: 0, logCount: 0, bodyBytes: 0, responseBytes: 0 }
+  #totals = NOTHING
   #timer: Timer | undefined
 
   constructor(
@@ -29,7 +39,7 @@ export class Throughput {
   }
 
   /** Since the beginning. */
-  get totals(): Omit<Counts, 'atMs'> {
+  get totals(): Totals {
     return this.#totals
   }
 
@@ -37,11 +47,25 @@ export class Throughput {
     this.#latency.record(latencyMs)
     const { batchCount, logCount, bodyBytes, responseBytes } = this.#totals
     this.#totals = {
+      ...this.#totals,
       batchCount: batchCount + 1,
       logCount: logCount + batch.logCount,
       bodyBytes: bodyBytes + batch.bodyBytes,
       responseBytes: responseBytes + batch.responseBytes
     }
+  }
+
+  skipped({ batchCount, messageCount }: { readonly batchCount: number; readonly messageCount: number }): void {
+    const { skippedBatchCount, skippedMessageCount } = this.#totals
+    this.#totals = {
+      ...this.#totals,
+      skippedBatchCount: skippedBatchCount + batchCount,
+      skippedMessageCount: skippedMessageCount + messageCount
+    }
+  }
+
+  deadLettered(letterCount: number): void {
+    this.#totals = { ...this.#totals, deadLetterCount: this.#totals.deadLetterCount + letterCount }
   }
 
   start(): void {

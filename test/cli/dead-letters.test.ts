@@ -90,16 +90,16 @@ const ids = (out: string): string[] => out.split('\n').flatMap(line => /topic-[a
 test('list has one line for each letter, with all that tells what it is and where', BOUNDED, async () => {
   const { out, err } = await list()
   const [heading = '', ...lines] = out.trimEnd().split('\n')
-  assert.match(heading, /^written +kind +topic\/partition\/offset\[\/message\[\/log\]\] +file:line +reason$/)
+  assert.match(heading, /^written +kind +topic\/partition\/offset\[\/message\[\/log\]\] +reason +file:line$/)
   const file = '20261123T184024Z-c-cafecafe.dead.ndjson'
   assert.deepEqual(lines.slice(0, 4), [
-    `2026-11-23T18:40:24.000Z  message  topic-a/3/${START}/7  ${file}:1  failed`,
-    `2026-11-23T18:40:24.000Z  message  topic-a/3/${START}/8  ${file}:2  cut`,
-    `2026-11-23T18:40:34.000Z  message  topic-a/3/${START}/7  ${file}:3  (repeated)  failed again`,
-    `2026-11-23T18:40:34.000Z  log      topic-a/3/${START}/7/1  ${file}:4  too old`
+    `2026-11-23T18:40:24.000Z  message  topic-a/3/${START}/7  failed  ${file}:1`,
+    `2026-11-23T18:40:24.000Z  message  topic-a/3/${START}/8  cut  ${file}:2`,
+    `2026-11-23T18:40:34.000Z  message  topic-a/3/${START}/7  failed again  (repeated)  ${file}:3`,
+    `2026-11-23T18:40:34.000Z  log      topic-a/3/${START}/7/1  too old  ${file}:4`
   ])
   assert.equal(lines.length, 9)
-  assert.match(lines[8] ?? '', /skipped\\u001b\[2J$/, 'nothing commands the terminal')
+  assert.match(lines[8] ?? '', /skipped\\u001b\[2J  \S+$/, 'nothing commands the terminal')
   assert.equal(err, `9 dead letters, 1 of them repeated in ${join(folder, 'dead-letters')}\n`)
 })
 
@@ -214,7 +214,10 @@ test('show --raw writes the exact bytes of one letter, and refuses several', BOU
     message: `--raw takes one letter, and 3 are meant: topic-b/0/${START}, topic-b/0/5, topic-b/0/6/0`
   })
   await assert.rejects(raw({}), { message: /and 8 are meant: .*, …$/ })
-  await assert.rejects(raw({ id: ['topic-b/0'] }), { code: 'USAGE', message: /no dead letter has the id topic-b\/0 / })
+  await assert.rejects(raw({ id: ['topic-b/0'] }), {
+    code: 'USAGE',
+    message: /^--raw takes one letter, and 3 are meant: topic-b/
+  })
 })
 
 /** The same letters, with a bit of the second changed and half a record behind the last. */

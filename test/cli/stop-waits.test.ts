@@ -12,8 +12,9 @@ function bench(phase: ConsumerPhase, partitions: readonly PartitionSnapshot[] = 
   const time = createFakeTime()
   const log = createKeptLog()
   const controller = new AbortController()
-  const counted = { batchCount: 0, logCount: 0, bodyBytes: 0, responseBytes: 0, skippedCount: 0, deadLetterCount: 0 }
-  let snapshot: ConsumerSnapshot = { phase, partitions, ...counted, heldBytes: 0 }
+  const counted = { batchCount: 0, logCount: 0, bodyBytes: 0, responseBytes: 0 }
+  const givenUp = { skippedBatchCount: 0, skippedMessageCount: 0, deadLetterCount: 0 }
+  let snapshot: ConsumerSnapshot = { phase, partitions, ...counted, ...givenUp, moveCount: 0, heldBytes: 0 }
   const waits = tellWaits({ snapshot: () => snapshot }, settingsWith({ hookTimeoutMs: 7000 }), {
     stop: controller.signal,
     clock: time.clock,

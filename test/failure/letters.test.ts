@@ -5,7 +5,13 @@ import fc from 'fast-check'
 import { ClsConsumerError } from '../../src/errors.ts'
 import { type DeadLetter, letterId } from '../../src/failure/dead-letter.ts'
 import { decodeRecord, encodeRecord } from '../../src/failure/dead-letter-record.ts'
-import { bodyLetter, cutAtEnd, logLetters, messageLetters, poisonLetters } from '../../src/failure/letters.ts'
+import {
+  bodyLetter,
+  harvestBeforeEnd,
+  messageLetters,
+  poisonLetters,
+  processorLetters
+} from '../../src/failure/letters.ts'
 import { bodyOf } from '../support/fake-data.ts'
 import { batchOf, failedOf, harvestOf, START } from './given-up.ts'
 
@@ -68,12 +74,17 @@ test('poison messages alone have a letter each, in place', () => {
   ])
 })
 
-test('a log that a processor singles out has a letter with its reason', () => {
-  const log = { messageIndex: 2, logIndex: 7, reason: 'no such user', raw: Buffer.from('group') }
-  const [letter, ...others] = logLetters({ batch: batchOf(), attempt: 1 }, undefined, [log])
-  assert.deepEqual(letter, { kind: 'log', ...PLACE, nextOffset: undefined, attempt: 1, ...log, error: undefined })
-  assert.deepEqual(others, [])
-  assert.equal(letter === undefined ? '' : letterId(letter), `topic-a/3/${START}/2/7`)
+test('a log, or a group, that a processor singles out has a letter with its reason', () => {
+  const log = { kind: 'log', messageIndex: 2, logIndex: 7, reason: 'no such user', raw: Buffer.from('group') } as const
+  const group = { kind: 'group', messageIndex: 5, reason: 'no such host', raw: Buffer.from('whole') } as const
+  const letters = processorLetters({ batch: batchOf(), attempt: 1 }, undefined, [log, group])
+  const head = { ...PLACE, nextOffset: undefined, attempt: 1, error: undefined }
+  assert.deepEqual(letters, [
+    { ...head, ...log },
+    { ...head, ...group }
+  ])
+  assert.deepEqual(letters.map(letterId), [`topic-a/3/${START}/2/7`, `topic-a/3/${START}/5`])
+  for (const letter of letters) assert.deepEqual(stored(letter).readRaw(), letter.raw)
 })
 
 test('a body that cannot be read is one letter of the bytes that were received, and no more of the memory', () => {
@@ -90,12 +101,21 @@ test('a body that cannot be read is one letter of the bytes that were received, 
   assert.ok(read.kind === 'body' && read.compression === 'lz4')
 })
 
+test('a letter of a body keeps its bytes, whatever comes into the body’s memory later', () => {
+  const body = bodyOf('no JSON')
+  const received = Buffer.from(new Uint8Array(body.bytes, 0, body.byteCount).slice())
+  const unreadable = new ClsConsumerError('BODY_CORRUPT', 'not JSON')
+  const { raw } = bodyLetter(failedOf({ batch: batchOf({ body }), error: unreadable }), unreadable)
+  new Uint8Array(body.bytes).fill(0xa5)
+  assert.deepEqual(Buffer.from(raw), received)
+})
+
 test('what a bounded run has cut off is not set aside: it was never tried', () => {
   const batch = batchOf({ endOffset: START + 2n })
   const dense = harvestOf(3, START + 3n)
   assert.equal(messageLetters(failedOf({ batch }), dense).length, 2)
   assert.equal(messageLetters(failedOf({ batch }), dense)[0]?.nextOffset, START + 2n)
-  assert.equal(cutAtEnd(batch, dense).nextOffset, START + 2n)
+  assert.equal(harvestBeforeEnd(batch, dense).nextOffset, START + 2n)
   // With gaps any message may be the one before the end.
   assert.equal(messageLetters(failedOf({ batch }), harvestOf(3, START + 4n)).length, 3)
 })

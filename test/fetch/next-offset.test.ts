@@ -54,8 +54,11 @@ for (const [what, endOffset, nextOffset, messageCount, expected] of [
   ['has no messages and leads on', undefined, 150n, 0, 150n]
 ] as const) {
   test(`I1: a batch from 100 whose response ${what} ends at ${expected}`, () =>
-    assert.equal(batchEnd(100n, endOffset, { nextOffset, messageCount }), expected))
+    assert.equal(batchEnd({ startOffset: 100n, endOffset }, { nextOffset, messageCount }), expected))
 }
 
 test('I10: the end of a batch beyond 2^53 is exact', () =>
-  assert.equal(batchEnd(BIG, BIG + 3n, { nextOffset: BIG + 5n, messageCount: 5 }), BIG + 3n))
+  assert.equal(
+    batchEnd({ startOffset: BIG, endOffset: BIG + 3n }, { nextOffset: BIG + 5n, messageCount: 5 }),
+    BIG + 3n
+  ))

@@ -1,4 +1,4 @@
-/** Whoever hears of a batch may turn its partition elsewhere at once: the batch must have been settled by then. */
+/** Whoever hears of a batch may reposition its partition at once: the batch must have been settled by then. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BOUNDED, bench } from '../support/consumer-bench.ts'

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import { dueWithout, idsOfRange } from './harness/due.ts'
 import { finishSound } from './harness/ending.ts'
 import { fillTwo, idAt, SMALL } from './harness/fill.ts'
-import { logIdsOf, readLetters } from './harness/letters.ts'
+import { logIdsOf, payloadIn, readLetters } from './harness/letters.ts'
 import { play } from './harness/play.ts'
 import type { Stage } from './harness/stage.ts'
 import { pullsFrom, readPull } from './harness/wire-tap.ts'
@@ -60,6 +60,30 @@ describe('dead letters', { concurrency: 2 }, () => {
         )
         assert.equal((await run.snapshot()).deadLetterCount, letters.length)
       })
+  )
+
+  test('I1: a group that a processor sets aside is written whole, byte for byte as it came', TIMEOUT, () =>
+    play({ partitionCount: 2 }, async stage => {
+      const tap = await stage.tap()
+      const [lane0] = await fillTwo(stage, LOG_COUNT)
+      const setGroupsAside = [idAt(lane0, 3), idAt(lane0, BAD)]
+      const options = { ...QUICK, deadLetterDirectory: folderOf(stage) }
+      const run = stage.run('run', { options, behaviour: { setGroupsAside, setAside: [idAt(lane0, BAD)] } })
+      await finishSound(stage)
+
+      const letters = await readLetters(folderOf(stage))
+      const groups = letters.filter(({ kind }) => kind === 'group')
+      assert.deepEqual(groups.flatMap(logIdsOf), setGroupsAside)
+      assert.deepEqual(letters.filter(({ kind }) => kind === 'log').flatMap(logIdsOf), [idAt(lane0, BAD)])
+      for (const letter of groups) {
+        assert.ok(letter.kind === 'group')
+        const [pull] = pullsFrom(tap, 0, letter.startOffset)
+        const sent = pull === undefined ? undefined : readPull(pull)?.messages[letter.messageIndex]
+        assert.deepEqual(letter.readRaw(), payloadIn(sent ?? ''))
+        assert.match(letter.reason, /^the group of lane0-\d+ is to be looked at/)
+      }
+      assert.equal((await run.snapshot()).deadLetterCount, 3)
+    })
   )
 
   test(

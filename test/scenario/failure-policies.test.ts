@@ -8,7 +8,7 @@ import { fillTwo, idAt, SMALL } from './harness/fill.ts'
 import type { BatchLine } from './harness/lines.ts'
 import { play } from './harness/play.ts'
 import { SKIPPING_PROCESSOR } from './harness/recording.ts'
-import { pullsFrom } from './harness/wire-tap.ts'
+import { pullsFrom, readPull } from './harness/wire-tap.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const LOG_COUNT = 120
@@ -87,7 +87,7 @@ describe('failure policies', { concurrency: 2 }, () => {
       assert.equal(run.events('skipped').length, 1)
       assert.equal(skipped.code, 'PROCESSOR_FAILED')
       assert.ok(!run.processedIds().some(id => ids.includes(id)), 'all of the batch, and no more')
-      assert.equal((await run.snapshot()).skippedCount, 1)
+      assert.equal((await run.snapshot()).skippedBatchCount, 1)
       const { offset, nextOffset } = skipped
       const told = `WARN +skipped .*partition=0 startOffset=${offset} nextOffset=${nextOffset} .*PROCESSOR_FAILED`
       assert.match(run.log(), new RegExp(told))
@@ -155,6 +155,32 @@ describe('failure policies', { concurrency: 2 }, () => {
         await finishSound(stage)
         assert.equal(await run.resume(), 0)
       })
+  )
+
+  test('I5: park: the partition gives back all bytes that it held, and goes on with others by resume()', TIMEOUT, () =>
+    play({ partitionCount: 1 }, async stage => {
+      const tap = await stage.tap()
+      const [lane] = stage.producer.lanes(stage.topicId, 1)
+      assert.ok(lane !== undefined)
+      await stage.producer.send(lane, LOG_COUNT)
+      const [busy, down] = [stage.gate('the sink is busy'), stage.gate('the sink is down')]
+      const hold = { gateFile: busy.gateFile, mode: 'wait' } as const
+      const misdeeds = [{ id: idAt(lane, 0), how: 'throw', whileFile: down.gateFile }] as const
+      const options = { ...QUICK, attempts: 1, onFailure: 'park' } as const
+      const run = stage.run('run', { options, behaviour: { hold, misdeeds } })
+      const pulled = () => tap.of('pull_log').filter(exchange => (readPull(exchange)?.messages.length ?? 0) > 0)
+      await stage.until('more is pulled while the first batch is open', () => pulled().length > 2)
+      assert.ok((await run.snapshot()).heldBytes > 0)
+      busy.open()
+      const parked = await run.event('parked')
+      assert.equal(parked.offset, 0n)
+      await stage.until('nothing is held', async () => (await run.snapshot()).heldBytes === 0)
+      assert.equal(begunFrom(run, 0n).length, 1, 'what waited behind it was not begun')
+
+      down.open()
+      assert.equal(await run.resume(), 1)
+      await finishSound(stage)
+    })
   )
 
   test('I1: park: who starts after the parked one stopped reads on from its batch', TIMEOUT, () =>

@@ -37,7 +37,7 @@ describe('an offset that is gone', { concurrency: 2 }, () => {
 
       const due = new Map([...(await firstIds(stage, lane)), ...kept])
       assertSound(stage.evidence({ expected: due }))
-      assert.match(two.log(), /an offset is gone: going on elsewhere .*offset=20 startOffset=\d+ onInvalidOffset=begin/)
+      assert.match(two.log(), /an offset is gone: repositioning .*offset=20 startOffset=\d+ onInvalidOffset=begin/)
       assert.deepEqual(await stage.committed(), await stage.ends())
     })
   )
@@ -54,7 +54,7 @@ describe('an offset that is gone', { concurrency: 2 }, () => {
 
       const due = new Map([...(await firstIds(stage, lane)), ...sentOf(stage, fresh)])
       assertSound(stage.evidence({ expected: due }))
-      assert.match(two.log(), /an offset is gone: going on elsewhere .*offset=20 startOffset=\d+ onInvalidOffset=end/)
+      assert.match(two.log(), /an offset is gone: repositioning .*offset=20 startOffset=\d+ onInvalidOffset=end/)
     })
   )
 

@@ -1,7 +1,7 @@
 /** Commit mode manual: what is committed is what the processor has saved, and never more than what is settled. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { ScenarioConsumer } from './harness/consumers.ts'
+import type { LocalConsumer, ScenarioConsumer } from './harness/consumers.ts'
 import { dueWithout, idsOfRange } from './harness/due.ts'
 import { finishSound } from './harness/ending.ts'
 import type { Interruption } from './harness/evidence.ts'
@@ -121,6 +121,64 @@ describe('commit mode manual', { concurrency: 2 }, () => {
       })
   )
 
+  test(
+    'I1: a partition that moves to another thread without a save goes on there from its last one, in a new epoch',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: 2 }, async stage => {
+        const [lane0, lane1] = await fillTwo(stage, LOG_COUNT)
+        // The log behind the last one is to come: it saves all.
+        const saveOn = [idAt(lane0, SAVED), idAt(lane1, LOG_COUNT - 1), idAt(lane0, LOG_COUNT)]
+        const run = stage.run('run', { options: { ...MANUAL, threads: 2 }, behaviour: { saveOn } })
+        await stage.processed(stage.producer.ids())
+        const saved = endOf(run, idAt(lane0, SAVED))
+        await stage.until('the save is committed', async () => (await stage.committed()).get(0) === saved)
+        const [lineCount, [left]] = [run.lines().length, threadsOf(endsFrom(run, 0))]
+        const epochs = await epochsOf(run)
+        await move(stage, run)
+        const turn = await turnOf(run, 0)
+        assert.deepEqual([turn.offset, turn.nextOffset], [120n, saved])
+        assert.match(turn.text ?? '', /^back to its last save/)
+        const again = (): BatchLine[] => endsFrom(run, lineCount)
+        const due = 120 - Number(saved)
+        await stage.until('it is read again', () => again().flatMap(({ ids }) => ids).length === due)
+        assert.ok(
+          again().every(({ partition, thread }) => partition === 0 && thread !== left),
+          'on the other thread, and nothing of the other partition'
+        )
+        assert.equal((await stage.committed()).get(0), saved)
+        assert.deepEqual(
+          (await epochsOf(run)).map((epoch, index) => epoch === epochs[index]),
+          [false, true]
+        )
+
+        await stage.producer.send(lane0, 1)
+        const lost = interrupted(stage, 'run', { ...turn, offset: saved })
+        const { explained } = await finishSound(stage, { interruptions: () => [lost] })
+        assert.equal(explained.length, due)
+        assert.equal(run.events('repositioned').length, 1)
+      })
+  )
+
+  test('I1: a partition that saves in revoke moves to another thread and reads nothing twice', TIMEOUT, () =>
+    play({ partitionCount: 2 }, async stage => {
+      const [lane0] = await fillTwo(stage, LOG_COUNT)
+      const run = stage.run('run', { options: { ...MANUAL, threads: 2 }, behaviour: { saveIn: 'revoke' } })
+      await stage.processed(stage.producer.ids())
+      const [lineCount, [left]] = [run.lines().length, threadsOf(endsFrom(run, 0))]
+      await move(stage, run)
+      await stage.until('the save is committed', async () => (await stage.committed()).get(0) === 120n)
+      await stage.producer.send(lane0, LOG_COUNT)
+      await stage.processed(stage.producer.ids())
+      const [right, ...others] = threadsOf(endsFrom(run, lineCount))
+      assert.ok(right !== undefined && right !== left && others.length === 0, 'it goes on on the other thread')
+      assert.equal((await stage.committed()).get(1), 0n, 'the other one has not moved, and has not saved')
+      await run.stop()
+      await finishSound(stage)
+      assert.deepEqual(run.events('repositioned'), [])
+    })
+  )
+
   test('I1: a save of an attempt that fails never was', TIMEOUT, () =>
     play({ partitionCount: 2 }, async stage => {
       const [lane0, lane1] = await fillTwo(stage, LOG_COUNT)
@@ -143,6 +201,30 @@ describe('commit mode manual', { concurrency: 2 }, () => {
     })
   )
 })
+
+/** Partition 0, to the other of two threads. */
+async function move({ topicId }: Stage, run: LocalConsumer): Promise<void> {
+  const id = { topicId, partition: 0 }
+  assert.ok((await run.moveToThread(id, 0)) || (await run.moveToThread(id, 1)), 'it has moved')
+}
+
+/** What came out of the processor, from this line of the ledger on. */
+function endsFrom(run: ScenarioConsumer, from: number): BatchLine[] {
+  return run
+    .lines()
+    .slice(from)
+    .filter((line): line is BatchLine => line.kind === 'end')
+}
+
+async function epochsOf(run: ScenarioConsumer): Promise<number[]> {
+  const { partitions } = await run.snapshot()
+  return partitions.map(({ epoch }) => epoch)
+}
+
+/** The threads that have processed partition 0. */
+function threadsOf(ends: readonly BatchLine[]): number[] {
+  return [...new Set(ends.filter(({ partition }) => partition === 0).map(({ thread }) => thread))]
+}
 
 /** Where the batch ends that held this log. */
 function endOf(run: ScenarioConsumer, id: string): bigint {

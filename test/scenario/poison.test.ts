@@ -59,8 +59,32 @@ describe('poison messages', { concurrency: 2 }, () => {
       const id = idAt(lane0, Number(skipped.offset) + Number(index))
       await finishSound(stage, { expected: dueWithout(stage.producer, [id]) })
       assert.ok(!run.processedIds().includes(id))
-      assert.equal((await run.snapshot()).skippedCount, 1)
+      assert.equal((await run.snapshot()).skippedMessageCount, 1)
     })
+  )
+
+  test(
+    'I1: stop: a message that cannot be decoded stops the consumer before its response, and the next one reads it again',
+    TIMEOUT,
+    () =>
+      play(damaged('base64'), async stage => {
+        await fillTwo(stage, LOG_COUNT)
+        const a = stage.fork('A', { options: SMALL })
+        // Its process has ended by itself then: nothing was left running.
+        const { code, text } = await a.finished()
+        assert.equal(code, 'MESSAGE_CORRUPT')
+        const [, stoppedAt] = /partition 0, offset (\d+)/.exec(text ?? '') ?? []
+        assert.ok(Number(stoppedAt) > 0, `the error says where: ${text}`)
+        assert.equal((await stage.committed()).get(0), BigInt(stoppedAt ?? -1))
+
+        // The others of its response were processed, and did not count.
+        const unclean = await stage.interruptions(a, 'unclean', nowMs())
+        const b = stage.run('B', { options: SMALL })
+        const { offset } = await b.event('assigned', ({ partition }) => partition === 0)
+        assert.equal(offset, BigInt(stoppedAt ?? -1))
+        const { explained } = await finishSound(stage, { interruptions: () => unclean })
+        assert.ok(explained.length > 0, 'they are processed again')
+      })
   )
 
   test(

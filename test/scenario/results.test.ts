@@ -10,6 +10,8 @@ import { nowMs, until } from './harness/until.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const SMALL = { pullBytes: 4096 } as const
+const PARTITION_COUNT = 5
+const RESULTS_MAX = 2
 
 describe('results', { concurrency: 2 }, () => {
   test(
@@ -47,6 +49,23 @@ describe('results', { concurrency: 2 }, () => {
       await run.stop()
       assertSound(stage.evidence())
     })
+  )
+
+  test(
+    'I5: no more than resultsMax batches are open or have results that are not taken, whatever waits behind them',
+    TIMEOUT,
+    () =>
+      play({ partitionCount: PARTITION_COUNT }, async stage => {
+        for (const lane of stage.producer.lanes(stage.topicId, PARTITION_COUNT)) await stage.producer.send(lane, 60)
+        const gate = stage.gate('gate')
+        const options = { ...SMALL, threads: 2, resultsMax: RESULTS_MAX }
+        const run = stage.run('run', { options, onResult: { gateFile: gate.gateFile, resultMs: 5 } })
+        await run.holds(PARTITION_COUNT)
+        await stage.until('results wait', () => run.events('deliver').length === RESULTS_MAX)
+        gate.open()
+        await finishSound(stage)
+        assert.equal(mostUntaken(run), RESULTS_MAX, 'the limit is reached, and never passed')
+      })
   )
 
   test(
@@ -104,6 +123,17 @@ describe('results', { concurrency: 2 }, () => {
       })
   )
 })
+
+/** How many batches were begun and not delivered at one time: the ledger has each line in the turn in which it happened. */
+function mostUntaken(run: ScenarioConsumer): number {
+  let [untaken, most] = [0, 0]
+  for (const line of run.lines()) {
+    if (line.kind === 'begin') untaken += 1
+    if (line.kind === 'event' && line.name === 'delivered') untaken -= 1
+    most = Math.max(most, untaken)
+  }
+  return most
+}
 
 /** In the order of offsets, each from where the last one ended. */
 function assertGrowing(results: readonly EventLine[]): void {

@@ -130,6 +130,39 @@ describe('rewind and seek', { concurrency: 2 }, () => {
     })
   )
 
+  test('seek beyond the end of the log is refused, with the end, and nothing changes', TIMEOUT, () =>
+    play({ partitionCount: 2 }, async stage => {
+      const [lane0] = await fillTwo(stage, LOG_COUNT)
+      const run = stage.run('run', { options: SMALL })
+      await stage.allCommitted()
+      const id = { topicId: stage.topicId, partition: 0 }
+      await assert.rejects(run.seek(id, 999n), {
+        code: 'OPTIONS_INVALID',
+        message: /^offset 999 is beyond the end of the log, 60 \(topic .*, partition 0\)$/
+      })
+      assert.equal(await run.seek(id, BigInt(LOG_COUNT)), BigInt(LOG_COUNT), 'the end is a position')
+      await stage.producer.send(lane0, LOG_COUNT)
+      await finishSound(stage)
+      assert.equal(run.events('repositioned').length, 1)
+      assert.deepEqual(run.events('leaseLost'), [])
+    })
+  )
+
+  test('I1: a rewind beyond the end of the log is a failed attempt, and the next one counts', TIMEOUT, () =>
+    play({ partitionCount: 2 }, async stage => {
+      const [lane0] = await fillTwo(stage, LOG_COUNT)
+      const file = join(stage.folder, 'rewind')
+      writeFileSync(file, '')
+      const rewind = { id: idAt(lane0, 30), toOffset: 999n, file }
+      const run = stage.run('run', { options: { ...SMALL, attempts: 2 }, behaviour: { rewind } })
+      await finishSound(stage)
+      const [retry] = run.events('retried', ({ partition }) => partition === 0)
+      assert.equal(retry?.code, 'PROCESSOR_FAILED')
+      assert.match(retry?.text ?? '', /context\.rewind\(\): offset 999 is beyond the end of the log, 60/)
+      assert.deepEqual([run.events('repositioned'), run.events('leaseLost')], [[], []])
+    })
+  )
+
   test('seek is refused for what is no position, and does nothing to a partition that is not held', TIMEOUT, () =>
     play({ partitionCount: 1 }, async stage => {
       const run = stage.run('run')

@@ -82,6 +82,10 @@ export class SimulatedEngine implements Engine {
     return this.#seats.map(({ worker }) => asWorker(worker))
   }
 
+  busyMs(worker: Worker): number {
+    return this.#seats.find(seat => asWorker(seat.worker) === worker)?.thread.busyMs ?? 0
+  }
+
   run({ id, port }: Tenant, task: AnyTask): Promise<AnyAnswer> {
     const seat = this.#seats.find(({ worker }) => worker.threadId === id)
     // One that has ended, and of which nobody has heard yet, takes its tasks along.
@@ -124,7 +128,8 @@ export class SimulatedEngine implements Engine {
       dice,
       host,
       place: threadPlace,
-      isAborted: batchId => relay.aborted.has(batchId),
+      isBurning: dice.oneIn(2),
+      isAborted: ({ batchId, attempt }) => attempt <= (relay.abortedAttempts.get(batchId) ?? 0),
       fail: how => this.#fail(seat, how)
     })
     const { promise: exited, resolve: tellExit } = withResolve()

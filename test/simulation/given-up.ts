@@ -59,7 +59,7 @@ export class GivenUp {
     const stock = this.#stock.find(partitionKey(event.topicId, event.partition))
     if (stock === undefined) return
     this.#check(party, stock, 'skip', event)
-    const isOfMessages = event.messageCount !== undefined
+    const isOfMessages = event.kind === 'messages'
     // It may be given up before this counts.
     stock.excuse = { step: this.#facts.step(), reason: 'something of it is skipped' }
     for (const message of stock.between(event.startOffset, event.nextOffset)) {
@@ -156,7 +156,7 @@ export class GivenUp {
 
 const NONE: Failures = { attemptCount: 0, refusalCount: 0 }
 
-/** The epoch goes on behind it, if it is the batch's own: letters may be written while the partition goes on elsewhere. */
+/** The epoch goes on behind it, if it is the batch's own: letters may be written while the partition is repositioned. */
 function passed(party: Party, stock: PartitionStock, startOffset: bigint, nextOffset: bigint): void {
   const progress = party.progress.get(stock.key)
   const visited = party.visited.get(stock.key)

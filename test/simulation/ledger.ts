@@ -132,7 +132,7 @@ export class Ledger {
     stock.isSetBack = true
   }
 
-  /** The partition goes on elsewhere, on somebody's order: what that passes is waived. */
+  /** The partition goes on from another position, on somebody's order: what that passes is waived. */
   repositioned({ topicId, partition, fromOffset, toOffset, reason }: RepositionedEvent): void {
     const stock = this.stock.find(partitionKey(topicId, partition))
     if (stock === undefined) return
@@ -152,7 +152,7 @@ export class Ledger {
     const stock = this.stock.find(partitionKey(topicId, partition))
     if (stock === undefined) return
     if (isPromiseOfRepeat(message, fields)) this.wire.excuse(stock, message)
-    if (message !== 'an offset is gone: going on elsewhere') return
+    if (message !== 'an offset is gone: repositioning') return
     this.wire.excuse(stock, message)
     if (typeof offset !== 'bigint' || typeof startOffset !== 'bigint') return
     if (offset >= stock.begin && offset <= stock.partition.log.end) {

@@ -42,8 +42,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'does not check the lease at a commit',
     file: 'src/consumer.ts',
-    from: 'leaseRemainingMs: () => this.#lease.remainingMs(clock.monotonic())',
-    to: 'leaseRemainingMs: () => 1e6 + clock.monotonic()'
+    from: 'leaseRemainingMs: () => this.#lease.remainingMs(world.clock.monotonic())',
+    to: 'leaseRemainingMs: () => 1e6 + world.clock.monotonic()'
   },
   {
     name: 'goes on committing what belongs to an ended epoch',
@@ -108,9 +108,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'keeps the batches that wait behind a wrong guess',
     file: 'src/tenure.ts',
     from: `    this.#dispatcher.dropQueued(this.epoch)
-    this.#frontier?.truncateAfter(slot)
-    this.#chain.pump()`,
-    to: `    this.#chain.pump()`
+    this.#progress.truncateAfter(waiting)
+    this.#supply.pump()`,
+    to: `    this.#supply.pump()`
   },
 
   // ---- group/ ----
@@ -182,7 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'goes to the end where an offset has expired and the beginning was asked for',
-    file: 'src/renewals.ts',
+    file: 'src/repositioner.ts',
     from: 'startOffset = await starts.ownPosition(tenure.epoch, from, offset)',
     to: `startOffset = await starts.ownPosition(tenure.epoch, 'end', offset)`
   },
@@ -234,8 +234,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'starts a batch that was aborted before',
     file: 'workers/aborts.ts',
-    from: 'if (this.#early.delete(batchId)) return undefined',
-    to: 'this.#early.delete(batchId)'
+    from: '    if (attempt <= abortedAttempt) return undefined\n',
+    to: ''
   },
   {
     name: 'reuses the memory of a batch that is open',
@@ -248,9 +248,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'takes a result that failed for delivered',
     file: 'src/failure/deliver.ts',
-    from: `      retried(error, waitMs)
+    from: `      retried(error, waitMs, attempt)
 `,
-    to: `      retried(error, waitMs)
+    to: `      retried(error, waitMs, attempt)
       return true
 `
   },
@@ -339,19 +339,19 @@ export const MUTANTS: readonly Mutant[] = [
   // ---- rewinds, and what is saved ----
   {
     name: 'commits what is settled in commit mode manual',
-    file: 'src/tenure.ts',
-    from: 'return this.#beginning?.saves?.offset ?? this.#frontier?.nextOffset',
+    file: 'src/progress.ts',
+    from: 'return this.saves?.offset ?? this.#frontier?.nextOffset',
     to: 'return this.#frontier?.nextOffset'
   },
   {
     name: 'goes on where it was when a thread has died with what it had not saved',
-    file: 'src/renewals.ts',
-    from: 'if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure) || isHalted(tenure)) return\n',
+    file: 'src/repositioner.ts',
+    from: 'if (saves === undefined || !tenure.hasUnsaved || !mayReposition(tenure) || isHalted(tenure)) return\n',
     to: 'if (saves !== undefined || phase !== undefined) return\n'
   },
   {
     name: 'lets the old epoch commit behind a rewind',
-    file: 'src/renewals.ts',
+    file: 'src/repositioner.ts',
     from: `    tenure.end()
     committer.forget(tenure.epoch)`,
     to: '    committer.forget(tenure.epoch)'

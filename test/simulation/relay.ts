@@ -7,6 +7,7 @@
  * once, though it is noticed later: who looks for it finds it, after a block, or when an answer overtakes it.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type { ToClient } from '../../src/dispatch/messages.ts'
 import type { Dice } from '../fuzz/dice.ts'
 import type { Course, Place } from './course.ts'
 
@@ -34,8 +35,8 @@ export class Relay {
   readonly #channel = new MessageChannel()
   readonly #toThread: Lane
   readonly #toPool: Lane
-  /** Batches whose abort lies in the thread's port, or has. */
-  readonly aborted = new Set<number>()
+  /** By batch, the last attempt whose abort lies in the thread's port, or has. */
+  readonly abortedAttempts = new Map<number, number>()
   #isOpen = false
 
   constructor({ course, dice, near, far }: RelayParts) {
@@ -60,7 +61,9 @@ export class Relay {
   look(): void {
     if (!this.#isOpen) return
     this.#take(this.#toPool.into, this.#toThread)
-    for (const message of this.#toThread.waiting) if (isAbort(message)) this.aborted.add(message.batchId)
+    for (const message of this.#toThread.waiting) {
+      if (isAbort(message)) this.abortedAttempts.set(message.batchId, message.attempt)
+    }
     this.#take(this.#toThread.into, this.#toPool)
   }
 
@@ -125,8 +128,9 @@ function taken(port: MessagePort): unknown[] {
   }
 }
 
-function isAbort(message: unknown): message is { readonly batchId: number } {
-  return kindOf(message) === 'abort' && typeof message === 'object' && message !== null && 'batchId' in message
+/** Both ends are of one version: that its kind is there tells it from anything else. */
+function isAbort(message: unknown): message is ToClient {
+  return kindOf(message) === 'abort'
 }
 
 function kindOf(message: unknown): string {

@@ -6,7 +6,7 @@
  */
 import { type CommitMode, FAILURE_POLICIES, type FailurePolicy } from '../../src/dispatch/messages.ts'
 import type { Quirks } from '../../src/emulator/quirks.ts'
-import { Dice } from '../fuzz/dice.ts'
+import { Dice, mixSeeds } from '../fuzz/dice.ts'
 import type { Mood } from './mood.ts'
 
 export interface Scenario {
@@ -50,6 +50,7 @@ export interface ScenarioOptions {
   readonly onInvalidOffset: 'stop' | 'begin' | 'end'
   readonly threads: number
   readonly batchesPerThread: number
+  readonly balanceIntervalMs: number
   readonly heartbeatIntervalMs: number
   readonly commitIntervalMs: number
   readonly pollIntervalMs: number
@@ -88,6 +89,8 @@ export type IncidentKind = (typeof INCIDENTS)[number]
 /** Of `processTimeoutMs`, beyond what is merely slow. */
 const PATIENCE_MS = 500
 
+const BALANCE_DICE = 7919
+
 const QUIET: Mood = {
   slowOneIn: 10,
   throwsOneIn: Number.POSITIVE_INFINITY,
@@ -112,7 +115,9 @@ export function drawScenario(seed: number): Scenario {
   const stormMs = 3000 + dice.below(8000)
   const quirks = drawQuirks(dice, isCalm, retentionMs)
   const slowMsMax = dice.pick([100, 800, 4000])
-  const options = drawOptions(dice, { startFrom, retentionMs, slowMsMax })
+  // By dice of its own, so that the rest of a seed's scenario is as it was.
+  const balanceIntervalMs = new Dice(mixSeeds(seed, BALANCE_DICE)).pick([0, 20, 50, 1000])
+  const options = drawOptions(dice, { startFrom, retentionMs, slowMsMax, balanceIntervalMs })
   const passes = options.onFailure === 'dead-letter' || options.onFailure === 'skip'
   const often = (oneIn: number): number => (isCalm || dice.oneIn(2) ? Number.POSITIVE_INFINITY : oneIn)
   return {
@@ -170,14 +175,17 @@ interface Given {
   readonly startFrom: 'begin' | 'end'
   readonly retentionMs: number
   readonly slowMsMax: number
+  readonly balanceIntervalMs: number
 }
 
-function drawOptions(dice: Dice, { startFrom, retentionMs, slowMsMax }: Given): ScenarioOptions {
+function drawOptions(dice: Dice, given: Given): ScenarioOptions {
+  const { startFrom, retentionMs, slowMsMax } = given
   return {
     startFrom,
     onInvalidOffset: retentionMs === Number.POSITIVE_INFINITY ? 'stop' : dice.pick(['begin', 'end']),
     threads: 1 + dice.below(3),
     batchesPerThread: 1 + dice.below(3),
+    balanceIntervalMs: given.balanceIntervalMs,
     heartbeatIntervalMs: dice.pick([1000, 1000, 2500]),
     commitIntervalMs: dice.pick([50, 400, 3000]),
     pollIntervalMs: dice.pick([500, 3000, 3000]),

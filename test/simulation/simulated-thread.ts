@@ -22,8 +22,10 @@ export interface ThreadParts {
   readonly dice: Dice
   readonly host: Host
   readonly place: Place
-  /** Whether an abort of the batch lies in the thread's port, or has. */
-  isAborted(batchId: number): boolean
+  /** It has more to do than batches: consumers that share it, work that was not awaited. */
+  readonly isBurning: boolean
+  /** Whether an abort of this attempt, or of a later one, lies in the thread's port, or has. */
+  isAborted(task: BatchTask): boolean
   /** It ends by itself: by an error that nobody caught, or by `process.exit`. */
   fail(how: 'error' | 'exit'): void
 }
@@ -41,6 +43,8 @@ export class SimulatedThread {
   readonly #parts: ThreadParts
   readonly #run: (task: AnyTask) => Promise<AnyAnswer>
   readonly #visits = new Set<Visit>()
+  #busyMs = 0
+  #busySinceMs = 0
 
   constructor(parts: ThreadParts) {
     this.#parts = parts
@@ -49,6 +53,12 @@ export class SimulatedThread {
       monotonic: () => parts.course.nowMs,
       every: (intervalMs, run) => this.#every(intervalMs, run)
     })
+  }
+
+  /** As if processors never waited: while any has a batch, the thread is busy. */
+  get busyMs(): number {
+    if (this.#parts.isBurning) return this.#parts.course.nowMs
+    return this.#busyMs + (this.#visits.size === 0 ? 0 : this.#parts.course.nowMs - this.#busySinceMs)
   }
 
   perform(task: AnyTask): Promise<AnyAnswer> {
@@ -72,8 +82,9 @@ export class SimulatedThread {
     if (task?.kind !== 'batch') throw new Error('a batch is processed outside of its task')
     const { host } = this.#parts
     const ids = idsOf(batch)
-    if (this.#parts.isAborted(task.batchId)) host.startedAborted(task)
+    if (this.#parts.isAborted(task)) host.startedAborted(task)
     const visit = host.begun(task, ids, this.place.name)
+    if (this.#visits.size === 0) this.#busySinceMs = this.#parts.course.nowMs
     this.#visits.add(visit)
     try {
       const isRewound = await this.#behave(task, ids, context)
@@ -111,7 +122,10 @@ export class SimulatedThread {
   }
 
   #ended(visit: Visit, outcome: VisitEnd, said?: Said): void {
-    if (this.#visits.delete(visit)) this.#parts.host.ended(visit, outcome, said)
+    const busyMs = this.busyMs
+    if (!this.#visits.delete(visit)) return
+    if (this.#visits.size === 0) this.#busyMs = busyMs
+    this.#parts.host.ended(visit, outcome, said)
   }
 
   /** What it wants of its context, at the very end: what it asks for and then fails is never done. */

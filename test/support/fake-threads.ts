@@ -9,7 +9,7 @@ import type {
   ToThread
 } from '../../src/dispatch/messages.ts'
 import { ClsConsumerError } from '../../src/errors.ts'
-import type { ThreadEnd, ThreadHandlers, Threads } from '../../src/world.ts'
+import type { ThreadEnd, ThreadHandlers, Threads, ThreadWork } from '../../src/world.ts'
 import { type Call, Calls, turn } from './calls.ts'
 
 export interface ThreadRun {
@@ -24,6 +24,8 @@ export class FakeThreads implements Threads {
   readonly runs = new Calls<ThreadRun, ThreadAnswer>()
   readonly kills = new Calls<number, void>()
   readonly posted: { readonly thread: number; readonly message: ToThread }[] = []
+  /** By thread, what it has done; nothing unless the test says so. */
+  readonly works: ThreadWork[] = []
   closeCount = 0
   /** A thread that is killed exits at once. */
   exitsWhenKilled = false
@@ -46,6 +48,10 @@ export class FakeThreads implements Threads {
     const promise = this.runs.make({ thread, task })
     if (this.doneAtOnce.has(task.kind)) this.runs.all.at(-1)?.answer({ kind: 'done' })
     return promise
+  }
+
+  work(thread: number): ThreadWork {
+    return this.works[thread] ?? { busyMs: 0, batchMs: 0 }
   }
 
   post(thread: number, message: ToThread): void {

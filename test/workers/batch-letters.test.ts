@@ -1,4 +1,4 @@
-/** One log out of its group: against protobufjs, on groups as writers write them and as no writer would. */
+/** A group, or one log out of it: against protobufjs, on groups as writers write them and as no writer would. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -16,25 +16,34 @@ import { ROUNDS } from './kernel/setup.ts'
 
 const LOG_TAG = 10
 
-/** Every log of each group, by its place. */
-function logsOf(reader: BatchReader): number[] {
-  const logs: number[] = []
+/** Every group, by its place. */
+function groupsOf(reader: BatchReader): number[] {
+  const groups: number[] = []
   let group = reader.firstGroup
   for (let groupsLeft = reader.groupCount; groupsLeft > 0; groupsLeft--) {
+    groups.push(group)
+    group = reader.groupAfter(group)
+  }
+  return groups
+}
+
+/** Every log of each group, by its place. */
+function logsOf(reader: BatchReader): number[] {
+  return groupsOf(reader).flatMap(group => {
+    const logs: number[] = []
     let log = reader.firstLog(group)
     for (let logsLeft = reader.logCount(group); logsLeft > 0; logsLeft--) {
       logs.push(log)
       log = reader.logAfter(log)
     }
-    group = reader.groupAfter(group)
-  }
-  return logs
+    return logs
+  })
 }
 
 /** A letter of every log, asked for in this order. */
 function lettersOf(reader: BatchReader, order: readonly number[]): readonly ThreadLetter[] {
   const letters = new BatchLetters()
-  for (const log of order) letters.add(reader, log, 'why')
+  for (const log of order) letters.addLog(reader, log, 'why')
   return letters.all
 }
 
@@ -92,6 +101,7 @@ test('a letter decodes to its group with that log alone, and is its payload but 
       for (const [index, letter] of letters.entries()) {
         const log = wanted[order[index] ?? 0]
         assert.ok(log !== undefined)
+        assert.ok(letter.kind === 'log')
         assert.equal(letter.logIndex, log.logIndex)
         assert.deepEqual(Buffer.from(letter.raw), cutOf(log.payload, log.logIndex))
         assert.deepEqual(decodeLogGroup(letter.raw), log.group)
@@ -100,6 +110,32 @@ test('a letter decodes to its group with that log alone, and is its payload but 
     { numRuns: ROUNDS }
   )
   assert.ok(soundCount > ROUNDS && logCount > ROUNDS, `${soundCount} sound groups, ${logCount} logs`)
+})
+
+test('a letter of a group is exactly the payload that was uploaded, whatever stands in it', () => {
+  let groupCount = 0
+  fc.assert(
+    fc.property(fc.nat(2 ** 31), fc.constantFrom(4, 40), (seed, oddOneIn) => {
+      const dice = new Dice(seed)
+      const payloads = dice.list(3, () => encodeFields(drawGroup(dice, oddOneIn))).filter(each => decoded(each))
+      groupCount += payloads.length
+      const reader = new BatchReader(indexPayloads(payloads))
+      const groups = groupsOf(reader)
+      const letters = new BatchLetters()
+      const order = dice.shuffled(payloads.map((_, at) => at))
+      for (const at of order) {
+        // Those of its logs, before and after, leave it as it is.
+        if (dice.oneIn(2)) for (const log of logsOf(reader)) letters.addLog(reader, log, 'why')
+        letters.addGroup(reader, groups[at] ?? 0, `group ${at}`)
+      }
+      assert.deepEqual(
+        letters.all.filter(({ kind }) => kind === 'group').map(({ raw, reason }) => [Buffer.from(raw), reason]),
+        order.map(at => [payloads[at], `group ${at}`])
+      )
+    }),
+    { numRuns: ROUNDS }
+  )
+  assert.ok(groupCount > ROUNDS, `${groupCount} groups`)
 })
 
 test('unknown fields of every wire type stay, and one that only has the number of a log', () => {
@@ -133,25 +169,34 @@ test('a letter is a copy in memory of its own, which what comes into the batch�
   const indexed = indexPayloads([payload])
   const reader = new BatchReader(indexed)
   const letters = lettersOf(reader, logsOf(reader))
+  const whole = new BatchLetters()
+  whole.addGroup(reader, reader.firstGroup, 'why')
   indexed.memory.bytes.fill(0xa5)
+  for (const { raw } of whole.all) {
+    assert.deepEqual(Buffer.from(raw), payload)
+    assert.equal(raw.buffer.byteLength, raw.length)
+  }
   for (const [index, { raw }] of letters.entries()) {
     assert.deepEqual(decodeLogGroup(raw), groupOf([{ a: `${index + 1}` }], { source: 'here' }))
     assert.equal(raw.buffer.byteLength, raw.length)
   }
 })
 
-test('of a log given twice the first reason stays, in one letter; a long reason is cut', () => {
+test('of a log or group given twice the first reason stays, in one letter; a long reason is cut', () => {
   const reader = new BatchReader(indexPayloads([encodeLogGroup(groupOf([{ a: '1' }, { a: '2' }]))]))
   const [one = 0, two = 0] = logsOf(reader)
   const letters = new BatchLetters()
-  letters.add(reader, two, 'x'.repeat(4097))
-  letters.add(reader, one, 'first')
-  letters.add(reader, one, 'second')
+  letters.addLog(reader, two, 'x'.repeat(4097))
+  letters.addLog(reader, one, 'first')
+  letters.addLog(reader, one, 'second')
+  letters.addGroup(reader, reader.firstGroup, 'x'.repeat(4097))
+  letters.addGroup(reader, reader.firstGroup, 'second')
   assert.deepEqual(
-    letters.all.map(({ logIndex, reason }) => [logIndex, reason]),
+    letters.all.map(letter => [letter.kind === 'log' && letter.logIndex, letter.reason]),
     [
       [1, `${'x'.repeat(4096)}…`],
-      [0, 'first']
+      [0, 'first'],
+      [false, `${'x'.repeat(4096)}…`]
     ]
   )
 })
@@ -161,9 +206,10 @@ test('the letters of a batch have a limit in bytes, though each takes a large he
   const reader = new BatchReader(indexPayloads([encodeLogGroup(group)]))
   const [one = 0, two = 0, three = 0] = logsOf(reader)
   const letters = new BatchLetters(2500)
-  letters.add(reader, one, 'why')
-  letters.add(reader, two, 'why')
-  letters.add(reader, two, 'again, which takes nothing')
-  assert.throws(() => letters.add(reader, three, 'why'), { code: 'DEAD_LETTER_TOO_LARGE', message: /2500 bytes/ })
+  letters.addLog(reader, one, 'why')
+  letters.addLog(reader, two, 'why')
+  letters.addLog(reader, two, 'again, which takes nothing')
+  assert.throws(() => letters.addLog(reader, three, 'why'), { code: 'DEAD_LETTER_TOO_LARGE', message: /2500 bytes/ })
+  assert.throws(() => letters.addGroup(reader, reader.firstGroup, 'why'), { code: 'DEAD_LETTER_TOO_LARGE' })
   assert.equal(letters.all.length, 2)
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeLogGroup } from '../../src/cls/log-group.ts'
 import type { BatchAnswer, BatchTask, FromThread } from '../../src/dispatch/messages.ts'
-import type { Log, LogBatch } from '../../workers/batch-view.ts'
+import type { Log, LogBatch, LogGroup } from '../../workers/batch-view.ts'
 import type { ProcessFunction, ProcessorContext } from '../../workers/define-processor.ts'
 import type { MarkRules } from '../../workers/marks.ts'
 import { type BatchWorld, runBatch } from '../../workers/open-batch.ts'
@@ -148,8 +148,32 @@ test('a letter names its message in the response, poison counted, and its log in
   assert.deepEqual(
     answer.letters.map(({ raw, ...rest }) => ({ ...rest, group: decodeLogGroup(raw) })),
     [
-      { messageIndex: 1, logIndex: 0, reason: 'bad undefined', group: groupOf([{ b: '1' }]) },
-      { messageIndex: 3, logIndex: 1, reason: 'bad 2', group: groupOf([{ a: '2' }], { source: 'here' }) }
+      { kind: 'log', messageIndex: 1, logIndex: 0, reason: 'bad undefined', group: groupOf([{ b: '1' }]) },
+      { kind: 'log', messageIndex: 3, logIndex: 1, reason: 'bad 2', group: groupOf([{ a: '2' }], { source: 'here' }) }
+    ]
+  )
+  assert.deepEqual(structuredClone(answer.letters), answer.letters)
+})
+
+test('a group has a letter of its own, beside those of its logs, and names its message in the response', async () => {
+  const group = groupOf([{ a: '1' }, { a: '2' }], { source: 'here' })
+  const answer = processed(
+    await play(
+      (batch, { deadLetter }) => {
+        for (const each of batch.groups) {
+          deadLetter(each, `of ${each.source}`)
+          for (const log of each) if (log.get('a') === '2') deadLetter(log, 'likewise')
+        }
+      },
+      ALL,
+      batchTask(responseText(103n, ['***', messageOf(group), 5]))
+    )
+  )
+  assert.deepEqual(
+    answer.letters.map(({ raw, ...rest }) => ({ ...rest, group: decodeLogGroup(raw) })),
+    [
+      { kind: 'group', messageIndex: 1, reason: 'of here', group },
+      { kind: 'log', messageIndex: 1, logIndex: 1, reason: 'likewise', group: { ...group, logs: group.logs.slice(1) } }
     ]
   )
   assert.deepEqual(structuredClone(answer.letters), answer.letters)
@@ -167,11 +191,15 @@ test('a letter may be asked for later in the batch, of a view from anywhere in i
   assert.equal(answer.letters.length, 1)
 })
 
-test('a letter of what is no log of the batch fails the attempt, and says what it was', async () => {
-  const { log: foreign } = await keep()
+test('a letter of what is no log or group of the batch fails the attempt, and says what it was', async () => {
+  let foreignGroup: LogGroup | undefined
+  const { log: foreign } = await keep(([log]) => {
+    foreignGroup = log?.group
+  })
   for (const [make, says] of [
     [() => foreign, 'not one of another batch'],
-    [(batch: LogBatch) => [...batch.groups][0], 'not LogGroup'],
+    [() => foreignGroup, 'not one of another batch'],
+    [(batch: LogBatch) => batch, 'not LogBatch'],
     [(batch: LogBatch) => batch.toObjects()[0], "not { a: '1' }"],
     [() => undefined, 'not undefined'],
     [() => 3, 'not 3']
@@ -181,7 +209,7 @@ test('a letter of what is no log of the batch fails the attempt, and says what i
     })
     const { code, message } = failure(answer)
     assert.equal(code, 'PROCESSOR_FAILED')
-    assert.ok(message.includes('TypeError: context.deadLetter(log, …)') && message.includes(says), message)
+    assert.ok(message.includes('TypeError: context.deadLetter(logOrGroup, …)') && message.includes(says), message)
   }
 })
 

@@ -83,9 +83,9 @@ test('an abort is for the batch of its consumer, though another has one of the s
   await runFor(1, withOptions(start, 'y'))
   const task = twoLogs()
   const runs = [runFor(0, task), runFor(1, task)]
-  port.postMessage({ kind: 'abort', client: 1, batchId: task.batchId, reason: 'revoked' })
+  port.postMessage({ kind: 'abort', client: 1, batchId: task.batchId, attempt: 1, reason: 'revoked' })
   assert.deepEqual(processed(await Promise.any(runs)).result, ['y', 'revoked'])
-  port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, reason: 'lost' })
+  port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, attempt: 1, reason: 'lost' })
   assert.deepEqual(
     (await Promise.all(runs)).map(answer => processed(answer).result),
     [
@@ -99,7 +99,7 @@ test('an abort that came first keeps one consumer’s batch from starting, and n
   const { runFor, start, port } = await bench(t, 'export default () => "ran"')
   for (const client of [0, 1]) await runFor(client, start)
   const task = twoLogs()
-  port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, reason: 'revoked' })
+  port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, attempt: 1, reason: 'revoked' })
   assert.equal(processed(await runFor(1, task)).result, 'ran')
   assert.deepEqual(await runFor(0, task), { kind: 'not-started', reason: 'aborted' })
 })

@@ -270,7 +270,7 @@ test('several batches are open at a time, each with its own memory and signal', 
   const [first, ...others] = tasks
   assert.ok(first !== undefined)
   const opened = made.run(first)
-  made.port.postMessage({ kind: 'abort', client: 0, batchId: first.batchId, reason: 'revoked' })
+  made.port.postMessage({ kind: 'abort', client: 0, batchId: first.batchId, attempt: 1, reason: 'revoked' })
   const answers = Promise.all([opened, ...others.map(made.run)])
   assert.deepEqual(
     (await answers).map(answer => processed(answer).result),
@@ -290,14 +290,20 @@ test('an abort message aborts the signal of an open batch, with its reason', { t
   )
   const task = twoLogs()
   const answer = made.run(task)
-  made.port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, reason: 'partition 3 was revoked' })
+  made.port.postMessage({
+    kind: 'abort',
+    client: 0,
+    batchId: task.batchId,
+    attempt: 1,
+    reason: 'partition 3 was revoked'
+  })
   assert.deepEqual(processed(await answer).result, ['AbortError', 'partition 3 was revoked'])
 })
 
 test('a batch whose abort came first is not started, and no other is', async t => {
   const made = await started(t, 'export default (batch, { log }) => log.info("called")')
   const [aborted, other] = [twoLogs(), twoLogs()]
-  made.port.postMessage({ kind: 'abort', client: 0, batchId: aborted.batchId, reason: 'revoked' })
+  made.port.postMessage({ kind: 'abort', client: 0, batchId: aborted.batchId, attempt: 1, reason: 'revoked' })
   assert.deepEqual(await made.run(aborted), { kind: 'not-started', reason: 'aborted' })
   assert.deepEqual(made.said(), [], 'it was not even decoded')
   assert.equal((await made.run(other)).kind, 'processed')
@@ -309,7 +315,7 @@ test('an abort that arrives while a batch is decoded keeps it from starting', as
   // The clock is read before and after decoding, in one turn: so this is a message that arrives in between.
   Object.defineProperty(made.clock, 'nowMs', {
     get: () => {
-      made.port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, reason: 'revoked' })
+      made.port.postMessage({ kind: 'abort', client: 0, batchId: task.batchId, attempt: 1, reason: 'revoked' })
       return 1000
     }
   })

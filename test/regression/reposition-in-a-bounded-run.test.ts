@@ -1,4 +1,4 @@
-/** While the end of a bounded run is looked up for a partition that goes on elsewhere, other things happen. */
+/** While the end of a bounded run is looked up for a partition that is repositioned, other things happen. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { ConsumerOptions } from '../../src/options.ts'

@@ -1,12 +1,12 @@
 /**
- * How a partition that is held goes on elsewhere: in a new epoch, from another position.
+ * How a partition that is held is repositioned: it goes on in a new epoch, from another position.
  *
  * In: an offset that is gone, a rewind, a seek, a resume, the loss of what a processor kept. Out: a tenure of a new epoch
  * that pulls from there; nothing of the old one counts any more (I3). Must never happen: a position that is chosen silently
  * (I6); a pull from a position that is not committed, where the one committed lies behind logs that are wanted again (I11).
  *
- * The old tenure ends and the new one stands in its place in one turn; only then does anything wait. Who renews looks at the
- * tenure after each wait: it may be revoked or lost, or somebody else may have renewed it.
+ * The old tenure ends and the new one stands in its place in one turn; only then does anything wait. Who repositions looks at
+ * the tenure after each wait: it may be revoked or lost, or somebody else may have repositioned it.
  */
 import { type Epoch, keyOf } from './batch.ts'
 import { Saves } from './commit/saves.ts'
@@ -14,13 +14,16 @@ import type { PartitionId } from './dispatch/messages.ts'
 import { ClsConsumerError, toClsError } from './errors.ts'
 import { backoffDelayMs } from './failure/retry-policy.ts'
 import type { PullBound } from './fetch/pull-chain.ts'
+import { beyondEnd, endBefore } from './log-end.ts'
 import { OPEN_RETRY_MS, type Opener } from './opener.ts'
-import type { Beginning, Tenure } from './tenure.ts'
+import type { Beginning } from './progress.ts'
+import type { Tenure } from './tenure.ts'
 import type { TenuresParts } from './tenures.ts'
 import { isTopicTrouble } from './topic-troubles.ts'
+import { unlessAborted } from './within.ts'
 import type { Position } from './world.ts'
 
-export interface RenewalHooks {
+export interface RepositionHooks {
   /** A tenure for a partition, in the place of the one that holds it. */
   add(epoch: Epoch): Tenure
   find(id: PartitionId): Tenure | undefined
@@ -28,7 +31,7 @@ export interface RenewalHooks {
 }
 
 /** Where to go on, and why. */
-interface Turn {
+interface Reposition {
   readonly beginning: Beginning
   readonly reason: string
   /** Whether its start must be committed before anything is pulled. */
@@ -41,16 +44,16 @@ interface Turn {
 
 const STATE_GONE = 'back to its last save: what the processor kept is gone'
 
-export class Renewals {
+export class Repositioner {
   readonly #parts: TenuresParts
   readonly #opener: Opener
-  readonly #hooks: RenewalHooks
+  readonly #hooks: RepositionHooks
   /** Partitions that the user has paused, until they are resumed or gone. */
   readonly #paused = new Set<string>()
   /** Those whose processor lost what it kept before they went on. */
-  readonly #bereft = new WeakSet<Tenure>()
+  readonly #stateGone = new WeakSet<Tenure>()
 
-  constructor(parts: TenuresParts, opener: Opener, hooks: RenewalHooks) {
+  constructor(parts: TenuresParts, opener: Opener, hooks: RepositionHooks) {
     this.#parts = parts
     this.#opener = opener
     this.#hooks = hooks
@@ -82,15 +85,15 @@ export class Renewals {
     const tenure = this.#hooks.find(id)
     const wasPaused = this.#paused.delete(keyOf(id))
     if (tenure?.phase !== 'paused' && tenure?.phase !== 'parked') return wasPaused
-    // What is open still counts. It may fail meanwhile, and park the partition.
-    await dispatcher.rest(tenure.epoch)
+    // What is open still counts. It may fail meanwhile, and park the partition; or hang, until the partition is given up.
+    await unlessAborted(dispatcher.rest(tenure.epoch), tenure.closed)
     const { nextOffset, committableOffset } = tenure
     if (!isHalted(tenure) || nextOffset === undefined || this.isPaused(id)) return false
-    const isBereft = this.#bereft.has(tenure)
-    const startOffset = isBereft ? (committableOffset ?? nextOffset) : nextOffset
+    const isStateGone = this.#stateGone.has(tenure)
+    const startOffset = isStateGone ? (committableOffset ?? nextOffset) : nextOffset
     const saves = tenure.saves === undefined ? undefined : new Saves(startOffset, committableOffset)
-    const reason = isBereft ? `resumed, ${STATE_GONE}` : 'resumed'
-    return await this.#renew(tenure, {
+    const reason = isStateGone ? `resumed, ${STATE_GONE}` : 'resumed'
+    return await this.#reposition(tenure, {
       beginning: { startOffset, saves },
       reason,
       mustCommit: false,
@@ -101,26 +104,47 @@ export class Renewals {
 
   /**
    * @returns Where it goes on; undefined where it is not held, is being opened or given up, or is so meanwhile.
-   * @throws ClsConsumerError API_… (the service does not tell where that is)
+   * @throws ClsConsumerError OPTIONS_INVALID (the log does not go so far), API_… (the service does not tell where that is)
    */
   async seek(id: PartitionId, position: bigint | Position): Promise<bigint | undefined> {
     const { committer, starts } = this.#parts
     const tenure = this.#hooks.find(id)
-    if (tenure === undefined || !mayTurn(tenure)) return undefined
+    if (tenure === undefined || !mayReposition(tenure)) return undefined
+    const place = { topicId: id.topicId, partition: id.partition }
     let startOffset: bigint | undefined
-    if (typeof position === 'bigint') startOffset = position
-    else startOffset = await starts.ownPosition(tenure.epoch, position, committer.committedOffset(tenure.epoch))
+    if (typeof position === 'bigint') {
+      const endOffset = await endBefore(this.#parts, tenure, position)
+      if (endOffset !== undefined) throw new ClsConsumerError('OPTIONS_INVALID', beyondEnd(position, endOffset), place)
+      startOffset = position
+    } else {
+      startOffset = await starts.ownPosition(tenure.epoch, position, committer.committedOffset(tenure.epoch))
+    }
     if (startOffset === undefined) {
-      const message = `the service does not tell where ${position} is in this partition`
-      throw new ClsConsumerError('API_REFUSED', message, { topicId: id.topicId, partition: id.partition })
+      throw new ClsConsumerError(
+        'API_REFUSED',
+        `the service does not tell where ${position} is in this partition`,
+        place
+      )
     }
     const reason = `seek to ${position}`
-    return (await this.#turnTo(tenure, startOffset, reason, 'user')) ? startOffset : undefined
+    return (await this.#goTo(tenure, startOffset, reason, 'user')) ? startOffset : undefined
+  }
+
+  /**
+   * Why the processor's batch has failed that wants to go on there: the log does not go so far. Its batch is open while the
+   * service is asked. The partition closes or ends its epoch meanwhile → the word counts for nothing, whatever it is.
+   */
+  async rewindFault(tenure: Tenure, offset: bigint): Promise<ClsConsumerError | undefined> {
+    const { topicId, partition } = tenure.epoch
+    const endOffset = await endBefore(this.#parts, tenure, offset)
+    if (endOffset === undefined) return undefined
+    const message = `context.rewind(): ${beyondEnd(offset, endOffset)}`
+    return new ClsConsumerError('PROCESSOR_FAILED', message, { topicId, partition })
   }
 
   /** A processor's word. */
   rewind(tenure: Tenure, offset: bigint): void {
-    this.#tellFailure(this.#turnTo(tenure, offset, `rewind to ${offset}`, 'processor'))
+    this.#tellFailure(this.#goTo(tenure, offset, `rewind to ${offset}`, 'processor'))
   }
 
   /**
@@ -131,13 +155,13 @@ export class Renewals {
     const { saves, phase } = tenure
     // A paused partition is resumed behind its last save; the end of the run is looked up; its thread dies → what lies
     // between would be in nobody's state, and a later save would pass it. One that stands still goes back once it goes on.
-    if (phase === 'opening' || (isHalted(tenure) && tenure.hasUnsaved)) this.#bereft.add(tenure)
+    if (phase === 'opening' || (isHalted(tenure) && tenure.hasUnsaved)) this.#stateGone.add(tenure)
     // It is revoked before → the `revoke` of the new thread, which has kept nothing, may save.
-    if (this.#bereft.has(tenure)) saves?.lose()
-    if (saves === undefined || !tenure.hasUnsaved || !mayTurn(tenure) || isHalted(tenure)) return
+    if (this.#stateGone.has(tenure)) saves?.lose()
+    if (saves === undefined || !tenure.hasUnsaved || !mayReposition(tenure) || isHalted(tenure)) return
     const beginning = { startOffset: saves.offset, saves: new Saves(saves.offset) }
     this.#tellFailure(
-      this.#renew(tenure, { beginning, reason: STATE_GONE, mustCommit: false, isNewTry: false, by: 'processor' })
+      this.#reposition(tenure, { beginning, reason: STATE_GONE, mustCommit: false, isNewTry: false, by: 'processor' })
     )
   }
 
@@ -159,7 +183,7 @@ export class Renewals {
     const { world, settings, handlers } = this.#parts
     const { topicId } = tenure.epoch
     handlers.topicRefused(topicId, 'pull', error)
-    const waitMs = backoffDelayMs({ ...settings, attempt: tenure.refused(), chance: world.random.next() })
+    const waitMs = backoffDelayMs({ ...settings, attempt: tenure.supply.refused(), chance: world.random.next() })
     world.timers.sleep(waitMs, tenure.closed).then(
       () => tenure.retry(offset),
       () => undefined
@@ -184,26 +208,26 @@ export class Renewals {
     // Nowhere to go.
     if (startOffset === undefined || startOffset === offset) throw error
     const onInvalidOffset = from
-    world.log.warn('an offset is gone: going on elsewhere', {
+    world.log.warn('an offset is gone: repositioning', {
       topicId,
       partition,
       offset,
       startOffset,
       onInvalidOffset
     })
-    await this.#turnTo(tenure, startOffset, `offset ${offset} is gone, onInvalidOffset ${from}`, 'user')
+    await this.#goTo(tenure, startOffset, `offset ${offset} is gone, onInvalidOffset ${from}`, 'user')
   }
 
-  // ---- The turn ----
+  // ---- The new epoch ----
 
   /** From there on, as if the partition had just been given to us there. */
-  async #turnTo(tenure: Tenure, startOffset: bigint, reason: string, by: Turn['by']): Promise<boolean> {
+  async #goTo(tenure: Tenure, startOffset: bigint, reason: string, by: Reposition['by']): Promise<boolean> {
     const { committableOffset, hasUnsaved } = tenure
     // What the processor keeps and has not saved is committed no more than before.
     const isBefore = committableOffset !== undefined && committableOffset < startOffset
     const savedOffset = hasUnsaved && isBefore ? committableOffset : startOffset
     const saves = tenure.saves === undefined ? undefined : new Saves(startOffset, savedOffset)
-    return await this.#renew(tenure, {
+    return await this.#reposition(tenure, {
       beginning: { startOffset, saves },
       reason,
       mustCommit: true,
@@ -213,28 +237,28 @@ export class Renewals {
   }
 
   /** Resolves to whether it goes on there. What keeps it from that ends the consumer: the partition would stand still. */
-  async #renew(tenure: Tenure, turn: Turn): Promise<boolean> {
+  async #reposition(tenure: Tenure, reposition: Reposition): Promise<boolean> {
     const { holdings, dispatcher, committer, handlers, signal } = this.#parts
-    if (!mayTurn(tenure) || holdings.phaseOf(tenure.epoch) !== 'active') return false
+    if (!mayReposition(tenure) || holdings.phaseOf(tenure.epoch) !== 'active') return false
     const epoch = holdings.renew(tenure.epoch)
     tenure.end()
     committer.forget(tenure.epoch)
-    dispatcher.renew(tenure.epoch, epoch, turn.isNewTry)
+    dispatcher.renew(tenure.epoch, epoch, reposition.isNewTry)
     const next = this.#hooks.add(epoch)
-    if (!turn.mustCommit) next.carry(turn.beginning)
-    if (turn.by === 'processor') next.standsStillSince(tenure.progressMs)
-    const { startOffset, saves } = turn.beginning
-    handlers.turned(epoch, { from: tenure.nextOffset, to: startOffset, reason: turn.reason })
+    if (!reposition.mustCommit) next.carry(reposition.beginning)
+    if (reposition.by === 'processor') next.standsStillSince(tenure.progressMs)
+    const { startOffset, saves } = reposition.beginning
+    handlers.repositioned(epoch, { from: tenure.nextOffset, to: startOffset, reason: reposition.reason })
     committer.track(epoch, saves?.offset ?? startOffset)
     try {
-      return await this.#open(next, turn)
+      return await this.#open(next, reposition)
     } catch (thrown) {
       if (!signal.aborted) handlers.failed(toClsError(thrown))
       return false
     }
   }
 
-  async #open(next: Tenure, { beginning, reason, mustCommit }: Turn): Promise<boolean> {
+  async #open(next: Tenure, { beginning, reason, mustCommit }: Reposition): Promise<boolean> {
     const { world, settings, committer, boundedRun, handlers, signal } = this.#parts
     const { epoch } = next
     const { topicId, partition } = epoch
@@ -261,16 +285,16 @@ export class Renewals {
     // A consumer that stops does not insist, and so may not know where a bounded run ends.
     if (next.phase !== 'opening' || signal.aborted) return false
     const { saves } = beginning
-    const isBereft = this.#bereft.has(next) && saves !== undefined
-    const begun = isBereft ? { startOffset: saves.offset, saves: new Saves(saves.offset) } : beginning
-    handlers.assigned({ ...epoch, startOffset: begun.startOffset, reason: isBereft ? STATE_GONE : reason })
+    const isStateGone = this.#stateGone.has(next) && saves !== undefined
+    const begun = isStateGone ? { startOffset: saves.offset, saves: new Saves(saves.offset) } : beginning
+    handlers.assigned({ ...epoch, startOffset: begun.startOffset, reason: isStateGone ? STATE_GONE : reason })
     this.#hooks.startPulling(next, begun, bounds?.get(partition))
     return true
   }
 
-  #tellFailure(renewal: Promise<unknown>): void {
+  #tellFailure(repositioned: Promise<unknown>): void {
     const { signal, handlers } = this.#parts
-    renewal.catch(thrown => {
+    repositioned.catch(thrown => {
       if (!signal.aborted) handlers.failed(toClsError(thrown))
     })
   }
@@ -281,6 +305,6 @@ function isHalted({ phase }: Tenure): boolean {
 }
 
 /** Its position is known, and nobody is giving it up. */
-function mayTurn(tenure: Tenure): boolean {
+function mayReposition(tenure: Tenure): boolean {
   return tenure.phase === 'running' || tenure.phase === 'done' || isHalted(tenure)
 }

@@ -1,4 +1,4 @@
-/** Partitions that go on elsewhere, within their consumer, on virtual time. */
+/** Partitions that are repositioned, within their consumer, on virtual time. */
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { ConsumerOptions } from '../src/options.ts'
@@ -57,7 +57,7 @@ describe('rewind', () => {
     assert.equal(committed.get(0), 40n)
     const told = log.lines.find(({ message }) => message === 'the committed offset goes back')
     assert.deepEqual([told?.level, told?.fields], ['info', { topicId: TOPIC, partition: 0, from: 100n, to: 40n }])
-    assert.deepEqual(logged('going on elsewhere'), [
+    assert.deepEqual(logged('repositioned'), [
       { topicId: TOPIC, partition: 0, from: 100n, to: 40n, reason: 'rewind to 40' }
     ])
   })
@@ -206,6 +206,211 @@ describe('seek', () => {
     const sought = await Promise.all([consumer.seek(TOPIC, 0, 'begin'), consumer.seek(TOPIC, 0, 42n)])
     assert.deepEqual([sought, data.openOffsets], [[undefined, 42n], [42n]])
   })
+})
+
+describe('beyond the end of the log', () => {
+  const END = 120n
+
+  /** As `running`, and the log ends at 120. `questions`: who was asked for the end, since the last look. */
+  async function ending(t: TestContext, options: Partial<ConsumerOptions> = {}) {
+    const made = await running(t, options)
+    const { control } = made
+    control.offsets.always = () => new Map([[0, END]])
+    const asked = control.offsets.all.length
+    return { ...made, questions: () => control.offsets.asks.slice(asked).map(({ group, from }) => `${group} ${from}`) }
+  }
+
+  test('seek there is refused, with the end, and nothing changes; to the end itself it is not', BOUNDED, async t => {
+    const { consumer, partition, news, finish, time, committed, logged, data } = await ending(t)
+    const before = partition()
+    const refused = consumer.seek(TOPIC, 0, END + 1n)
+    await assert.rejects(refused, {
+      code: 'OPTIONS_INVALID',
+      what: `offset ${END + 1n} is beyond the end of the log, ${END}`,
+      place: { topicId: TOPIC, partition: 0 }
+    })
+    assert.deepEqual([partition(), news(), logged('repositioned')], [before, [], []])
+    await finish(90n)
+    await time.advance(COMMIT_MS)
+    assert.equal(committed.get(0), 100n)
+    assert.equal(await consumer.seek(TOPIC, 0, END), END)
+    assert.deepEqual(data.openOffsets, [END])
+  })
+
+  test('where pulls have come already, nothing is asked', BOUNDED, async t => {
+    const { consumer, rewind, questions, finish, fill } = await ending(t)
+    assert.equal(await consumer.seek(TOPIC, 0, 110n), 110n)
+    await finish(90n)
+    await fill(110n, 2)
+    await rewind(110n, 20n)
+    await fill(20n, 2)
+    await rewind(20n, 30n)
+    assert.deepEqual(questions(), [])
+  })
+
+  test('a site that only tells what is committed is asked by another group', BOUNDED, async t => {
+    const { consumer, control, questions } = await ending(t)
+    control.offsets.always = ({ group }) => new Map([[0, group === 'group' ? 100n : END]])
+    control.created.always = () => true
+    control.deleted.always = () => undefined
+    assert.equal(await consumer.seek(TOPIC, 0, 115n), 115n)
+    const [first, second] = questions()
+    assert.equal(first, 'group end')
+    assert.match(second ?? '', /^cls-consumer-positions-\w+ end$/)
+  })
+
+  test('where the service does not tell, the offset is taken, and that is told at warn', BOUNDED, async t => {
+    const { consumer, control, data, log } = await ending(t)
+    control.offsets.always = () => {
+      throw fail('API_UNAVAILABLE')
+    }
+    assert.equal(await consumer.seek(TOPIC, 0, 999n), 999n)
+    assert.deepEqual(data.openOffsets, [999n])
+    const told = log.lines.find(({ message }) => message === 'where the log ends is not known')
+    const error = { code: 'API_UNAVAILABLE', error: 'said API_UNAVAILABLE' }
+    const fields = { topicId: TOPIC, partition: 0, offset: 999n, ...error }
+    assert.deepEqual([told?.level, told?.fields], ['warn', fields])
+  })
+
+  test('I3: revoked while the service is asked: the seek hears that it has not gone there', BOUNDED, async t => {
+    const { consumer, control, grant, time, finish, news, committed } = await ending(t)
+    control.offsets.always = undefined
+    const sought = consumer.seek(TOPIC, 0, 115n)
+    grant()
+    await time.advance(INTERVAL_MS)
+    assert.equal(await sought, undefined)
+    await finish(90n)
+    await time.advance(COMMIT_MS)
+    assert.deepEqual([news().filter(line => line.startsWith('pull')), committed.get(0)], [[], 100n])
+  })
+
+  test(
+    'I1: a rewind there is a failed attempt: again after its backoff, then the policy has its word',
+    BOUNDED,
+    async t => {
+      const { consumer, rewind, partition, time, threads, idFrom, committed, logged, data } = await ending(t, {
+        attempts: 2,
+        backoffMs: 100,
+        onFailure: 'park'
+      })
+      const { epoch } = partition()
+      const told: string[] = []
+      consumer.on('retried', ({ error }) => told.push(`retried ${error.message}`))
+      consumer.on('parked', ({ error, offset }) => told.push(`parked ${offset} ${error.code} ${error.message}`))
+      await rewind(90n, 999n)
+      assert.deepEqual(threads.openBatchIds, [], 'I2: nothing behind it starts')
+      await time.advance(100)
+      assert.equal(threads.batch(idFrom(90n)).task.attempt, 2)
+      await rewind(90n, 999n)
+      const what = 'context.rewind(): offset 999 is beyond the end of the log, 120'
+      assert.equal(told.length, 2)
+      assert.ok(told[0]?.startsWith(`retried ${what}`), told[0])
+      assert.ok(told[1]?.startsWith(`parked 90 PROCESSOR_FAILED ${what}`), told[1])
+      assert.deepEqual([partition().epoch, partition().state, data.openOffsets], [epoch, 'parked', []])
+      assert.deepEqual([logged('repositioned'), committed.get(0)], [[], 90n])
+    }
+  )
+
+  test('a rewind ahead, within the log, goes there', BOUNDED, async t => {
+    const { rewind, data, committed } = await ending(t)
+    await rewind(90n, END)
+    assert.deepEqual([data.openOffsets, committed.get(0)], [[END], END])
+  })
+
+  describe('while the service is asked where a rewind goes', () => {
+    async function asking(t: TestContext) {
+      const made = await ending(t, { attempts: 2, backoffMs: 100 })
+      made.control.offsets.always = undefined
+      await made.rewind(90n, 999n)
+      const question = made.control.offsets.only
+      return { ...made, answer: () => question.answer(new Map([[0, END]])) }
+    }
+
+    test('I2: nothing of the partition starts', BOUNDED, async t => {
+      const { threads, time, answer } = await asking(t)
+      await time.advance(COMMIT_MS)
+      assert.deepEqual(threads.openBatchIds, [])
+      answer()
+      await time.advance(100)
+      assert.equal(threads.openBatchIds.length, 1)
+    })
+
+    test('paused: it counts no attempt, and the batch is read again after the resume', BOUNDED, async t => {
+      const { consumer, answer, time, data, partition, fill, threads, idFrom } = await asking(t)
+      consumer.pause(TOPIC, 0)
+      const resumed = consumer.resume(TOPIC, 0)
+      await turn()
+      assert.equal(partition().state, 'paused', 'I2: it waits for the open batch')
+      answer()
+      assert.equal(await time.settle(resumed), 1)
+      assert.deepEqual(data.openOffsets, [90n])
+      await fill(90n)
+      assert.equal(threads.batch(idFrom(90n)).task.attempt, 1)
+    })
+
+    test('I3: sought elsewhere: that counts, and the rewind does not', BOUNDED, async t => {
+      const { consumer, time, data, committed, logged, fill, threads, idFrom } = await asking(t)
+      assert.equal(await consumer.seek(TOPIC, 0, 40n), 40n)
+      await fill(40n)
+      assert.equal(threads.batch(idFrom(40n)).task.attempt, 1, 'nor does it wait for the answer')
+      await time.advance(COMMIT_MS)
+      assert.deepEqual([data.openOffsets, committed.get(0)], [[50n], 40n])
+      assert.deepEqual(logged('retried'), [])
+    })
+
+    test('I4: revoked: nobody waits for the group made for the question to be deleted', BOUNDED, async t => {
+      const { consumer, control, grant, time, rewind } = await ending(t, { attempts: 2 })
+      control.offsets.always = () => new Map([[0, 100n]])
+      await rewind(90n, 999n)
+      assert.equal(control.created.open.length, 1)
+      grant()
+      await time.advance(INTERVAL_MS)
+      assert.deepEqual([consumer.snapshot().partitions, control.deleted.open.length], [[], 1])
+      control.deleted.only.answer()
+    })
+
+    for (const how of ['revoked', 'stopped', 'lost'] as const) {
+      test(`I4: ${how}: it is released before its batch, without an answer`, BOUNDED, async t => {
+        const { consumer, control, grant, time, committed, logged, hasLogged } = await asking(t)
+        if (how === 'stopped') await time.settle(consumer.stop())
+        else {
+          if (how === 'revoked') grant()
+          else {
+            control.heartbeats.always = () => {
+              throw fail('API_UNREACHABLE')
+            }
+          }
+          await time.advance(how === 'lost' ? 2 * INTERVAL_MS : INTERVAL_MS)
+        }
+        assert.deepEqual([consumer.snapshot().partitions, committed.get(0)], [[], 90n])
+        assert.deepEqual([logged('retried'), hasLogged('where the log ends is not known')], [[], false])
+      })
+    }
+  })
+})
+
+describe('an offset that has expired', () => {
+  for (const onInvalidOffset of ['stop', 'begin'] as const) {
+    test(`sought, is dealt with as onInvalidOffset ${onInvalidOffset} says, not silently`, BOUNDED, async t => {
+      const { consumer, data, time, logged, committed, finish } = await running(t, { onInvalidOffset })
+      const place = { topicId: TOPIC, partition: 0 }
+      assert.equal(await consumer.seek(TOPIC, 0, 0n), 0n)
+      await finish(90n)
+      await data.from(0n).complete(withError('InvalidParameter.InvalidOffset'))
+      if (onInvalidOffset === 'stop') {
+        await assert.rejects(time.settle(consumer.finished), {
+          code: 'API_INVALID_OFFSET',
+          message: /topic topic-a, partition 0, offset 0/
+        })
+        return
+      }
+      await time.advance(100)
+      assert.deepEqual([data.openOffsets, committed.get(0)], [[10n], 10n])
+      assert.deepEqual(logged('an offset is gone: repositioning'), [
+        { ...place, offset: 0n, startOffset: 10n, onInvalidOffset }
+      ])
+    })
+  }
 })
 
 describe('I11: while the new start is committed', () => {
