@@ -81,7 +81,9 @@ describe('results', { concurrency: 2 }, () => {
         const options = { ...SMALL, attempts: 1000, backoffMs: 20, backoffMaxMs: 50 }
         const run = stage.run('run', { options, onResult: { failOn: bad, failWhile: gate.gateFile } })
         const refusals = (): EventLine[] => run.events('retried', ({ code }) => code === 'ON_RESULT_FAILED')
-        await stage.processed(stage.producer.ids(lanes[1]))
+        const others = stage.producer.ids(lanes[1])
+        const taken = (): Set<string> => new Set(run.events('deliver').flatMap(({ ids = [] }) => ids))
+        await stage.until('the other partition went on to its end', () => others.every(id => taken().has(id)))
         await stage.until('it was refused a few times', () => refusals().length > 2)
         gate.open()
         await finishSound(stage)

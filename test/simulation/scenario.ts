@@ -90,6 +90,7 @@ export type IncidentKind = (typeof INCIDENTS)[number]
 const PATIENCE_MS = 500
 
 const BALANCE_DICE = 7919
+const HEAVY_DICE = 7907
 
 const QUIET: Mood = {
   slowOneIn: 10,
@@ -106,6 +107,18 @@ const QUIET: Mood = {
 }
 
 export function drawScenario(seed: number): Scenario {
+  const scenario = drawOrdinary(seed)
+  return new Dice(mixSeeds(seed, HEAVY_DICE)).oneIn(12) ? heavy(scenario) : scenario
+}
+
+/** So much for one consumer that its threads fall behind, one of them more than another: partitions move by themselves. */
+function heavy(scenario: Scenario): Scenario {
+  const options = { threads: 2, batchesPerThread: 2, balanceIntervalMs: 100, pullBytes: 1025, commitMode: 'auto' } as const
+  const size = { consumerCount: 1, partitionCount: 5, burstCount: 90 }
+  return { ...scenario, ...size, options: { ...scenario.options, ...options } }
+}
+
+function drawOrdinary(seed: number): Scenario {
   const dice = new Dice(seed)
   const isCalm = dice.oneIn(8)
   const kinds = INCIDENTS.filter(kind => (isCalm ? !isRough(kind) && dice.oneIn(2) : dice.oneIn(3)))
@@ -116,7 +129,7 @@ export function drawScenario(seed: number): Scenario {
   const quirks = drawQuirks(dice, isCalm, retentionMs)
   const slowMsMax = dice.pick([100, 800, 4000])
   // By dice of its own, so that the rest of a seed's scenario is as it was.
-  const balanceIntervalMs = new Dice(mixSeeds(seed, BALANCE_DICE)).pick([0, 20, 50, 1000])
+  const balanceIntervalMs = new Dice(mixSeeds(seed, BALANCE_DICE)).pick([0, 50, 150, 1000])
   const options = drawOptions(dice, { startFrom, retentionMs, slowMsMax, balanceIntervalMs })
   const passes = options.onFailure === 'dead-letter' || options.onFailure === 'skip'
   const often = (oneIn: number): number => (isCalm || dice.oneIn(2) ? Number.POSITIVE_INFINITY : oneIn)

@@ -30,6 +30,9 @@ export interface ThreadParts {
   fail(how: 'error' | 'exit'): void
 }
 
+/** How long a batch waits where the thread is busy with other things. */
+const BURNING_MS_MAX = 200
+
 /** Whose code runs right now. A processor is called within the very turn in which its task is performed. */
 let acting: { readonly thread: SimulatedThread; readonly task: AnyTask } | undefined
 
@@ -147,6 +150,7 @@ export class SimulatedThread {
   async #behave(task: BatchTask, ids: readonly string[], context: ProcessorContext): Promise<boolean> {
     const { dice, host, fail } = this.#parts
     const { signal } = context
+    if (this.#parts.isBurning) await this.#wait(dice.below(BURNING_MS_MAX), 'its turn comes')
     if (host.mood().code === 'broken' && ids.some(isCursed)) {
       await this.#wait(dice.below(30), 'process throws')
       throw new Error('the batch is cursed')
