@@ -99,7 +99,7 @@ test('list has one line for each letter, with all that tells what it is and wher
     `2026-11-23T18:40:34.000Z  log      topic-a/3/${START}/7/1  too old  ${file}:4`
   ])
   assert.equal(lines.length, 9)
-  assert.match(lines[8] ?? '', /skipped\\u001b\[2J  \S+$/, 'nothing commands the terminal')
+  assert.match(lines[8] ?? '', /skipped\\u001b\[2J {2}\S+$/, 'nothing commands the terminal')
   assert.equal(err, `9 dead letters, 1 of them repeated in ${join(folder, 'dead-letters')}\n`)
 })
 

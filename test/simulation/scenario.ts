@@ -113,7 +113,13 @@ export function drawScenario(seed: number): Scenario {
 
 /** So much for one consumer that its threads fall behind, one of them more than another: partitions move by themselves. */
 function heavy(scenario: Scenario): Scenario {
-  const options = { threads: 2, batchesPerThread: 2, balanceIntervalMs: 100, pullBytes: 1025, commitMode: 'auto' } as const
+  const options = {
+    threads: 2,
+    batchesPerThread: 2,
+    balanceIntervalMs: 100,
+    pullBytes: 1025,
+    commitMode: 'auto'
+  } as const
   const size = { consumerCount: 1, partitionCount: 5, burstCount: 90 }
   return { ...scenario, ...size, options: { ...scenario.options, ...options } }
 }
