@@ -600,3 +600,23 @@ test('an idle pool does not keep the process up, and a task does', BOUNDED, asyn
   })
   assert.equal(await readFile(done, 'utf8'), 'done')
 })
+
+test(
+  'how long a thread was busy is told while it is in a call that does not return, and not of one that waits',
+  BOUNDED,
+  async t => {
+    const made = await booted(t, { count: 2 })
+    const { threads } = made
+    const { run, release } = await blockThread(t, made)
+    const [blocked, idle] = [threads.work(0).busyMs, threads.work(1).busyMs]
+    const beganMs = realClock.monotonic()
+    // The thread goes on being blocked for as long as this test likes.
+    while (threads.work(0).busyMs < blocked + 300) await realTimers.sleep(10, t.signal)
+    const elapsedMs = realClock.monotonic() - beganMs
+    assert.ok(threads.work(0).busyMs - blocked <= elapsedMs + 10, 'as long as it was')
+    assert.ok(threads.work(1).busyMs - idle < 0.5 * elapsedMs, 'the other waits for its work')
+    await release()
+    await run
+    assert.ok(threads.work(0).batchMs >= 300, 'and what the batch took counts once it has ended')
+  }
+)

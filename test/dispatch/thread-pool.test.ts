@@ -228,3 +228,26 @@ test('settled rejects where the pool breaks or closes instead', BOUNDED, async t
   await other.pool.close()
   await waiting
 })
+
+test(
+  'what was done under a number only grows: over a replacement, and where a thread that has exited says less',
+  BOUNDED,
+  async t => {
+    const { pool, engine, workers } = await bench(t, 1)
+    const [first] = workers
+    assert.ok(first !== undefined)
+    engine.busy.set(first, 300)
+    assert.deepEqual(pool.work(0), { busyMs: 300, batchMs: 0 })
+    const run = pool.run(0, { ...batchTask(''), client: 0 })
+    engine.runs[0]?.resolve(processed({ decodeMs: 20, processMs: 50 }))
+    await run
+    engine.busy.set(first, 0)
+    assert.deepEqual(pool.work(0), { busyMs: 300, batchMs: 70 }, 'Node tells of none any more')
+    first.emit('exit', 1)
+    assert.deepEqual(pool.work(0), { busyMs: 300, batchMs: 70 }, 'nobody is there')
+    const next = engine.ready()
+    for (let i = 0; i < 10; i++) await turn()
+    engine.busy.set(next, 40)
+    assert.deepEqual(pool.work(0), { busyMs: 340, batchMs: 70 })
+  }
+)

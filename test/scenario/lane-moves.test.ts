@@ -83,7 +83,7 @@ describe('partitions that change threads', { concurrency: 2 }, () => {
       const load = keepSending(stage)
       const run = stage.run('run', {
         options: { threads: 2, pullBytes: 4096, balanceIntervalMs: 300 },
-        behaviour: { burn: { ms: 80, partitions: [0, 2] } }
+        behaviour: { burn: { ms: 80, partitions: [0, 2] }, tellsHooks: true }
       })
       await run.holds(PARTITION_COUNT)
       const movedCount = () => [0, 2].filter(partition => threadsOf(stage, partition).size > 1).length
@@ -92,6 +92,11 @@ describe('partitions that change threads', { concurrency: 2 }, () => {
       await load.stop()
       await finishSound(stage)
       assert.equal(movedCount(), 1, 'and nothing further')
+      assert.equal((await run.snapshot()).moveCount, 1)
+      const moved = [0, 2].find(partition => threadsOf(stage, partition).size > 1)
+      const [from, to] = threadsOf(stage, moved ?? -1)
+      const hooks = run.events('hook', ({ partition }) => partition === moved).map(({ text }) => text)
+      assert.deepEqual(hooks, [`assign ${from}`, `revoke ${from}`, `assign ${to}`, `revoke ${to}`])
     })
   )
 
