@@ -8,7 +8,6 @@
 import type { Batch, Outline } from './batch.ts'
 import { Frontier, type Slot } from './commit/frontier.ts'
 import type { Saves } from './commit/saves.ts'
-import type { ProcessedAnswer } from './dispatch/messages.ts'
 
 /** Where a tenure begins. */
 export interface Beginning {
@@ -24,6 +23,8 @@ export interface Waiting {
   outline: Outline | undefined
   /** Processed and not saved, and about to settle: what the processor keeps has it. */
   isKept: boolean
+  /** Processed, and saved: that counts once it settles, also where its result is given up. */
+  isSaved: boolean
 }
 
 export class Progress {
@@ -82,7 +83,13 @@ export class Progress {
   /** A batch was handed on. */
   open({ batchId }: Batch, arrivedMs: number): void {
     if (this.#frontier === undefined) return
-    this.#waiting.set(batchId, { slot: this.#frontier.open(), arrivedMs, outline: undefined, isKept: false })
+    this.#waiting.set(batchId, {
+      slot: this.#frontier.open(),
+      arrivedMs,
+      outline: undefined,
+      isKept: false,
+      isSaved: false
+    })
   }
 
   find({ batchId }: Batch): Waiting | undefined {
@@ -95,10 +102,10 @@ export class Progress {
   }
 
   /** It was processed (`answer`) or given up. */
-  settle({ slot, isKept }: Waiting, nextOffset: bigint, answer?: ProcessedAnswer): void {
+  settle({ slot, isKept, isSaved }: Waiting, nextOffset: bigint): void {
     const frontier = this.#frontier?.settle(slot, nextOffset)
     if (frontier === undefined) return
-    if (isKept || answer?.isSaved === true) this.saves?.settled(frontier, !isKept, nextOffset)
+    if (isKept || isSaved) this.saves?.settled(frontier, !isKept, nextOffset)
     else this.saves?.advanced(frontier)
     this.#tell()
   }

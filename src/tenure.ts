@@ -15,7 +15,7 @@
 import { type Batch, type Epoch, keyOf, type Outline } from './batch.ts'
 import type { Saves } from './commit/saves.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
-import type { BatchAnswer, ProcessedAnswer } from './dispatch/messages.ts'
+import type { BatchAnswer } from './dispatch/messages.ts'
 import { assert, type ClsConsumerError } from './errors.ts'
 import type { PullChain, PullHandlers } from './fetch/pull-chain.ts'
 import type { LastResort } from './last-resort.ts'
@@ -188,6 +188,7 @@ export class Tenure {
     const waiting = this.#progress.find(batch)
     if (this.#phase !== 'ended' && waiting !== undefined) {
       if (answer.kind === 'processed') {
+        waiting.isSaved = answer.isSaved
         waiting.isKept = answer.logCount > 0 && !answer.isSaved
         this.#confirm(batch, waiting, answer.nextOffset)
       }
@@ -243,7 +244,7 @@ export class Tenure {
     switch (verdict.kind) {
       case 'processed':
         this.#supply.forgetRepulls()
-        this.#settle(waiting, verdict.nextOffset, verdict.answer)
+        this.#settle(waiting, verdict.nextOffset)
         // Last: who hears of it may reposition the partition at once.
         this.#handlers.processed(batch, verdict.answer, verdict.nextOffset, this.#handlers.nowMs() - waiting.arrivedMs)
         return
@@ -278,9 +279,9 @@ export class Tenure {
     }
   }
 
-  #settle(waiting: Waiting, nextOffset: bigint, answer?: ProcessedAnswer): void {
+  #settle(waiting: Waiting, nextOffset: bigint): void {
     this.#progressMs = this.#handlers.nowMs()
-    this.#progress.settle(waiting, nextOffset, answer)
+    this.#progress.settle(waiting, nextOffset)
   }
 
   /** Whatever was pulled behind it was based on an offset in a body that cannot be read. */

@@ -720,6 +720,17 @@ describe('tenure: commit mode manual', () => {
     assert.deepEqual(progress, [110n])
   })
 
+  test('a save counts once its batch settles, also where its result is given up', BOUNDED, async () => {
+    const skipping = { saves: new Saves(100n), hasOnResult: true, options: { onFailure: 'skip' } } as const
+    const { fill, finish, progress, results, told, threads, idFrom } = await bench(skipping)
+    await fill()
+    threads.tell(0, { kind: 'next-offset', batchId: idFrom(100n), nextOffset: 110n, messageCount: 1 })
+    await finish(100n, { nextOffset: 110n, isSaved: true })
+    results.only.refuse(new Error('the sink is full'))
+    for (let turns = 0; turns < 10; turns++) await turn()
+    assert.deepEqual([progress, told], [[110n], ['skipped 100 110 ON_RESULT_FAILED']])
+  })
+
   test('what the processor keeps is unsaved while its result waits to be taken', BOUNDED, async () => {
     const { fill, finish, tenure } = await bench({ saves: new Saves(100n), hasOnResult: true })
     await fill()

@@ -1,9 +1,9 @@
 /**
  * Dead letters as text and as JSON.
  *
- * In: a letter with its place, the width of a terminal. Out: one line, or all of it, with its logs where its bytes decode. Pure. What came from logs,
- * errors or files cannot break a line or command the terminal. In JSON the names are those of the file, offsets too are
- * texts as there.
+ * In: a letter with its place, the width of a terminal. Out: one line, or all of it, with its logs where its bytes decode.
+ * Pure. What came from logs, errors or files cannot break a line or command the terminal. In JSON the names are those of the
+ * file, offsets too are texts as there.
  */
 import { printJson } from '../cls/json.ts'
 import type { StoredLetter } from '../failure/dead-letter-record.ts'

@@ -90,6 +90,22 @@ test('a signal ends it and everything it started, and there is no result', BOUND
   assert.match(cli.err(), /interrupted before the end: there is no result/)
 })
 
+test('--case takes several names behind it, with commas or one flag each', BOUNDED, async t => {
+  const forms = [
+    ['--case', 'latencies', 'cpu'],
+    ['--case', 'latencies,cpu'],
+    ['--case', 'latencies', '--case', 'cpu']
+  ]
+  const told = forms.map(async form => {
+    const cli = startCli(['bench', ...form], { signal: t.signal })
+    assert.equal((await cli.ended).code, 2)
+    return cli.err()
+  })
+  for (const error of await Promise.all(told)) {
+    assert.match(error, /2 invalid options:\n.*there is no latencies;.*\n.*there is no cpu;/)
+  }
+})
+
 test('a workload is made of its flags', () => {
   const { plan, jsonFile } = planOf({
     generate: 'wide',

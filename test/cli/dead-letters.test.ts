@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { listDeadLetters, showDeadLetters } from '../../src/cli/dead-letters.ts'
+import { cellCount } from '../../src/cli/format.ts'
 import { compress } from '../../src/cls/compression.ts'
 import { encodeLogGroup, encodeMessage } from '../../src/cls/log-group.ts'
 import { DeadLetterWriter } from '../../src/failure/dead-letter-writer.ts'
@@ -217,6 +218,74 @@ test('show --raw writes the exact bytes of one letter, and refuses several', BOU
   await assert.rejects(raw({ id: ['topic-b/0'] }), {
     code: 'USAGE',
     message: /^--raw takes one letter, and 3 are meant: topic-b/
+  })
+})
+
+test('show --raw takes the first parts of an id where they are about one letter', BOUNDED, async () => {
+  assert.deepEqual(await raw({ id: ['topic-b/0/6'] }), GROUP)
+  await assert.rejects(raw({ id: ['topic-b/0/7'] }), {
+    code: 'USAGE',
+    message: /no dead letter has the id topic-b\/0\/7 /
+  })
+  await assert.rejects(raw({ id: ['topic-b/0/5', 'topic-b/0/6'] }), { code: 'USAGE', message: /: name one id$/ })
+})
+
+describe('on a terminal', () => {
+  const TOPIC = '9f0c1d2e-1111-2222-3333-444444c0ffee'
+  const SHORT = `9f0c1d2e…c0ffee/49/${START}/7`
+  const REASON = 'the sink is gone '.repeat(20)
+  let directory = ''
+
+  before(async () => {
+    directory = join(folder, 'long')
+    const writer = new DeadLetterWriter(
+      { directory, group: 'g', consumer: 'c', deadLetterFileBytesMax: 1e6 },
+      { files: realFiles, clock: { now: () => WRITTEN_MS }, random: { hex: () => 'cafecafe' } }
+    )
+    const place = { topicId: TOPIC, partition: 49, startOffset: START, nextOffset: undefined, attempt: 5 }
+    const letter = { ...place, kind: 'message', error: undefined, raw: Buffer.from('""') } as const
+    await writer.append([
+      { ...letter, messageIndex: 7, reason: REASON },
+      { ...letter, messageIndex: 8, reason: '日'.repeat(200) }
+    ])
+    await writer.close()
+  })
+
+  async function linesOn(terminal: { readonly isTTY: boolean; readonly columns: number }): Promise<string[]> {
+    const parts: string[] = []
+    const write = (text: string | Uint8Array, done?: () => void) => {
+      parts.push(String(text))
+      done?.()
+    }
+    await listDeadLetters({ dir: directory }, captureWorld({ cwd: folder, stdout: { ...terminal, write } }), realFiles)
+    return parts.join('').trimEnd().split('\n')
+  }
+
+  for (const [columns, time] of [
+    [80, '11-23 18:40'],
+    [120, '2026-11-23T18:40:24Z']
+  ] as const) {
+    test(`of ${columns} columns no line of the list wraps, and each has its id and its reason`, BOUNDED, async () => {
+      const [heading = '', ...lines] = await linesOn({ isTTY: true, columns })
+      for (const line of [heading, ...lines]) assert.ok(cellCount(line) < columns, line)
+      assert.ok(lines[0]?.startsWith(`${time}  message  ${SHORT}  the sink is`), lines[0])
+      assert.match(heading, /^written +kind +topic\/partition\/offset\/… +reason/)
+      assert.deepEqual(
+        lines.map(line => line.endsWith('…')),
+        [true, true]
+      )
+    })
+  }
+
+  test('an id is taken as short as it is listed there', BOUNDED, async () => {
+    assert.equal(String(await raw({ id: [SHORT] }, directory)), '""')
+    assert.equal((await show({ dir: directory, id: [SHORT] })).letters.length, 1)
+    await assert.rejects(raw({ id: [SHORT.replace('ffee', 'fffe')] }, directory), { code: 'USAGE' })
+  })
+
+  test('what goes to a pipe or a file is whole, whatever the width', BOUNDED, async () => {
+    const [, line = ''] = await linesOn({ isTTY: false, columns: 80 })
+    assert.ok(line.includes(`  ${TOPIC}/49/${START}/7  ${REASON}  2026`), line)
   })
 })
 

@@ -19,6 +19,15 @@ export default function process(batch, context) {
   for (const log of batch) statuses[log.get('status')] = (statuses[log.get('status')] ?? 0) + 1
   return { statuses, options: context.options }
 }`
+/** Fails the first batch of partition 0, and sets two logs of the first of partition 1 aside. */
+const CHOOSY = `
+export default function process(batch, { deadLetter }) {
+  if (batch.startOffset !== 2n ** 53n) return
+  if (batch.partition === 0) throw new Error('not this one')
+  const [one, two] = batch
+  deadLetter(one, 'odd')
+  deadLetter(two, 'odd')
+}`
 const BLOCKED = `
 export default async function process(_, { log }) { log.info('blocking'); await new Promise(resolve => setTimeout(resolve, 3_600_000)) }`
 
@@ -27,6 +36,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cls-run-'))
   await writeFile(join(folder, 'count.mjs'), COUNTING)
   await writeFile(join(folder, 'blocked.mjs'), BLOCKED)
+  await writeFile(join(folder, 'choosy.mjs'), CHOOSY)
   await writeFile(join(folder, 'throws.mjs'), 'export default { start () { throw 1 }, process () {} }')
 })
 after(() => rm(folder, { recursive: true }))
@@ -65,6 +75,25 @@ async function uncommitted(emulator: EmulatorHandle, group: string): Promise<str
     return committedOffset === end ? [] : [`${partition}: ${committedOffset} of ${end}`]
   })
 }
+
+test('the closing line tells what was skipped and what was set aside', TIMEOUT, t =>
+  withLogs(async (_, env) => {
+    const flags = ['--processor', 'choosy.mjs', '--on-failure', 'skip', '--attempts', '1', '--stop-at', 'now']
+    const cli = startCli(['run', ...flags, '--dead-letter-directory', 'letters'], {
+      signal: t.signal,
+      env,
+      cwd: folder
+    })
+    assert.equal((await cli.ended).code, 0)
+    const told = /^([\d,]+) logs in \d+ batches .* s; skipped: 1 batch, ([\d,]+) messages in all; dead letters: 2$/m
+    const [, processed = '', messages = ''] = told.exec(cli.err()) ?? assert.fail(cli.err())
+    // A message of these holds one log or more.
+    const skippedCount = Number(messages.replace(',', ''))
+    assert.ok(skippedCount > 0 && skippedCount <= LOG_COUNT - Number(processed.replace(',', '')))
+    assert.match(cli.err(), new RegExp(`WARN +skipped kind=batch topicId=\\S+ partition=0 .* messages=${messages} `))
+    assert.match(cli.err(), /INFO +stopped .* skippedBatches=1 skippedMessages=\d+ deadLetters=2$/m)
+  })
+)
 
 test('a bounded run prints each result once, commits everything, and exits 0 by itself', TIMEOUT, async t => {
   await withLogs(async (emulator, env) => {

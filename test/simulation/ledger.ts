@@ -126,6 +126,13 @@ export class Ledger {
     const isUnsaved = party.progress.get(key)?.unsaved !== undefined
     party.progress.delete(key)
     const stock = this.stock.find(key)
+    stock?.awaitNothing(party)
+    const last = party.visited.get(key)
+    const mayHaveLetters = stock?.messages.slice(last?.first).some(({ isPoison, asked }) => isPoison || asked.size > 0)
+    // A full disk: what it processed last does not count, and is not committed.
+    if (stock !== undefined && last !== undefined && mayHaveLetters === true) {
+      this.wire.excuse(stock, 'it was released while letters were to be written')
+    }
     if (!isUnsaved || stock === undefined) return
     this.wire.excuse(stock, 'it was released without a save')
     // Nobody may be left to do it.

@@ -43,6 +43,7 @@ export class Message {
 
 /** A processor has returned with these messages, and they are done once these logs are on disk, or passed by the policy. */
 interface Awaited {
+  readonly party: Party
   readonly ids: Set<string>
   done(): void
 }
@@ -117,9 +118,14 @@ export class PartitionStock {
   }
 
   /** Calls `done` once all of these logs are on disk, or passed: at once where there are none. */
-  whenFreed(ids: readonly string[], done: () => void): void {
+  whenFreed(party: Party, ids: readonly string[], done: () => void): void {
     if (ids.length === 0) done()
-    else this.#awaited.push({ ids: new Set(ids), done })
+    else this.#awaited.push({ party, ids: new Set(ids), done })
+  }
+
+  /** It has given the partition up: a batch whose letters are not on disk by now has not been done. */
+  awaitNothing(party: Party): void {
+    this.#awaited = this.#awaited.filter(awaited => awaited.party !== party)
   }
 
   /** These logs need nobody any more. */

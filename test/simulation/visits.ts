@@ -74,7 +74,9 @@ export class Visits {
     if (progress?.epoch === epoch && progress.last?.outcome === 'open') {
       progress.last.outcome = isReturned ? 'returned' : 'lost'
       if (isReturned && !this.#facts.hasResults) progress.settled = Math.max(progress.settled, end)
-      if (isReturned && this.#facts.commitMode === 'manual') {
+      // One that was repositioned meanwhile passes what its processor comes to now, on somebody's order.
+      const isCurrent = party.find(key)?.epoch === epoch
+      if (isReturned && isCurrent && this.#facts.commitMode === 'manual') {
         progress.unsaved = said.isSaved ? undefined : (progress.unsaved ?? { first, thread })
       }
     }
@@ -118,7 +120,7 @@ export class Visits {
     for (const message of messages) for (const id of letters) if (message.ids.includes(id)) message.asked.add(id)
     const poison = messages.filter(({ isPoison, isSettled }) => isPoison && !isSettled).flatMap(({ ids }) => ids)
     const sound = messages.filter(({ isPoison }) => !isPoison)
-    stock.whenFreed([...letters, ...poison], () => {
+    stock.whenFreed(visit.party, [...letters, ...poison], () => {
       for (const message of sound) this.#done(visit, message, stock, toStep)
     })
   }
@@ -161,11 +163,17 @@ export class Visits {
       for (const open of other.visits) {
         if (open.key !== key) continue
         if (other === party) this.#add('I2', visit, `while the one from ${open.startOffset} is still with a processor`)
-        else if (this.#mustKnow(open)) {
+        else if (this.#mustKnow(open) && !this.#isDraining(visit)) {
           this.#add('I2', visit, `while ${other.name}, whose lease holds, has the one from ${open.startOffset}`)
         }
       }
     }
+  }
+
+  /** Robbed, it has heard, and gives the partition up: what its thread has been given may begin beside the new owner's work. */
+  #isDraining({ party, key }: Visit): boolean {
+    const stock = this.#stock.find(key)
+    return stock !== undefined && stock.theftStep >= 0 && party.find(key)?.phase !== 'active'
   }
 
   /** Whether who has this batch open knew that the partition was its own, and has had no reason to doubt it since. */
