@@ -1,43 +1,22 @@
 /**
- * The consumer: builds the stages, connects them, starts and stops them.
+ * The consumer: what a user holds. It starts the stages, and stops them in order.
  *
- *   group ──epochs──► fetch ──batches──► dispatch ──answers──► commit
- *     ▲                                                          │
- *     └────────────────────── releases ──────────────────────────┘
- *
- * In: options. Out: events, results to `onResult`, one promise that tells how it ended. `tenures.ts` holds what happens
- * to one partition. Must never happen: heartbeats stop before the last release (I4); a wait without a deadline.
+ * In: options. Out: events, results to `onResult`, one promise that tells how it ended. `stages.ts` connects the stages,
+ * `tenures.ts` holds what happens to one partition. Must never happen: heartbeats stop before the last release (I4); a wait
+ * without a deadline.
  */
 import { EventEmitter } from 'node:events'
-import { byPartition, type Epoch } from './batch.ts'
-import { BoundedRun } from './bounded-run.ts'
+import { byPartition } from './batch.ts'
 import { buildWorld, type RealWorld } from './build-world.ts'
-import { Committer } from './commit/committer.ts'
 import type { ConsumerEvents, ConsumerPhase, ConsumerSnapshot } from './consumer-events.ts'
 import { chooseName, warnOfName } from './consumer-name.ts'
-import { ConsumerReports } from './consumer-reports.ts'
-import { Dispatcher } from './dispatch/dispatcher.ts'
 import type { PartitionId } from './dispatch/messages.ts'
 import { ClsConsumerError, toClsError } from './errors.ts'
-import { backoffDelayMs, retryDelayMs } from './failure/retry-policy.ts'
-import { SetAside } from './failure/set-aside.ts'
-import { ByteBudget } from './fetch/budget.ts'
 import { ensureGroup } from './group/ensure-group.ts'
-import { GroupMaker } from './group/group-maker.ts'
-import { Holdings } from './group/holdings.ts'
-import { Lease } from './group/lease.ts'
-import { Membership } from './group/membership.ts'
-import { OtherGroup } from './group/own-positions.ts'
-import { LastResort } from './last-resort.ts'
 import type { ConsumerOptions, Settings } from './options.ts'
 import { checkPosition } from './positions.ts'
-import { findProcessor } from './processor-source.ts'
 import { resolveOptions } from './resolve-options.ts'
-import { RunEnd } from './run-end.ts'
-import { type StalledEvent, StallWatch } from './stall-watch.ts'
-import { Starts } from './starts.ts'
-import { Tenures } from './tenures.ts'
-import { isTopicTrouble, TopicTroubles, type TopicUse } from './topic-troubles.ts'
+import { Stages } from './stages.ts'
 import type { Logger, Position } from './world.ts'
 
 export interface ConsumerOverrides {
@@ -58,23 +37,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly finished: Promise<void>
   readonly #settings: Settings
   readonly #world: RealWorld
-  readonly #reports: ConsumerReports
-  readonly #lease: Lease
-  readonly #holdings: Holdings
-  readonly #membership: Membership
-  readonly #budget: ByteBudget
-  readonly #dispatcher: Dispatcher
-  readonly #committer: Committer
-  readonly #boundedRun: BoundedRun
-  readonly #groupMaker: GroupMaker
-  readonly #otherGroup: OtherGroup
-  readonly #troubles: TopicTroubles
-  readonly #starts: Starts
-  readonly #setAside: SetAside
-  readonly #lastResort: LastResort
-  readonly #tenures: Tenures
-  readonly #stallWatch: StallWatch
-  readonly #runEnd: RunEnd
+  readonly #stages: Stages
   readonly #stopSignal = new AbortController()
   #finish: (error: ClsConsumerError | undefined) => void = () => undefined
   #phase: ConsumerPhase = 'idle'
@@ -96,44 +59,18 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     // Whoever does not look at `finished` hears of the error by the event and the log.
     this.finished.catch(() => undefined)
 
-    this.#reports = new ConsumerReports({
-      world,
-      group: settings.group,
-      consumer: this.name,
-      events: this,
-      gauges: () => ({ heldBytes: this.#budget.heldBytes, partitionCount: this.#tenures.count })
-    })
-    this.#lease = new Lease(2 * settings.heartbeatIntervalMs)
-    this.#holdings = new Holdings(settings.topicIds)
-    this.#budget = new ByteBudget(settings.heldBytesMax)
-    this.#membership = this.#buildMembership()
-    this.#dispatcher = this.#buildDispatcher()
-    this.#committer = this.#buildCommitter()
-    this.#otherGroup = new OtherGroup(world)
-    this.#boundedRun = this.#buildBoundedRun()
-    this.#groupMaker = new GroupMaker(world, settings, this.#stopSignal.signal, {
-      made: () => this.#membership.groupMade(),
-      failed: error => this.#fail(error)
-    })
-    this.#troubles = new TopicTroubles(settings.topicIds)
-    this.#starts = new Starts({
+    this.#stages = new Stages({
       world,
       settings,
-      otherGroup: this.#otherGroup,
+      consumer: this.name,
+      events: this,
       signal: this.#stopSignal.signal,
-      handlers: {
-        acknowledged: topicId => this.#committer.acknowledged(topicId),
-        groupMadeAgain: () => {
-          this.#reports.offsetsLost()
-          this.#committer.repeatAll()
-        }
+      hooks: {
+        isRunning: () => this.#phase === 'running',
+        fail: error => this.#fail(error),
+        stop: () => void this.stop()
       }
     })
-    this.#setAside = new SetAside({ world, settings, consumer: this.name })
-    this.#lastResort = this.#buildLastResort()
-    this.#tenures = this.#buildTenures()
-    this.#stallWatch = this.#buildStallWatch()
-    this.#runEnd = this.#buildRunEnd()
   }
 
   /**
@@ -169,8 +106,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    * @throws ClsConsumerError OPTIONS_INVALID (no such thread), THREAD_STUCK
    */
   async moveToThread({ topicId, partition }: PartitionId, thread: number): Promise<boolean> {
-    const tenure = [...this.#tenures].find(({ epoch }) => epoch.topicId === topicId && epoch.partition === partition)
-    return tenure !== undefined && (await this.#dispatcher.move(tenure.epoch, thread))
+    const { tenures, dispatcher } = this.#stages
+    const tenure = [...tenures].find(({ epoch }) => epoch.topicId === topicId && epoch.partition === partition)
+    return tenure !== undefined && (await dispatcher.move(tenure.epoch, thread))
   }
 
   /**
@@ -178,8 +116,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    * still counts. False where it is not held. Ends with its release: another consumer, or this one later, reads on.
    */
   pause(topicId: string, partition: number): boolean {
-    const isPaused = this.#tenures.repositioner.pause({ topicId, partition })
-    if (isPaused) this.#reports.paused({ topicId, partition })
+    const isPaused = this.#stages.tenures.repositioner.pause({ topicId, partition })
+    if (isPaused) this.#stages.reports.paused({ topicId, partition })
     return isPaused
   }
 
@@ -188,11 +126,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    * go on.
    */
   async resume(topicId?: string, partition?: number): Promise<number> {
-    const wanted = [...this.#tenures]
+    const { tenures } = this.#stages
+    const wanted = [...tenures]
       .map(({ epoch }) => epoch)
       .filter(epoch => topicId === undefined || epoch.topicId === topicId)
       .filter(epoch => partition === undefined || epoch.partition === partition)
-    const resumed = await Promise.all(wanted.map(epoch => this.#tenures.repositioner.resume(epoch)))
+    const resumed = await Promise.all(wanted.map(epoch => tenures.repositioner.resume(epoch)))
     return resumed.filter(isResumed => isResumed).length
   }
 
@@ -206,24 +145,25 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    * (the service does not tell where it is)
    */
   async seek(topicId: string, partition: number, position: bigint | Position | Date): Promise<bigint | undefined> {
-    return await this.#tenures.repositioner.seek({ topicId, partition }, checkPosition(position))
+    return await this.#stages.tenures.repositioner.seek({ topicId, partition }, checkPosition(position))
   }
 
   snapshot(): ConsumerSnapshot {
-    const partitions = [...this.#tenures].map(({ epoch, phase: state, startOffset, nextOffset }) => ({
+    const { tenures, holdings, committer, dispatcher, budget, reports } = this.#stages
+    const partitions = [...tenures].map(({ epoch, phase: state, startOffset, nextOffset }) => ({
       ...epoch,
-      phase: this.#holdings.phaseOf(epoch),
+      phase: holdings.phaseOf(epoch),
       state,
       startOffset,
       nextOffset,
-      committedOffset: this.#committer.committedOffset(epoch)
+      committedOffset: committer.committedOffset(epoch)
     }))
     return {
       phase: this.#phase,
       partitions: partitions.sort(byPartition),
-      ...this.#reports.totals,
-      moveCount: this.#dispatcher.moveCount,
-      heldBytes: this.#budget.heldBytes
+      ...reports.totals,
+      moveCount: dispatcher.moveCount,
+      heldBytes: budget.heldBytes
     }
   }
 
@@ -232,289 +172,61 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   async #begin(signal: AbortSignal): Promise<void> {
     const { log, threads } = this.#world
     const { group, topicIds, heartbeatIntervalMs } = this.#settings
+    const { membership, dispatcher, committer, boundedRun, tenures, reports } = this.#stages
     warnOfName(log, 'group', group)
     warnOfName(log, 'consumer', this.name)
-    await this.#setAside.prepare()
+    await this.#stages.setAside.prepare()
     await ensureGroup(this.#world, this.#settings, signal)
-    await this.#starts.lookAtTopics((topicId, error) => this.#refuseTopic(topicId, 'positions', error))
+    await this.#stages.lookAtTopics()
     signal.throwIfAborted()
-    await this.#dispatcher.start(signal)
+    await dispatcher.start(signal)
     signal.throwIfAborted()
-    this.#committer.start()
-    this.#boundedRun.start()
-    this.#reports.start()
-    this.#stallWatch.start()
-    this.#runEnd.watchLoneliness()
-    await this.#membership.join(signal)
+    committer.start()
+    boundedRun.start()
+    reports.start()
+    this.#stages.stallWatch.start()
+    this.#stages.runEnd.watchLoneliness()
+    await membership.join(signal)
     signal.throwIfAborted()
     this.#phase = 'running'
-    this.#reports.joined({ topics: topicIds.length, threads: threads.count })
-    if (this.#tenures.count === 0) this.#reports.noPartitionsYet(2 * heartbeatIntervalMs)
+    reports.joined({ topics: topicIds.length, threads: threads.count })
+    if (tenures.count === 0) reports.noPartitionsYet(2 * heartbeatIntervalMs)
   }
 
   /** The one way to end, whatever the reason. */
   async #stop(): Promise<void> {
+    const { membership, dispatcher, committer, boundedRun, tenures, reports } = this.#stages
     this.#phase = 'stopping'
     // 1. Nothing more is taken or pulled. What is being looked up is given up.
     this.#stopSignal.abort(new ClsConsumerError('CONSUMER_STATE', 'the consumer is stopping'))
-    this.#membership.takeNoMore()
-    this.#boundedRun.stop()
-    this.#reports.stop()
-    this.#stallWatch.stop()
-    this.#runEnd.stop()
-    await this.#groupMaker.rest()
+    membership.takeNoMore()
+    boundedRun.stop()
+    reports.stop()
+    this.#stages.stallWatch.stop()
+    this.#stages.runEnd.stop()
+    await this.#stages.groupMaker.rest()
     await this.#beginning?.catch(() => undefined)
     // 2. – 4. Each partition: its open batch ends, `revoke` runs, it is committed, it is released.
-    await this.#tenures.closeAll()
+    await tenures.closeAll()
     // 5. Heartbeats stop last.
-    await this.#membership.leave()
-    await this.#committer.stop()
-    await this.#otherGroup.rest()
+    await membership.leave()
+    await committer.stop()
+    await this.#stages.otherGroup.rest()
     // 6. `stop` runs on every thread; threads and connections are closed.
     // Threads that do not exit must not keep the connections open.
-    await this.#dispatcher.stop().catch(thrown => this.#fail(toClsError(thrown)))
-    await this.#setAside.close().catch(thrown => this.#fail(toClsError(thrown)))
+    await dispatcher.stop().catch(thrown => this.#fail(toClsError(thrown)))
+    await this.#stages.setAside.close().catch(thrown => this.#fail(toClsError(thrown)))
     await this.#world.close().catch(thrown => this.#fail(toClsError(thrown)))
     this.#phase = 'stopped'
     this.#finish(this.#error)
-    this.#reports.stopped()
+    reports.stopped()
   }
 
   /** The first error stops the consumer, in order. Later ones are only logged. */
   #fail(error: ClsConsumerError): void {
     const isFirst = this.#error === undefined
     this.#error ??= error
-    this.#reports.failed(error, isFirst)
+    this.#stages.reports.failed(error, isFirst)
     void this.stop()
-  }
-
-  // ---- The stages, and what connects them ----
-
-  #buildMembership(): Membership {
-    return new Membership({
-      world: this.#world,
-      settings: this.#settings,
-      consumer: this.name,
-      holdings: this.#holdings,
-      lease: this.#lease,
-      handlers: {
-        assigned: epochs => {
-          this.#runEnd.stop()
-          this.#tenures.open(epochs)
-        },
-        revoked: epochs => this.#revoke(epochs),
-        lost: (epochs, reason) => this.#lose(epochs, reason),
-        unknown: error => this.#regroup(error),
-        failed: error => this.#fail(error)
-      }
-    })
-  }
-
-  #buildDispatcher(): Dispatcher {
-    const { processor, processorOptions } = this.#settings
-    const { file, warning } = findProcessor(processor, process.cwd())
-    if (warning !== undefined) this.#world.log.warn(warning)
-    return new Dispatcher({
-      world: this.#world,
-      settings: this.#settings,
-      processor: { file, options: processorOptions },
-      leaseEndMs: this.#lease.shared,
-      handlers: {
-        mayStart: batch => this.#tenures.ownerOf(batch)?.mayStart() === true,
-        tryOpen: decodedBytes => this.#budget.tryOpen(decodedBytes),
-        close: decodedBytes => this.#budget.close(decodedBytes),
-        nextOffset: (batch, nextOffset, messageCount) =>
-          this.#tenures.ownerOf(batch)?.outlined(batch, { nextOffset, messageCount }),
-        answered: async (batch, answer, attempt) =>
-          await this.#tenures.ownerOf(batch)?.answered(batch, answer, attempt),
-        dropped: batch => this.#tenures.ownerOf(batch)?.dropped(batch),
-        rewindFault: (batch, offset) => this.#tenures.rewindFault(batch, offset),
-        policy: onFailure => this.#lastResort.override(onFailure),
-        saved: epoch => this.#tenures.find(epoch)?.save(),
-        stateLost: epoch => {
-          const tenure = this.#tenures.find(epoch)
-          if (tenure !== undefined) this.#tenures.repositioner.stateLost(tenure)
-        },
-        retryDelayMs: failureCount =>
-          retryDelayMs({ ...this.#settings, attempt: failureCount, chance: this.#world.random.next() }),
-        retried: ({ topicId, partition, startOffset: offset }, error, waitMs, attempt) =>
-          this.#reports.retried(error, { topicId, partition, offset }, waitMs, {
-            attempt,
-            of: this.#settings.attempts
-          }),
-        broken: error => this.#fail(error)
-      }
-    })
-  }
-
-  #buildCommitter(): Committer {
-    const [world, reports] = [this.#world, this.#reports]
-    return new Committer({
-      world,
-      settings: this.#settings,
-      consumer: this.name,
-      handlers: {
-        committed: (epoch, offset) => {
-          this.#restoreTopic(epoch.topicId, 'commit')
-          reports.committed(epoch, offset)
-        },
-        wentBack: (epoch, from, to) => reports.wentBack(epoch, from, to),
-        failed: (error, partitionCount) => reports.commitFailed(error, partitionCount),
-        refused: (epoch, error) => {
-          reports.commitRefused(epoch, error)
-          // Not found is the group, as a rule: the heartbeat that follows this loss tells.
-          if (isTopicTrouble(error) && error.code !== 'API_NOT_FOUND') this.#refuseTopic(epoch.topicId, 'commit', error)
-          if (this.#holdings.lose(epoch)) this.#lose([epoch], 'its commit was refused')
-        },
-        broken: error => this.#fail(error),
-        leaseRemainingMs: () => this.#lease.remainingMs(world.clock.monotonic())
-      }
-    })
-  }
-
-  #buildBoundedRun(): BoundedRun {
-    return new BoundedRun(this.#world, this.#settings, this.#otherGroup, {
-      hold: () => {
-        for (const tenure of this.#tenures) tenure.supply.hold()
-      },
-      known: () => {
-        this.#tenures.boundAll().catch(thrown => {
-          if (!this.#stopSignal.signal.aborted) this.#fail(toClsError(thrown))
-        })
-      }
-    })
-  }
-
-  #buildTenures(): Tenures {
-    const reports = this.#reports
-    return new Tenures({
-      world: this.#world,
-      settings: this.#settings,
-      holdings: this.#holdings,
-      membership: this.#membership,
-      budget: this.#budget,
-      dispatcher: this.#dispatcher,
-      committer: this.#committer,
-      boundedRun: this.#boundedRun,
-      starts: this.#starts,
-      lastResort: this.#lastResort,
-      signal: this.#stopSignal.signal,
-      handlers: {
-        assigned: event => reports.assigned(event),
-        released: (id, committedOffset, reason) => {
-          reports.released(id, committedOffset, reason)
-          this.#runEnd.watchLoneliness()
-          this.#runEnd.check()
-        },
-        processed: (batch, answer, nextOffset, latencyMs) => reports.processed(batch, answer, nextOffset, latencyMs),
-        retried: (error, place, waitMs, tries) => reports.retried(error, place, waitMs, tries),
-        parked: (epoch, offset, error) => {
-          reports.parked(epoch, offset, error)
-          this.#runEnd.check()
-        },
-        repositioned: ({ topicId, partition }, { from, to, reason }) =>
-          reports.repositioned({ topicId, partition, fromOffset: from, toOffset: to, reason }),
-        done: (id, nextOffset) => {
-          reports.partitionDone(id, nextOffset)
-          this.#runEnd.check()
-        },
-        topicRefused: (topicId, use, error) => this.#refuseTopic(topicId, use, error),
-        openDelayMs: topicId => {
-          const attempt = this.#troubles.countOpening(topicId)
-          const chance = this.#world.random.next()
-          return attempt === 0 ? 0 : backoffDelayMs({ ...this.#settings, attempt, chance })
-        },
-        topicAnswered: (topicId, use) => this.#restoreTopic(topicId, use),
-        failed: error => this.#fail(error)
-      }
-    })
-  }
-
-  #buildLastResort(): LastResort {
-    return new LastResort({
-      world: this.#world,
-      policy: this.#settings.onFailure,
-      setAside: this.#setAside,
-      handlers: {
-        skipped: event => this.#reports.skipped(event),
-        deadLettered: event => this.#reports.deadLettered(event),
-        retried: (error, place, waitMs, attempt) =>
-          this.#reports.retried(error, place, waitMs, { attempt, of: this.#settings.attempts }),
-        // Not by a pull, as a bounded run looks: it would bring the very body that cannot be read.
-        hasLogsFrom: async (epoch, offset) => {
-          const end = await this.#starts.ownPosition(epoch, 'end', offset)
-          return end === undefined ? undefined : end > offset
-        }
-      }
-    })
-  }
-
-  #buildStallWatch(): StallWatch {
-    return new StallWatch({
-      world: this.#world,
-      settings: this.#settings,
-      tenures: this.#tenures,
-      waitOf: ({ epoch }) => this.#dispatcher.waitOf(epoch),
-      givenMs: ({ epoch }) => this.#dispatcher.givenMs(epoch),
-      stalled: event => this.#stalled(event)
-    })
-  }
-
-  #buildRunEnd(): RunEnd {
-    return new RunEnd({
-      world: this.#world,
-      settings: this.#settings,
-      boundedRun: this.#boundedRun,
-      tenures: this.#tenures,
-      troubles: this.#troubles,
-      signal: this.#stopSignal.signal,
-      isRunning: () => this.#phase === 'running',
-      end: error => {
-        if (error !== undefined) this.#fail(toClsError(error))
-        void this.stop()
-      }
-    })
-  }
-
-  // ---- What the service takes away ----
-
-  /** The others go on, as long as there are any. */
-  #refuseTopic(topicId: string, use: TopicUse, error: ClsConsumerError): void {
-    if (!this.#troubles.refuse(topicId, use, error)) return
-    this.#reports.topicRefused(topicId, error)
-    if (this.#troubles.isEveryTopicRefused) this.#fail(error)
-    this.#runEnd.check()
-  }
-
-  #restoreTopic(topicId: string, use: TopicUse): void {
-    if (this.#troubles.restore(topicId, use)) this.#reports.topicRestored(topicId)
-  }
-
-  /** The group was deleted under us: it is made again, and joined with the heartbeats that go on. */
-  #regroup(error: ClsConsumerError): void {
-    this.#starts.groupMadeAgain()
-    if (this.#groupMaker.isAtWork) return
-    this.#reports.groupLost(error)
-    this.#groupMaker.makeAgain()
-  }
-
-  #revoke(epochs: readonly Epoch[]): void {
-    for (const epoch of epochs) this.#reports.revoked(epoch)
-    this.#tenures.revoke(epochs)
-  }
-
-  #lose(epochs: readonly Epoch[], reason: string): void {
-    const partitions = epochs.map(({ topicId, partition }): PartitionId => ({ topicId, partition }))
-    this.#tenures.lose(epochs, reason)
-    this.#reports.leaseLost(partitions, reason)
-  }
-
-  #stalled(event: StalledEvent): void {
-    const { topicId, partition, offset, stalledMs, reason } = event
-    this.#reports.stalled(event)
-    if (this.#settings.onStall !== 'stop') return
-    const message = `no progress for ${stalledMs} ms: ${reason}`
-    const place = { topicId, partition, ...(offset === undefined ? {} : { offset }) }
-    this.#fail(new ClsConsumerError('PARTITION_STALLED', message, place))
   }
 }

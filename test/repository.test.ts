@@ -20,6 +20,7 @@ const STAGES = ['group', 'fetch', 'dispatch', 'commit', 'failure']
 /** The files that may know more than one stage. */
 const ASSEMBLY = [
   'consumer',
+  'stages',
   'tenures',
   'tenure',
   'supply',

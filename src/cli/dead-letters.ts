@@ -123,16 +123,19 @@ const GATHERED_CHARACTERS = 64 * 1024
 /** Many lines in one write, each write awaited: a slow reader slows the reading down, instead of filling memory. */
 class GatheredOutput {
   readonly #output: Sink
+  /** On a terminal nothing is kept back: what standard error says comes there too, in its place. */
+  readonly #gatheredMax: number
   #text = ''
   #isUnread = false
 
   constructor(output: Sink) {
     this.#output = output
+    this.#gatheredMax = output.isTTY === true ? 0 : GATHERED_CHARACTERS
   }
 
   async write(text: string): Promise<void> {
     this.#text += text
-    if (this.#text.length >= GATHERED_CHARACTERS) await this.flush()
+    if (this.#text.length >= this.#gatheredMax) await this.flush()
   }
 
   async flush(): Promise<void> {

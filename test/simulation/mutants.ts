@@ -41,7 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'does not check the lease at a commit',
-    file: 'src/consumer.ts',
+    file: 'src/stages.ts',
     from: 'leaseRemainingMs: () => this.#lease.remainingMs(world.clock.monotonic())',
     to: 'leaseRemainingMs: () => 1e6 + world.clock.monotonic()'
   },
@@ -167,11 +167,11 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'stops its heartbeats before its last release',
     file: 'src/consumer.ts',
-    from: `    await this.#tenures.closeAll()
+    from: `    await tenures.closeAll()
     // 5. Heartbeats stop last.
-    await this.#membership.leave()`,
-    to: `    const closing = this.#tenures.closeAll()
-    await this.#membership.leave()
+    await membership.leave()`,
+    to: `    const closing = tenures.closeAll()
+    await membership.leave()
     await closing`
   },
   {
