@@ -8,11 +8,13 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const { values, positionals: wanted } = parseArgs({ options: { times: { type: 'string' } }, allowPositionals: true })
 const times = Number(values.times ?? 1)
 const root = import.meta.dirname
+const reporter = pathToFileURL(join(root, 'support/failures-last.js')).href
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter(file => file.endsWith('.test.js') && (wanted.length === 0 || wanted.some(part => file.includes(part))))
   .sort()
@@ -26,6 +28,8 @@ for (let run = 1; run <= times; run++) {
   const startedMs = Date.now()
   // Two at a time: scenarios run several processes each.
   const flags = ['--import', join(root, 'support/fast-check-sizes.js'), '--test', '--test-concurrency=2']
+  // On a terminal Node's own report names the failures at its end.
+  if (!process.stdout.isTTY) flags.push(`--test-reporter=${reporter}`, '--test-reporter-destination=stdout')
   const { status } = spawnSync(process.execPath, [...flags, ...files], {
     stdio: 'inherit',
     env: times === 1 ? process.env : { ...process.env, CLS_SCENARIO_REPLAYS: '0' }
