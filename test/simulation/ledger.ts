@@ -111,10 +111,13 @@ export class Ledger {
 
   assigned(party: Party, { topicId, partition, epoch, startOffset, reason }: AssignedEvent): void {
     const key = partitionKey(topicId, partition)
-    const settled = this.stock.find(key)?.indexAt(startOffset) ?? 0
-    // Who goes elsewhere keeps what he has, but for what he will read again; and only he commits first where he goes.
+    const stock = this.stock.find(key)
+    const settled = stock?.indexAt(startOffset) ?? 0
+    // Who goes elsewhere keeps what he has, but for what he will read again, or what his seek passes: of a batch that he had
+    // processed, and that stood still for its letters; and only he commits first where he goes.
     const kept = reason.startsWith('back to its last save') ? undefined : party.progress.get(key)?.unsaved
-    const unsaved = kept !== undefined && kept.first < settled ? kept : undefined
+    const first = kept === undefined ? settled : (stock?.pastWaived(kept.first) ?? settled)
+    const unsaved = kept !== undefined && first < settled ? { ...kept, first } : undefined
     const hasPulled = reason.startsWith('resumed') || reason.startsWith('back to its last save')
     const fromStep = this.#facts.step()
     party.progress.set(key, { epoch, fromStep, hasPulled, settled, unsaved, last: undefined })

@@ -109,6 +109,13 @@ export class PartitionStock {
     return past
   }
 
+  /** The first message from there on that nobody's word passes by. */
+  pastWaived(index: number): number {
+    let past = index
+    while (this.messages[past]?.isWaived === true) past += 1
+    return past
+  }
+
   /** The message that has this log, at the offset or behind it. */
   holding(id: string, offset: bigint): Message | undefined {
     for (let index = this.indexAt(offset); index < this.messages.length; index++) {
