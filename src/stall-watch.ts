@@ -114,7 +114,7 @@ export class StallWatch {
     if (wait !== 'processor') return wait === undefined ? undefined : DISPATCH_REASONS[wait]
     // Of this attempt: the partition may have come no further for longer.
     const runMs = world.clock.monotonic() - (givenMs(tenure) ?? world.clock.monotonic())
-    return `processor running for ${Math.floor(runMs / 1000)} s`
+    return `processor running for ${Math.round(runMs / 1000)} s`
   }
 }
 

@@ -9,9 +9,10 @@
  * It boots when first needed. A body that kills or blocks it costs that thread, and rest for a while: hostile bodies
  * cannot have threads booted without end. One body is unpacked at a time, so that it needs memory for one.
  */
+import { setMaxListeners } from 'node:events'
 import { assert, ClsConsumerError, fromFailure, toFailure } from '../errors.ts'
 import { errorFields } from '../observe/error-fields.ts'
-import { within } from '../within.ts'
+import { unlessAborted, within } from '../within.ts'
 import type { Clock, Harvest, Logger, PulledBody, Timers } from '../world.ts'
 import type { AnyAnswer, HarvestTask, ScoutTask } from './messages.ts'
 import type { ThreadPool } from './thread-pool.ts'
@@ -48,12 +49,13 @@ export class ScoutThread {
   #waitingCount = 0
   /** The body that is with the thread, and those before ours. Never rejects. */
   #before: Promise<unknown> = Promise.resolve()
-  /** Ends a rest. */
+  /** Ends a rest, and every wait for a turn. */
   readonly #closing = new AbortController()
 
   constructor(world: ScoutWorld, makePool: () => ScoutPool) {
     this.#world = world
     this.#makePool = makePool
+    setMaxListeners(0, this.#closing.signal) // one for each caller that waits
   }
 
   async nextOffset(body: PulledBody, responseBytesMax: number): Promise<bigint | undefined> {
@@ -82,6 +84,7 @@ export class ScoutThread {
     try {
       const harvest = await within(this.#world.timers, answer, HARVEST_CALL_MS_MAX, () => undefined)
       if (harvest !== undefined) return harvest
+      if (this.#phase === 'closed') throw closedError()
       throw new ClsConsumerError('THREAD_LOST', `the scout thread was not free within ${HARVEST_CALL_MS_MAX} ms`)
     } finally {
       isWanted = false
@@ -94,10 +97,11 @@ export class ScoutThread {
     await this.#pool?.close()
   }
 
-  #inTurn<T>(act: () => T | Promise<T>): Promise<T> {
+  /** `undefined` as soon as it is closed: whoever waits here would outlive the consumer, with his limit's timer. */
+  #inTurn<T>(act: () => T | Promise<T>): Promise<T | undefined> {
     const turn = this.#before.then(act)
     this.#before = turn.catch(() => undefined)
-    return turn
+    return unlessAborted(turn, this.#closing.signal)
   }
 
   #isUsable(): boolean {

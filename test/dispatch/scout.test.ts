@@ -213,6 +213,20 @@ describe('the scout', () => {
     await unused.scout.close()
     assert.deepEqual(unused.happened, [])
   })
+
+  test('closed, it lets go at once of all who wait, whatever its thread is at', BOUNDED, async () => {
+    const { ask, harvest, scout, runs, time } = bench()
+    const asked = [ask(), ask()]
+    const harvested = rejection('POOL_BROKEN', harvest())
+    await turn()
+    assert.equal(runs.all.length, 1)
+    await scout.close()
+    assert.deepEqual(await Promise.all(asked), [undefined, undefined])
+    await harvested
+    for (const run of runs.open) run.refuse(new ClsConsumerError('THREAD_LOST', 'gone'))
+    await turn()
+    assert.equal(time.pendingCount, 0, 'no timer outlives the consumer')
+  })
 })
 
 describe('messages for dead letters', () => {

@@ -21,7 +21,7 @@ interface Row {
 const STALLS: readonly Row[] = [
   {
     what: 'a processor that does not return',
-    reason: /^processor running for [1-9]\d* s$/,
+    reason: /^processor running for \d+ s$/,
     part: gateFile => ({ behaviour: { hold: { gateFile, mode: 'wait', partition: 0 } } })
   },
   {
@@ -103,7 +103,7 @@ describe('stalls', { concurrency: 2 }, () => {
       const a = stage.run('A', { options, behaviour: { hold } })
       const { code, text } = await a.finished()
       assert.equal(code, 'PARTITION_STALLED')
-      assert.match(text ?? '', /no progress for \d+ ms: processor running for [1-9]\d* s.*partition 0, offset 0/)
+      assert.match(text ?? '', /no progress for \d+ ms: processor running for \d+ s.*partition 0, offset 0/)
       stage.run('B', { options: SMALL })
       await finishSound(stage)
     })

@@ -222,6 +222,8 @@ export class Host {
     const words = Object.entries(fields).map(([name, value]) => `${name}=${value}`)
     this.#parts.trace(this.place.name, `${level}: ${message} ${words.join(' ')}`)
     this.#parts.ledger.heard(message, fields)
+    // Frozen until its limit had passed, it may not even have left: the server waits for the timeout.
+    if (message === 'last heartbeat failed') this.#party.lastHeld = []
   }
 
   #startEngine(count: number, hooks: EngineHooks): SimulatedEngine {
