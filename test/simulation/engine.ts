@@ -227,6 +227,7 @@ export class SimulatedEngine implements Engine {
   #rejectRuns(seat: Seat): void {
     for (const { task, reject } of seat.runs) {
       if (task.kind === 'batch') this.#parts.host.unanswered(task)
+      if (task.kind === 'revoke') this.#parts.host.revokeUnanswered(task)
       reject(new Error('the thread has ended'))
     }
     seat.runs.clear()

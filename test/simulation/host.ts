@@ -164,6 +164,10 @@ export class Host {
     this.#parts.ledger.unanswered(this.#party, task)
   }
 
+  revokeUnanswered(partition: PartitionId): void {
+    this.#parts.ledger.revokeUnanswered(partition)
+  }
+
   overwritten(task: BatchTask, before: readonly string[], after: readonly string[]): void {
     const text = `batch ${task.batchId} of ${task.topicId}#${task.partition} held ${before.join(' ')}, and then ${after.join(' ')}`
     this.#parts.ledger.findings.add('I5', text)

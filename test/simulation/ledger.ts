@@ -77,6 +77,14 @@ export class Ledger {
     this.#visits.saved(party, partitionKey(topicId, partition))
   }
 
+  /** A thread has exited in `revoke`: what that saved may not count, and nobody may be left to do it again. */
+  revokeUnanswered({ topicId, partition }: PartitionId): void {
+    const stock = this.stock.find(partitionKey(topicId, partition))
+    if (stock === undefined) return
+    this.wire.excuse(stock, 'its thread has ended in revoke')
+    stock.isSetBack = true
+  }
+
   /** A thread has exited with a batch whose answer never arrived. */
   unanswered(party: Party, { topicId, partition, startOffset }: BatchTask): void {
     const key = partitionKey(topicId, partition)
@@ -217,10 +225,12 @@ export class Ledger {
     return [...this.stock.partitions].filter(stock => !stock.isDone || !(stock.isCommitted || isPardoned(stock)))
   }
 
-  /** Its owner has what is not saved yet. */
-  #isKept({ key }: PartitionStock): boolean {
+  /** Its owner has all of it, and not saved it yet. */
+  #isKept(stock: PartitionStock): boolean {
     return [...this.#parties].some(party => {
-      return party.progress.get(key)?.unsaved !== undefined && party.find(key)?.phase === 'active'
+      const progress = party.progress.get(stock.key)
+      if (progress?.unsaved === undefined || party.find(stock.key)?.phase !== 'active') return false
+      return stock.pastPoison(progress.settled) === stock.messages.length
     })
   }
 

@@ -163,7 +163,7 @@ export class Visits {
       for (const open of other.visits) {
         if (open.key !== key) continue
         if (other === party) this.#add('I2', visit, `while the one from ${open.startOffset} is still with a processor`)
-        else if (this.#mustKnow(open) && !this.#isDraining(visit)) {
+        else if (this.#mustKnow(open) && !this.#isDraining(visit) && !this.#isDraining(open)) {
           this.#add('I2', visit, `while ${other.name}, whose lease holds, has the one from ${open.startOffset}`)
         }
       }

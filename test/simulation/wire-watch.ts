@@ -86,10 +86,8 @@ export class WireWatch {
 
   /** Something may take this partition from its owner without his knowing. */
   robbed(stock: PartitionStock, reason: string): void {
-    for (const party of this.#parties) {
-      // Where the service gives away what is held, who has just been given it may not even know.
-      if (this.#facts.isRobbing || party.find(stock.key) !== undefined) stock.robbed.add(party)
-    }
+    // Who does not hold it may have been granted it, and not have heard of that either.
+    for (const party of this.#parties) stock.robbed.add(party)
     stock.theftStep = this.#facts.step()
     stock.robbedStep = this.#facts.step()
     this.excuse(stock, reason)
@@ -176,8 +174,9 @@ export class WireWatch {
     const isSpent = status === 'readonly' && offset >= log.end
     // -1 is no position that the service has named: of a partition without one, the beginning.
     if (offset < 0n || isSpent || this.#facts.committed(stock) !== undefined) return
-    // His start may have been ignored, or be gone with the group.
-    if (!stock.robbed.has(party)) this.#add('I11', party, `pulls ${key}:${offset}, and nothing is committed there`)
+    // His start may have been ignored, or be gone with the group, which he need not have heard of since he asked for it.
+    if (!stock.robbed.has(party) && stock.forgotten !== 'now')
+      this.#add('I11', party, `pulls ${key}:${offset}, and nothing is committed there`)
   }
 
   #add(invariant: string, { name }: Party, message: string): void {
