@@ -39,9 +39,12 @@ const SIGNATURE_EXPIRE_SECONDS = 300
 const ERROR_BYTES_MAX = 64 * 1024
 /** Whose signature is remembered, for refusals found later inside their bodies. Far more are never open. */
 const PULLS_REMEMBERED_MAX = 4096
+/** Whose latest headers are kept: more than a consumer has. */
+const TOPICS_SIGNED_MAX = 256
 
 export function createDataApi(options: DataApiOptions): DataApi {
   const { signing, http, timers, callTimeoutMs } = options
+  const headersOf = keepHeaders(options)
   /** What the latest pull from each place was signed with. */
   const identities = new Recent<Identity>(PULLS_REMEMBERED_MAX)
   let lastIdentity: Identity | undefined
@@ -66,9 +69,10 @@ export function createDataApi(options: DataApiOptions): DataApi {
         lastIdentity = identity
         identities.set(keyOf(place), identity)
         const asked: Asked = { place, secrets: identity.secrets }
-        const sent = { ...signedPull(request, identity, options), signal: limited, place }
-        const answer = await http.pull(sent, (received, headers) =>
-          onProgress?.({ received, compression: compressionOf(headers, received, asked) })
+        const headers = headersOf(request.topicId, identity)
+        const sent = { ...describePull(request, options), headers, signal: limited, place }
+        const answer = await http.pull(sent, (received, answered) =>
+          onProgress?.({ received, compression: compressionOf(answered, received, asked) })
         )
         try {
           signing.serviceClock.observe(answer.headers.get('date'))
@@ -101,9 +105,25 @@ function keyOf({ topicId, partition, offset }: ErrorPlace): string {
   return `${topicId}/${partition}/${offset}`
 }
 
-function signedPull(request: PullRequest, identity: Identity, { endpoints, bodyBytesMax }: DataApiOptions) {
+/** A signature says nothing of a pull but its topic and its second: those of one second are the same. */
+function keepHeaders({ endpoints }: DataApiOptions): (topicId: string, identity: Identity) => Record<string, string> {
+  const kept = new Recent<{ readonly identity: Identity; readonly headers: Record<string, string> }>(TOPICS_SIGNED_MAX)
+  const to = { origin: endpoints.dataOrigin, path: PATH, contentType: DATA_CONTENT_TYPE }
+  return (topicId, identity) => {
+    const latest = kept.get(topicId)
+    if (latest !== undefined && isSignedAlike(latest.identity, identity)) return latest.headers
+    const headers = dataHeaders(identity, { ...to, topicId })
+    kept.set(topicId, { identity, headers })
+    return headers
+  }
+}
+
+function isSignedAlike(a: Identity, b: Identity): boolean {
+  return a.nowSeconds === b.nowSeconds && a.credentials === b.credentials
+}
+
+function describePull(request: PullRequest, { endpoints, bodyBytesMax }: DataApiOptions) {
   const { topicId, partition, startOffset, sizeBytes, endTime, query } = request
-  const origin = endpoints.dataOrigin
   const body = printJson({
     StartOffset: startOffset,
     StartTime: 0,
@@ -113,8 +133,7 @@ function signedPull(request: PullRequest, identity: Identity, { endpoints, bodyB
     EndTime: endTime,
     Query: query
   })
-  const headers = dataHeaders(identity, { origin, path: PATH, topicId, contentType: DATA_CONTENT_TYPE })
-  return { origin, path: `${PATH}?topic_id=${percentEncode(topicId)}`, headers, body, bodyBytesMax }
+  return { origin: endpoints.dataOrigin, path: `${PATH}?topic_id=${percentEncode(topicId)}`, body, bodyBytesMax }
 }
 
 /** Content type, token and signature of a data-plane request. */

@@ -93,7 +93,7 @@ export class PullChain {
       this.restart(nextOffset)
     } else {
       // No logs and no advance, in a response too large to see that here; with logs the worker fails the batch.
-      this.restart(batch.startOffset, this.#pace.idleMs())
+      this.restart(batch.startOffset, this.#idleMs())
     }
     return verdict === 'first'
   }
@@ -227,7 +227,7 @@ export class PullChain {
         return
       case 'wait':
         this.#ahead.dropFrom(pull)
-        this.#goOnFrom(startOffset, this.#pace.idleMs())
+        this.#goOnFrom(startOffset, this.#idleMs())
         return
       case 'went-back': {
         const message = `the next offset ${step.to} lies before the one pulled from`
@@ -265,6 +265,10 @@ export class PullChain {
   /** What is told to the handlers may have stopped the chain, and a scout may tell at any time. */
   #goOnFrom(offset: bigint, delayMs = 0, front: 'sought' | 'kept' = 'sought'): void {
     if (this.#phase === 'pulling') this.#ahead.goOnFrom(offset, delayMs, front)
+  }
+
+  #idleMs(): number {
+    return this.#pace.idleMs(this.#parts.world.clock.monotonic())
   }
 
   #giveUp(error: ClsConsumerError, offset: bigint): void {

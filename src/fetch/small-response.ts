@@ -14,12 +14,16 @@ export type SmallResponse =
   | { readonly kind: 'error'; readonly error: ClsConsumerError }
 
 export function readSmallResponse(text: string, place: ErrorPlace): SmallResponse {
-  const refusal = findDataError({ status: 200, headers: new Map(), body: Buffer.from(text) }, { place, secrets: [] })
-  if (refusal !== undefined) return { kind: 'error', error: refusal }
   const corrupt = (what: string): SmallResponse => ({
     kind: 'error',
     error: new ClsConsumerError('BODY_CORRUPT', `the response ${what}`, place)
   })
+  // Nearly all are good: only what looks like a refusal is read once more.
+  const refused = (what: string): SmallResponse => {
+    const answer = { status: 200, headers: new Map(), body: Buffer.from(text) }
+    const error = findDataError(answer, { place, secrets: [] })
+    return error === undefined ? corrupt(what) : { kind: 'error', error }
+  }
   let parsed: Json
   try {
     parsed = parseJson(text)
@@ -27,10 +31,10 @@ export function readSmallResponse(text: string, place: ErrorPlace): SmallRespons
     return corrupt('is not JSON')
   }
   const response = isRecord(parsed) ? parsed.Response : undefined
-  if (!isRecord(response)) return corrupt('has no Response')
+  if (!isRecord(response)) return refused('has no Response')
   const { Error: error, NextOffset: next, Message: messages } = response
   // Not the documented form, but an error all the same: never "nothing new" (I6).
-  if (error !== undefined && error !== null) return corrupt('has an Error without a Code')
+  if (error !== undefined && error !== null) return refused('has an Error without a Code')
   const nextOffset = int64(next)
   if (next !== undefined && next !== null && nextOffset === undefined)
     return corrupt('has a NextOffset that is no int64')
