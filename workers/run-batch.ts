@@ -1,7 +1,7 @@
 /**
- * The module that Piscina loads into each thread.
+ * What runs in each thread.
  *
- * In: tasks. Out: answers. Loads no user code: a module that fails here would keep the thread from booting.
+ * In: tasks. Out: answers.
  */
 import { createThread } from './thread.ts'
 

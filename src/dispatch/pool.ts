@@ -28,7 +28,7 @@ export interface ThreadsOptions {
   readonly maxYoungGenerationSizeMb?: number
   /** JavaScript heap of a thread that runs processors, past which it ends; Node's own limit where undefined. */
   readonly threadHeapMb?: number | undefined
-  /** The built run-batch.js. */
+  /** The built boot.cjs. */
   readonly file?: URL
   /** This process's environment; secrets in it do not reach the threads. */
   readonly env: Readonly<Record<string, string | undefined>>
@@ -82,7 +82,7 @@ function createPool(options: ThreadsOptions, warn: Logger['warn']): ThreadPool {
 function startPiscina(options: ThreadsOptions, warn: Logger['warn'], hooks: EngineHooks): Engine {
   const { count, env, file, maxYoungGenerationSizeMb = YOUNG_GENERATION_MB, threadHeapMb } = options
   const piscina = new Piscina<AnyTask, AnyAnswer>({
-    filename: fileURLToPath(file ?? new URL('../../workers/run-batch.js', import.meta.url)),
+    filename: fileURLToPath(file ?? new URL('../../workers/boot.cjs', import.meta.url)),
     minThreads: count,
     maxThreads: count,
     idleTimeout: Number.POSITIVE_INFINITY,

@@ -62,7 +62,6 @@ function bench(t: TestContext, options: Partial<ThreadsOptions> = {}): Bench & {
     log: { debug: line, info: line, warn: line, error: line },
     clock: realClock,
     timers: realTimers,
-    file: RUN_BATCH,
     ...options
   })
   // An idle pool lets the process end: what is awaited here would never come.

@@ -117,6 +117,37 @@ describe('the free list of a thread', () => {
     for (let batch = 0; batch < 20; batch++) assert.equal(play(list, 7 * MIB), first)
   })
 
+  // What a weak reference was made to, or asked for, stays until the turn ends.
+  test('what there was no room for, or no use, is taken again while the engine has not collected it', () => {
+    const { list, clock } = listOf(6 * MIB)
+    const open = (): KernelMemory[] => Array.from({ length: 4 }, () => list.take())
+    const close = (memories: readonly KernelMemory[]): void => {
+      for (const memory of memories) {
+        memory.reserve(4 * MIB)
+        list.give(memory)
+      }
+    }
+    const first = open()
+    close(first)
+    assert.equal(list.byteCount, first[0]?.byteCount, 'one is kept, and counts')
+    const second = open()
+    assert.deepEqual(new Set(second), new Set(first))
+    close(second)
+    clock.nowMs += WHILE_MS + 1
+    list.sweep()
+    assert.equal(list.byteCount, 0)
+    assert.deepEqual(new Set(open()), new Set(first))
+  })
+
+  test('what was dropped and is too large once it is taken again is dropped for good', () => {
+    const { list, clock } = listOf()
+    const large = play(list, 8 * MIB)
+    clock.nowMs += WHILE_MS + 1
+    list.sweep()
+    assert.equal(play(list, MIB), large)
+    assert.notEqual(play(list, MIB), large)
+  })
+
   test('a memory is given back once, and only what was taken', () => {
     const { list } = listOf()
     const memory = list.take()
