@@ -39,7 +39,10 @@ export interface RateEvent {
   readonly bodyBytesPerSecond: number
   /** Decompressed. */
   readonly responseBytesPerSecond: number
+  /** Held now. */
   readonly heldBytes: number
+  /** What may be held. */
+  readonly heldBytesMax: number
   readonly partitionCount: number
   /** Since the last event; what each is, `ConsumerSnapshot` says. */
   readonly skippedBatchCount: number
@@ -124,6 +127,8 @@ export interface ConsumerSnapshot {
   readonly deadLetterCount: number
   /** How often a partition has moved to another thread. */
   readonly moveCount: number
-  /** Held now, of heldBytesMax. */
+  /** Held now. */
   readonly heldBytes: number
+  /** What may be held: all backpressure follows from the two. */
+  readonly heldBytesMax: number
 }

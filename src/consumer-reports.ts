@@ -19,7 +19,7 @@ import type { PartitionId, ProcessedAnswer } from './dispatch/messages.ts'
 import { type ClsConsumerError, type ErrorPlace, toFailure } from './errors.ts'
 import type { DeadLetteredEvent, SkippedEvent } from './last-resort.ts'
 import { errorFields } from './observe/error-fields.ts'
-import { givenUpFields, rateFields, type Totals } from './observe/rate.ts'
+import { type Gauges, givenUpFields, rateFields, type Totals } from './observe/rate.ts'
 import { Throughput } from './observe/throughput.ts'
 import type { StalledEvent } from './stall-watch.ts'
 import type { Logger, World } from './world.ts'
@@ -30,7 +30,7 @@ export interface ConsumerReportsParts {
   readonly consumer: string
   readonly events: EventEmitter<ConsumerEvents>
   /** What is so now. */
-  gauges(): Pick<RateEvent, 'heldBytes' | 'partitionCount'>
+  gauges(): Gauges
 }
 
 export class ConsumerReports {

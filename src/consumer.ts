@@ -163,7 +163,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       partitions: partitions.sort(byPartition),
       ...reports.totals,
       moveCount: dispatcher.moveCount,
-      heldBytes: budget.heldBytes
+      heldBytes: budget.heldBytes,
+      heldBytesMax: this.#settings.heldBytesMax
     }
   }
 

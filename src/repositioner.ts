@@ -132,14 +132,21 @@ export class Repositioner {
 
   /**
    * Why the processor's batch has failed that wants to go on there: the log does not go so far. Its batch is open while the
-   * service is asked. The partition closes or ends its epoch meanwhile → the word counts for nothing, whatever it is.
+   * service is asked. The partition closes or ends its epoch meanwhile → the word counts for nothing, whatever it is. The
+   * service fails to tell → the attempt has failed, too: to go ahead of all that was read on a guess may pass logs (I1).
    */
   async rewindFault(tenure: Tenure, offset: bigint): Promise<ClsConsumerError | undefined> {
     const { topicId, partition } = tenure.epoch
-    const endOffset = await endBefore(this.#parts, tenure, offset)
-    if (endOffset === undefined) return undefined
-    const message = `context.rewind(): ${beyondEnd(offset, endOffset)}`
-    return new ClsConsumerError('PROCESSOR_FAILED', message, { topicId, partition })
+    try {
+      const endOffset = await endBefore(this.#parts, tenure, offset)
+      if (endOffset === undefined) return undefined
+      const message = `context.rewind(): ${beyondEnd(offset, endOffset)}`
+      return new ClsConsumerError('PROCESSOR_FAILED', message, { topicId, partition })
+    } catch (thrown) {
+      const cause = toClsError(thrown)
+      const message = `context.rewind(): whether the log goes as far as ${offset} is not known: ${cause.what}`
+      return new ClsConsumerError('PROCESSOR_FAILED', message, { topicId, partition, cause })
+    }
   }
 
   /** A processor's word. */
@@ -285,7 +292,8 @@ export class Repositioner {
     // A consumer that stops does not insist, and so may not know where a bounded run ends.
     if (next.phase !== 'opening' || signal.aborted) return false
     const { saves } = beginning
-    const isStateGone = this.#stateGone.has(next) && saves !== undefined
+    // From here on its thread keeps anew: another loss is another word.
+    const isStateGone = this.#stateGone.delete(next) && saves !== undefined
     const begun = isStateGone ? { startOffset: saves.offset, saves: new Saves(saves.offset) } : beginning
     handlers.assigned({ ...epoch, startOffset: begun.startOffset, reason: isStateGone ? STATE_GONE : reason })
     this.#hooks.startPulling(next, begun, bounds?.get(partition))

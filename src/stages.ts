@@ -91,7 +91,11 @@ export class Stages {
       group: settings.group,
       consumer,
       events,
-      gauges: () => ({ heldBytes: this.budget.heldBytes, partitionCount: this.tenures.count })
+      gauges: () => ({
+        heldBytes: this.budget.heldBytes,
+        heldBytesMax: settings.heldBytesMax,
+        partitionCount: this.tenures.count
+      })
     })
     this.#lease = new Lease(2 * settings.heartbeatIntervalMs)
     this.holdings = new Holdings(settings.topicIds)

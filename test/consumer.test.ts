@@ -8,6 +8,7 @@ import type { ConsumerOptions } from '../src/options.ts'
 import { turn } from './support/calls.ts'
 import { BOUNDED, bench, fail, INTERVAL_MS } from './support/consumer-bench.ts'
 import { bodyOf, withMessages, withoutMessages } from './support/fake-data.ts'
+import { systemError } from './support/fake-files.ts'
 import { REQUIRED } from './support/settings.ts'
 
 const RATE_MS = 10_000
@@ -170,6 +171,64 @@ describe('what happens is visible', () => {
     assert.deepEqual(data.openOffsets, [90n])
   })
 
+  test('retried, after a process that failed: each time, with the attempt and how many there are', BOUNDED, async t => {
+    const { start, time, fill, failBatch, lines, told } = visible(t, { attempts: 3, onFailure: 'park' })
+    await start()
+    await fill(90n)
+    lines()
+    const tries = [1, 2].map(attempt => ({ attempt, of: 3, waitMs: 375 * attempt }))
+    for (const { waitMs } of tries) {
+      await failBatch(90n)
+      await time.advance(waitMs)
+    }
+    await failBatch(90n)
+    const why = { ...ZERO, offset: 90n, code: 'PROCESSOR_FAILED', error: 'said PROCESSOR_FAILED' }
+    assert.deepEqual(
+      lines()
+        .filter(([, message]) => message === 'retried')
+        .map(([, , fields]) => fields),
+      tries.map(fields => ({ ...why, ...fields }))
+    )
+    assert.equal(told('retried').length, 2, 'the last attempt has no other behind it')
+  })
+
+  test('retried, after an onResult that threw: with the attempt and how many there are', BOUNDED, async t => {
+    let callCount = 0
+    const onResult = (): void => {
+      callCount += 1
+      if (callCount === 1) throw new Error('the sink is full')
+    }
+    const { start, time, fill, finish, consumer } = visible(t, { attempts: 3, onResult })
+    const tries: unknown[] = []
+    consumer.on('retried', ({ error, attempt, of, waitMs }) => tries.push([error.code, attempt, of, waitMs]))
+    await start()
+    await fill(90n)
+    await finish(90n, { logCount: 1, result: 1 })
+    assert.deepEqual(tries, [['ON_RESULT_FAILED', 1, 3, 375]])
+    await time.advance(375)
+    assert.equal(callCount, 2)
+  })
+
+  test('retried, after letters that were not written: with the attempt and how many there are', BOUNDED, async t => {
+    const options = { attempts: 3, deadLetterDirectory: '/dead' }
+    const { start, time, fill, finish, files, consumer } = visible(t, options)
+    const tries: unknown[] = []
+    consumer.on('retried', ({ error, attempt, of, waitMs }) => tries.push([error.code, attempt, of, waitMs]))
+    await start()
+    await fill(90n)
+    files.fault = call => {
+      if (call === 'sync') throw systemError('EIO')
+      return undefined
+    }
+    await finish(90n, {
+      letters: [{ kind: 'log', messageIndex: 0, logIndex: 0, reason: 'odd', raw: Buffer.from('log') }]
+    })
+    assert.deepEqual(tries, [['DEAD_LETTER_WRITE', 1, 3, 375]])
+    files.fault = () => undefined
+    await time.advance(375)
+    assert.equal(consumer.snapshot().deadLetterCount, 1)
+  })
+
   test('lease lost: one line and one event for all partitions, then one release each', BOUNDED, async t => {
     const { start, control, stopProcess, grant, time, lines, told } = visible(t)
     grant(0, 1)
@@ -230,7 +289,7 @@ describe('what happens is visible', () => {
     await time.advance(RATE_MS - 201)
     assert.equal(rates().length, 0)
     await time.advance(1)
-    const still = { heldMB: '2.1', partitions: 1 }
+    const still = { heldMB: '2.1', heldMaxMB: '268.4', partitions: 1 }
     const busy = { logsPerSecond: 100, bodyMBPerSecond: '0.4', responseMBPerSecond: '3.0', ...still }
     assert.deepEqual(rates(), [
       { level: 'info', message: 'rate', fields: { ...busy, batchP50Ms: 200, batchP99Ms: 200 } }
@@ -250,6 +309,7 @@ describe('what happens is visible', () => {
       bodyBytesPerSecond: body.byteCount / 10,
       responseBytesPerSecond: 3_000_000,
       heldBytes: 2 * 1024 * 1024,
+      heldBytesMax: 256 * 1024 * 1024,
       partitionCount: 1,
       latency: { p50Ms: 200, p99Ms: 200, maxMs: 200 },
       skippedBatchCount: 0,

@@ -259,17 +259,49 @@ describe('beyond the end of the log', () => {
     assert.match(second ?? '', /^cls-consumer-positions-\w+ end$/)
   })
 
-  test('where the service does not tell, the offset is taken, and that is told at warn', BOUNDED, async t => {
+  test('where the service refuses to tell, the offset is taken, and that is told at warn', BOUNDED, async t => {
     const { consumer, control, data, log } = await ending(t)
     control.offsets.always = () => {
-      throw fail('API_UNAVAILABLE')
+      throw fail('API_UNAUTHORIZED')
     }
     assert.equal(await consumer.seek(TOPIC, 0, 999n), 999n)
     assert.deepEqual(data.openOffsets, [999n])
     const told = log.lines.find(({ message }) => message === 'where the log ends is not known')
-    const error = { code: 'API_UNAVAILABLE', error: 'said API_UNAVAILABLE' }
+    const error = { code: 'API_UNAUTHORIZED', error: 'said API_UNAUTHORIZED' }
     const fields = { topicId: TOPIC, partition: 0, offset: 999n, ...error }
     assert.deepEqual([told?.level, told?.fields], ['warn', fields])
+  })
+
+  for (const [how, code] of [
+    ['fails to tell', 'API_UNAVAILABLE'],
+    ['has lost the group, which is about to be made again', 'API_NOT_FOUND']
+  ] as const) {
+    test(`I6: where the service ${how}, the seek is refused with its error, and nothing changes`, BOUNDED, async t => {
+      const { consumer, control, data, logged, partition } = await ending(t)
+      const before = partition()
+      control.offsets.always = () => {
+        throw fail(code)
+      }
+      await assert.rejects(consumer.seek(TOPIC, 0, 999n), { code })
+      assert.deepEqual([partition(), logged('repositioned'), data.openOffsets.includes(999n)], [before, [], false])
+    })
+  }
+
+  test('I1: where the service fails to tell, a rewind is a failed attempt, and nothing is passed', BOUNDED, async t => {
+    const { control, rewind, time, threads, idFrom, logged, committed } = await ending(t, {
+      attempts: 2,
+      backoffMs: 100
+    })
+    control.offsets.always = () => {
+      throw fail('API_UNAVAILABLE')
+    }
+    await rewind(90n, 999n)
+    await time.advance(100)
+    assert.equal(threads.batch(idFrom(90n)).task.attempt, 2)
+    const [retry] = logged('retried')
+    const error = 'context.rewind(): whether the log goes as far as 999 is not known: said API_UNAVAILABLE'
+    assert.deepEqual([retry?.code, retry?.error], ['PROCESSOR_FAILED', error])
+    assert.deepEqual([logged('repositioned'), committed.get(0)], [[], 90n])
   })
 
   test('I3: revoked while the service is asked: the seek hears that it has not gone there', BOUNDED, async t => {

@@ -68,7 +68,7 @@ export class OtherGroup {
     const { control, random, log } = this.#world
     const group = `cls-consumer-positions-${random.hex(8)}`
     const topicIds = [...new Set(questions.map(({ topicId }) => topicId))]
-    log.info('asking by a group of its own: this site does not tell positions beside committed ones', { group })
+    log.info('asking by a group of its own: the positions that were told may be committed offsets', { group })
     try {
       await control.createConsumerGroup({ group, timeoutSeconds: GROUP_TIMEOUT_S, topicIds }, signalOf(questions))
       const answers: Offsets[] = []

@@ -10,6 +10,9 @@ export interface Counts extends Totals {
 /** What each is, `ConsumerSnapshot` says. */
 export type GivenUpCounts = Pick<RateEvent, 'skippedBatchCount' | 'skippedMessageCount' | 'deadLetterCount'>
 
+/** What is so now. */
+export type Gauges = Pick<RateEvent, 'heldBytes' | 'heldBytesMax' | 'partitionCount'>
+
 export interface Totals extends GivenUpCounts {
   readonly batchCount: number
   readonly logCount: number
@@ -19,11 +22,7 @@ export interface Totals extends GivenUpCounts {
   readonly responseBytes: number
 }
 
-export function rateBetween(
-  before: Counts,
-  after: Counts,
-  now: Pick<RateEvent, 'heldBytes' | 'partitionCount' | 'latency'>
-): RateEvent {
+export function rateBetween(before: Counts, after: Counts, now: Gauges & Pick<RateEvent, 'latency'>): RateEvent {
   const seconds = Math.max(after.atMs - before.atMs, 1) / 1000
   return {
     logsPerSecond: (after.logCount - before.logCount) / seconds,
@@ -42,6 +41,7 @@ export function rateFields(rate: RateEvent): LogFields {
     bodyMBPerSecond: toMegabytes(rate.bodyBytesPerSecond),
     responseMBPerSecond: toMegabytes(rate.responseBytesPerSecond),
     heldMB: toMegabytes(rate.heldBytes),
+    heldMaxMB: toMegabytes(rate.heldBytesMax),
     partitions: rate.partitionCount,
     batchP50Ms: rate.latency.p50Ms,
     batchP99Ms: rate.latency.p99Ms,

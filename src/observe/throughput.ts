@@ -6,7 +6,7 @@
 import type { RateEvent } from '../consumer-events.ts'
 import type { Timer, World } from '../world.ts'
 import { LatencyRecorder } from './latency.ts'
-import { type Counts, rateBetween, type Totals } from './rate.ts'
+import { type Counts, type Gauges, rateBetween, type Totals } from './rate.ts'
 
 const RATE_INTERVAL_MS = 10_000
 
@@ -22,17 +22,13 @@ const NOTHING: Totals = {
 
 export class Throughput {
   readonly #world: Pick<World, 'clock' | 'timers'>
-  readonly #gauges: () => Pick<RateEvent, 'heldBytes' | 'partitionCount'>
+  readonly #gauges: () => Gauges
   readonly #told: (rate: RateEvent) => void
   readonly #latency = new LatencyRecorder()
   #totals = NOTHING
   #timer: Timer | undefined
 
-  constructor(
-    world: Pick<World, 'clock' | 'timers'>,
-    gauges: () => Pick<RateEvent, 'heldBytes' | 'partitionCount'>,
-    told: (rate: RateEvent) => void
-  ) {
+  constructor(world: Pick<World, 'clock' | 'timers'>, gauges: () => Gauges, told: (rate: RateEvent) => void) {
     this.#world = world
     this.#gauges = gauges
     this.#told = told

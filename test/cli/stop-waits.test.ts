@@ -14,7 +14,15 @@ function bench(phase: ConsumerPhase, partitions: readonly PartitionSnapshot[] = 
   const controller = new AbortController()
   const counted = { batchCount: 0, logCount: 0, bodyBytes: 0, responseBytes: 0 }
   const givenUp = { skippedBatchCount: 0, skippedMessageCount: 0, deadLetterCount: 0 }
-  let snapshot: ConsumerSnapshot = { phase, partitions, ...counted, ...givenUp, moveCount: 0, heldBytes: 0 }
+  let snapshot: ConsumerSnapshot = {
+    phase,
+    partitions,
+    ...counted,
+    ...givenUp,
+    moveCount: 0,
+    heldBytes: 0,
+    heldBytesMax: 1
+  }
   const waits = tellWaits({ snapshot: () => snapshot }, settingsWith({ hookTimeoutMs: 7000 }), {
     stop: controller.signal,
     clock: time.clock,

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { type Counts, rateBetween, rateFields } from '../../src/observe/rate.ts'
 
 const LATENCY = { p50Ms: 12, p99Ms: 345, maxMs: 678 }
-const NOW = { heldBytes: 5_000_000, partitionCount: 3, latency: LATENCY }
+const NOW = { heldBytes: 5_000_000, heldBytesMax: 20_000_000, partitionCount: 3, latency: LATENCY }
 const NONE = { skippedBatchCount: 0, skippedMessageCount: 0, deadLetterCount: 0 }
 const BEFORE: Counts = {
   atMs: 40_000,
@@ -59,6 +59,7 @@ test('the line has whole logs, megabytes of 10^6 with one decimal, and the perce
     bodyMBPerSecond: '1.3',
     responseMBPerSecond: '0.0',
     heldMB: '5.0',
+    heldMaxMB: '20.0',
     partitions: 3,
     batchP50Ms: 12,
     batchP99Ms: 345

@@ -112,7 +112,7 @@ export class GivenUp {
       return
     }
     message.kept.add(id)
-    if (kind === 'log') {
+    if (kind === 'log' || kind === 'group') {
       if (!message.asked.has(id)) {
         this.#findings.add('letter', `a letter holds ${id}, of an attempt that did not come to its end`)
       }

@@ -147,6 +147,10 @@ export class Host {
     return stock !== undefined && offset >= stock.begin && offset <= startOffset ? offset : startOffset
   }
 
+  offsetBeyond({ topicId, partition, startOffset }: BatchTask): bigint {
+    return this.#parts.ledger.stock.find(partitionKey(topicId, partition))?.beyond ?? startOffset
+  }
+
   savedInRevoke(partition: PartitionId): void {
     this.#parts.ledger.savedInRevoke(this.#party, partition)
   }

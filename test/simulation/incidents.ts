@@ -5,6 +5,7 @@
  */
 import type { Consumer } from '../../src/consumer.ts'
 import type { PartitionId } from '../../src/dispatch/messages.ts'
+import type { Position } from '../../src/world.ts'
 import { partitionKey } from './asked.ts'
 import type { Host } from './host.ts'
 import type { Hosts } from './hosts.ts'
@@ -105,16 +106,19 @@ export class Incidents {
     })
   }
 
-  /** To a message, or to either end of the log. What seeks forward does without what lies between. */
+  /** To a message, to either end of the log, or past it. What seeks forward does without what lies between. */
   #seek(host: Host | undefined): void {
-    const { dice, ledger } = this.#stage
+    const { dice, ledger, scenario } = this.#stage
     this.#atPartition(host, (consumer, { topicId, partition }) => {
       const stock = ledger.stock.find(partitionKey(topicId, partition))
-      const messages = stock?.messages.filter(({ offset }) => offset >= stock.begin) ?? []
-      const position = dice.oneIn(4)
-        ? dice.pick(['begin', 'end'] as const)
+      if (stock === undefined) return
+      const messages = stock.messages.filter(({ offset }) => offset >= stock.begin)
+      const ends: readonly (Position | bigint)[] = ['begin', 'end']
+      const beyond = scenario.tellsEnds ? [stock.beyond] : []
+      const position = dice.oneIn(3)
+        ? ([...ends, ...beyond][dice.below(ends.length + beyond.length)] ?? 'begin')
         : (messages[dice.below(messages.length)]?.offset ?? 'begin')
-      // The service may not tell where its ends are.
+      // The service may not tell where its ends are; and past the end there is nowhere to go.
       consumer.seek(topicId, partition, position).catch(() => undefined)
     })
   }

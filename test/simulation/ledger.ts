@@ -69,7 +69,7 @@ export class Ledger {
 
   end(visit: Visit, outcome: VisitEnd, said = SAID_NOTHING): void {
     const { party, key, startOffset } = visit
-    if (outcome === 'threw') this.givenUp.attemptFailed(party, key, startOffset)
+    if (outcome === 'threw' || outcome === 'rewound-beyond') this.givenUp.attemptFailed(party, key, startOffset)
     this.#visits.end(visit, outcome, said)
   }
 
@@ -155,6 +155,9 @@ export class Ledger {
     const stock = this.stock.find(partitionKey(topicId, partition))
     if (stock === undefined) return
     this.wire.excuse(stock, reason)
+    const { end } = stock.partition.log
+    if (toOffset > end)
+      this.findings.add('I6', `${stock.key} goes on at ${toOffset}, beyond the end of its log, ${end}: ${reason}`)
     if (!reason.startsWith('seek')) return
     for (const message of stock.between(fromOffset ?? toOffset, toOffset)) message.isWaived = true
   }

@@ -19,8 +19,11 @@ export interface Mood {
   readonly blocksOneIn: number
   readonly diesOneIn: number
   readonly rewindsOneIn: number
-  /** One log in so many becomes a dead letter on its processor's word. */
+  /** One rewind in so many goes to where the log has never come. */
+  readonly beyondOneIn: number
+  /** One log, and one whole group, in so many becomes a dead letter on its processor's word. */
   readonly letterOneIn: number
+  readonly groupLetterOneIn: number
   /** In commit mode manual. */
   readonly savesOneIn: number
   readonly revokeSavesOneIn: number

@@ -316,6 +316,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: '    if (answer.poison.length < 0) {'
   },
   {
+    name: 'forgets the groups that a processor sets aside',
+    file: 'workers/marks.ts',
+    from: '    if (group !== undefined) this.#letters.addGroup(',
+    to: '    if (group !== undefined && log !== undefined) this.#letters.addGroup('
+  },
+  {
     name: 'gives a batch up at its first failure',
     file: 'src/dispatch/runs.ts',
     from: `stage === 'process' && REMEDIES[failure.code] !== 'fix-input'`,
@@ -361,6 +367,18 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'workers/open-batch.ts',
     from: `  if (rewindOffset !== undefined) return { kind: 'rewound', offset: rewindOffset }
 `,
+    to: ''
+  },
+  {
+    name: 'goes on past the end of the log',
+    file: 'src/log-end.ts',
+    from: 'endOffset !== undefined && endOffset < offset ?',
+    to: 'endOffset !== undefined && endOffset < 0n ?'
+  },
+  {
+    name: 'goes on past the end of the log where the service fails to tell it',
+    file: 'src/log-end.ts',
+    from: '    if (!WILL_NOT_TELL.includes(error.code)) throw error\n',
     to: ''
   },
   {

@@ -42,6 +42,8 @@ export interface Scenario {
   readonly incidents: readonly Incident[]
   /** The service may give away what its owner holds: then two may work on one partition, and nothing is said of it. */
   readonly isRobbing: boolean
+  /** The service tells where a log ends. Where it never does, whoever goes past the end is believed, and gets stuck there. */
+  readonly tellsEnds: boolean
 }
 
 /** What differs from run to run of the consumers' options. */
@@ -91,6 +93,8 @@ const PATIENCE_MS = 500
 
 const BALANCE_DICE = 7919
 const HEAVY_DICE = 7907
+const GROUP_LETTER_DICE = 7901
+const REFUSED_DICE = 7883
 
 const QUIET: Mood = {
   slowOneIn: 10,
@@ -99,7 +103,9 @@ const QUIET: Mood = {
   blocksOneIn: Number.POSITIVE_INFINITY,
   diesOneIn: Number.POSITIVE_INFINITY,
   rewindsOneIn: Number.POSITIVE_INFINITY,
+  beyondOneIn: Number.POSITIVE_INFINITY,
   letterOneIn: Number.POSITIVE_INFINITY,
+  groupLetterOneIn: Number.POSITIVE_INFINITY,
   savesOneIn: 1,
   revokeSavesOneIn: 1,
   slowMsMax: 300,
@@ -108,7 +114,21 @@ const QUIET: Mood = {
 
 export function drawScenario(seed: number): Scenario {
   const scenario = drawOrdinary(seed)
-  return new Dice(mixSeeds(seed, HEAVY_DICE)).oneIn(12) ? heavy(scenario) : scenario
+  if (new Dice(mixSeeds(seed, HEAVY_DICE)).oneIn(12)) return heavy(scenario)
+  const refusing = new Dice(mixSeeds(seed, REFUSED_DICE))
+  return !scenario.isCalm && refusing.oneIn(12) ? refused(scenario, refusing) : scenario
+}
+
+/** The sink refuses every other result, and processes stand still: leases end while results wait for their next attempt. */
+function refused(scenario: Scenario, dice: Dice): Scenario {
+  const stops = dice.list(8, () => ({ kind: 'stop-process' as const, atMs: dice.below(scenario.stormMs) }))
+  return {
+    ...scenario,
+    hasResults: true,
+    resultFailsOneIn: 2,
+    options: { ...scenario.options, attempts: 5 },
+    incidents: [...scenario.incidents, ...stops]
+  }
 }
 
 /** So much for one consumer that its threads fall behind, one of them more than another: partitions move by themselves. */
@@ -137,6 +157,7 @@ function drawOrdinary(seed: number): Scenario {
   // By dice of its own, so that the rest of a seed's scenario is as it was.
   const balanceIntervalMs = new Dice(mixSeeds(seed, BALANCE_DICE)).pick([0, 50, 150, 1000])
   const options = drawOptions(dice, { startFrom, retentionMs, slowMsMax, balanceIntervalMs })
+  const tellsEnds = quirks.noOffset === undefined
   const passes = options.onFailure === 'dead-letter' || options.onFailure === 'skip'
   const often = (oneIn: number): number => (isCalm || dice.oneIn(2) ? Number.POSITIVE_INFINITY : oneIn)
   return {
@@ -163,7 +184,9 @@ function drawOrdinary(seed: number): Scenario {
       blocksOneIn: often(30),
       diesOneIn: often(25),
       rewindsOneIn: often(40),
+      beyondOneIn: tellsEnds ? 3 : Number.POSITIVE_INFINITY,
       letterOneIn: dice.pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 8]),
+      groupLetterOneIn: new Dice(mixSeeds(seed, GROUP_LETTER_DICE)).pick([Number.POSITIVE_INFINITY, 8]),
       savesOneIn: dice.pick([1, 3, 10]),
       revokeSavesOneIn: dice.pick([1, 2])
     },
@@ -175,7 +198,8 @@ function drawOrdinary(seed: number): Scenario {
     cursedOneIn: often(30),
     busyOneIn: dice.pick([Number.POSITIVE_INFINITY, 50, 8]),
     incidents: kinds.flatMap(kind => dice.list(1 + dice.below(3), () => ({ kind, atMs: dice.below(stormMs) }))),
-    isRobbing: quirks.handOver === 'at-once'
+    isRobbing: quirks.handOver === 'at-once',
+    tellsEnds
   }
 }
 

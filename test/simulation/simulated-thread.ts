@@ -30,6 +30,9 @@ export interface ThreadParts {
   fail(how: 'error' | 'exit'): void
 }
 
+/** How `process` ends where it does not throw. */
+type ProcessEnd = Exclude<VisitEnd, 'threw' | 'lost'>
+
 /** How long a batch waits where the thread is busy with other things. */
 const BURNING_MS_MAX = 200
 
@@ -90,10 +93,10 @@ export class SimulatedThread {
     if (this.#visits.size === 0) this.#busySinceMs = this.#parts.course.nowMs
     this.#visits.add(visit)
     try {
-      const isRewound = await this.#behave(task, ids, context)
+      const outcome = await this.#behave(task, ids, context)
       const left = idsOf(batch)
       if (left.join() !== ids.join()) host.overwritten(task, ids, left)
-      this.#ended(visit, isRewound ? 'rewound' : 'returned', this.#speak(batch, context))
+      this.#ended(visit, outcome, this.#speak(batch, context))
       return { startOffset: task.startOffset, ids }
     } catch (error) {
       this.#ended(visit, 'threw')
@@ -134,20 +137,24 @@ export class SimulatedThread {
   /** What it wants of its context, at the very end: what it asks for and then fails is never done. */
   #speak(batch: LogBatch, context: ProcessorContext): Said {
     const { dice, host } = this.#parts
-    const { letterOneIn, savesOneIn } = host.mood()
+    const { letterOneIn, groupLetterOneIn, savesOneIn } = host.mood()
     const letters: string[] = []
-    for (const log of batch) {
-      if (!dice.oneIn(letterOneIn)) continue
-      context.deadLetter(log, 'as drawn')
-      letters.push(log.get('id') ?? '')
+    for (const group of batch.groups) {
+      const isWhole = dice.oneIn(groupLetterOneIn)
+      if (isWhole) context.deadLetter(group, 'as drawn')
+      for (const log of group) {
+        if (!isWhole && !dice.oneIn(letterOneIn)) continue
+        if (!isWhole) context.deadLetter(log, 'as drawn')
+        letters.push(log.get('id') ?? '')
+      }
     }
     const isSaved = host.commitMode === 'manual' && dice.oneIn(savesOneIn)
     if (isSaved) context.save()
     return { letters, isSaved }
   }
 
-  /** Whether it has the partition read again. */
-  async #behave(task: BatchTask, ids: readonly string[], context: ProcessorContext): Promise<boolean> {
+  /** How it comes to its end, where it does not throw. */
+  async #behave(task: BatchTask, ids: readonly string[], context: ProcessorContext): Promise<ProcessEnd> {
     const { dice, host, fail } = this.#parts
     const { signal } = context
     if (this.#parts.isBurning) await this.#wait(dice.below(BURNING_MS_MAX), 'its turn comes')
@@ -159,21 +166,21 @@ export class SimulatedThread {
     host.tell(this.place, `processes batch ${task.batchId} from ${task.startOffset}: ${JSON.stringify(conduct)}`)
     switch (conduct.kind) {
       case 'at-once':
-        return false
+        return 'returned'
       case 'takes':
       case 'hangs':
         await this.#wait(conduct.ms, 'process goes on')
-        return false
+        return 'returned'
       case 'heeds':
         await this.#waitOrAbort(conduct.ms, signal)
-        return false
+        return 'returned'
       case 'throws':
         await this.#wait(conduct.ms, 'process throws')
         throw new Error('the processor throws')
       case 'blocks':
         this.#block(conduct.ms)
         await this.#wait(0, 'process goes on')
-        return false
+        return 'returned'
       case 'dies':
         if (conduct.ms > 0) await this.#wait(conduct.ms, 'process goes on')
         fail(conduct.how)
@@ -181,8 +188,12 @@ export class SimulatedThread {
         return await new Promise<never>(() => undefined)
       case 'rewinds':
         await this.#wait(conduct.ms, 'process rewinds')
+        if (dice.oneIn(host.mood().beyondOneIn)) {
+          context.rewind(host.offsetBeyond(task))
+          return 'rewound-beyond'
+        }
         context.rewind(host.rewindOffset(task, dice))
-        return true
+        return 'rewound'
     }
   }
 

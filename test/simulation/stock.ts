@@ -41,6 +41,8 @@ export class Message {
   }
 }
 
+const BEYOND = 1_000_000n
+
 /** A processor has returned with these messages, and they are done once these logs are on disk, or passed by the policy. */
 interface Awaited {
   readonly party: Party
@@ -174,6 +176,11 @@ export class PartitionStock {
     // After the group was deleted, the end of a read-only partition need not be committed: nothing can come behind it.
     if (this.committed === undefined) return this.partition.status === 'readonly'
     return this.committed > last.offset
+  }
+
+  /** Where the log has not come, and will not in one run. */
+  get beyond(): bigint {
+    return this.partition.log.end + BEYOND
   }
 
   waiveBefore(offset: bigint): void {

@@ -12,8 +12,11 @@ import type { Findings } from './findings.ts'
 import { nextFirst, type Party, type Visit } from './party.ts'
 import type { Message, PartitionStock, Stock } from './stock.ts'
 
-/** lost: its thread has exited. rewound: it returned, and nothing of it counts. */
-export type VisitEnd = 'returned' | 'rewound' | 'threw' | 'lost'
+/**
+ * lost: its thread has exited. rewound: it returned, and nothing of it counts. rewound-beyond: likewise, to where the log
+ * does not go: a failed attempt.
+ */
+export type VisitEnd = 'returned' | 'rewound' | 'rewound-beyond' | 'threw' | 'lost'
 
 /** What a processor said of a batch that it returned with. */
 export interface Said {
