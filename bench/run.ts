@@ -1,5 +1,5 @@
 /** `npm run bench -- NAME [--json FILE]`: runs one benchmark. `report FILE` prints a stored result as Markdown. */
-const NAMES = ['consume', 'decode', 'emulator', 'end-to-end', 'kernel-stages', 'report'] as const
+const NAMES = ['decode', 'emulator', 'end-to-end', 'kernel-stages', 'report'] as const
 
 const name = NAMES.find(known => known === process.argv[2])
 if (name === undefined) {
